@@ -1,0 +1,24 @@
+# Names for the usual commands; the build itself is CMake's.
+PREFIX = /usr
+DESTDIR =
+
+.PHONY: demo check format lint install
+
+demo:
+	./demo
+
+check:
+	./check
+
+format:
+	git ls-files -z '*.cc' '*.h' '*.c' | xargs -0 -r clang-format -i
+
+lint:
+	cmake --preset clang
+	cmake --build --preset clang
+	run-clang-tidy -quiet -p build/clang -j $$(nproc)
+
+install:
+	cmake --preset release -D CMAKE_INSTALL_PREFIX=$(PREFIX)
+	cmake --build --preset release --target programs
+	DESTDIR=$(DESTDIR) cmake --install build/release

@@ -1,0 +1,76 @@
+# shellcheck shell=sh disable=SC2034,SC2154  # variables of and for the one who sources it
+#
+# What ./check and ./demo share. Sourced with $top, the root of the tree, as current folder.
+
+jobs=$(nproc)
+started=$(date +%s)
+terminal='' quiet=--quiet bold='' plain=''
+if [ -t 1 ]; then
+  terminal=yes quiet=''
+  if [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+  fi
+fi
+
+# step TEXT: announces a step, with the seconds since the start.
+step() {
+  printf '%s[%4d s] %s%s\n' "$bold" $(($(date +%s) - started)) "$*" "$plain"
+}
+
+# logged FILE COMMAND...: keeps what the command says in FILE, and shows it only when it fails.
+logged() {
+  log=$1
+  shift
+  mkdir -p "$(dirname "$log")"
+  "$@" >"$log" 2>&1 || {
+    cat "$log"
+    return 1
+  }
+}
+
+# packages_in SECTION...: the packages of these sections of the list.
+packages_in() {
+  awk -v wanted=" $* " '
+    { sub(/#.*/, "") }
+    /^\[/ { gsub(/[][ ]/, ""); section = $0; next }
+    NF && index(wanted, " " section " ") { print $1 }' "$top/packaging/debian-packages.txt"
+}
+
+# need_packages SECTION...: installs what is missing of these sections.
+need_packages() {
+  if ! command -v dpkg-query >/dev/null; then
+    echo "no Debian: going on with what is installed (see packaging/debian-packages.txt)"
+    return
+  fi
+  missing=
+  for package in $(packages_in "$@"); do
+    # shellcheck disable=SC2016  # the variable is dpkg-query's
+    case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) in
+      ?i*) ;;
+      *) missing="$missing $package" ;;
+    esac
+  done
+  [ -n "$missing" ] || return 0
+
+  step "install missing packages:$missing"
+  as_root=
+  if [ "$(id -u)" != 0 ]; then
+    as_root=sudo
+    if ! command -v sudo >/dev/null; then
+      echo "only root can install them, and there is no sudo; as root: apt-get install$missing" >&2
+      return 1
+    fi
+  fi
+  logged build/apt.log $as_root apt-get -q update
+  # shellcheck disable=SC2086  # words, on purpose
+  logged build/apt.log $as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y install --no-install-recommends $missing
+}
+
+# build PRESET [TARGET]: configures and builds into build/PRESET.
+build() {
+  step "build: $1"
+  logged "build/$1/configure.log" cmake --preset "$1"
+  # On a terminal Ninja shows how far it is; in a log only errors are of use.
+  cmake --build --preset "$1" -j "$jobs" ${2:+--target "$2"} -- ${quiet:+"$quiet"}
+}

@@ -1,0 +1,7 @@
+#pragma once
+
+namespace varstored::base {
+
+int One();
+
+}  // namespace varstored::base

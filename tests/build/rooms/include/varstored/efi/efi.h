@@ -1,0 +1,7 @@
+#pragma once
+
+namespace varstored::efi {
+
+int Two();
+
+}  // namespace varstored::efi
