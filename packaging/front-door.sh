@@ -9,6 +9,8 @@ if [ -t 1 ]; then
   terminal=yes quiet=''
   if [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
     bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+  else
+    export CLICOLOR=0
   fi
 fi
 
@@ -23,7 +25,8 @@ logged() {
   shift
   mkdir -p "$(dirname "$log")"
   "$@" >"$log" 2>&1 || {
-    cat "$log"
+    # run-clang-tidy always colours.
+    if [ -n "$bold" ]; then cat "$log"; else sed 's/\x1b\[[0-9;]*m//g' "$log"; fi
     return 1
   }
 }
