@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "varstored/base/bytes.h"
+#include "varstored/base/log.h"
+#include "varstored/base/result.h"
+#include "varstored/engine/requests.h"
+#include "varstored/store/backend.h"
+#include "varstored/store/store.h"
+
+namespace varstored::engine {
+
+/// The most bytes that all variables together take (Entry::used_bytes), and what is left of it to
+/// the guest's operating system: see docs/engine.md, "Limits".
+inline constexpr std::size_t kStoreBytes = 131072;
+inline constexpr std::size_t kRuntimeBytes = 98304;
+inline constexpr std::size_t kRuntimeSecureBootBytes = 122880;
+
+/// The most bytes of data that an answer can hold (docs/guest-protocol.md).
+inline constexpr std::size_t kMaxAnswerDataBytes = 65516;
+
+/// What the host decides about a VM.
+struct Policy {
+  /// platform/secureboot is exactly "true".
+  bool secure_boot = false;
+  /// platform/auth-enforce is not exactly "false". Without it the store is permissive.
+  bool enforce = true;
+  /// The caller is an administrator's tool: private variables are deleted without a signature.
+  bool tool = false;
+};
+
+/// Signed updates that a VM without any state gets: whole files as an administrator put them on the
+/// host, each an EFI_VARIABLE_AUTHENTICATION_2 and its payload.
+struct FirstBootKeys {
+  std::optional<base::Bytes> pk;
+  std::optional<base::Bytes> kek;
+  std::optional<base::Bytes> db;
+  std::optional<base::Bytes> dbx;
+  /// Without this variable PK is left out as well, and the VM stays in setup mode.
+  bool require_kek = false;
+  bool require_db = false;
+};
+
+/// The variable services of one VM (UEFI 2.10, 8.2): all rules, no transport and no storage.
+/// One of Boot and Resume comes first. Every call that changes something returns only after the
+/// backend has kept it; a call that fails has changed nothing. std::bad_alloc may leave any call,
+/// and changes nothing either.
+class VariableServices {
+ public:
+  /// `backend` and `log` belong to the caller and outlive this object.
+  VariableServices(const Policy& policy, store::Backend& backend, base::Log& log);
+
+  /// The start of a VM: takes what the backend kept, or on a first boot `keys`. Fails when the kept
+  /// state cannot be read, or a key that is there cannot be used (the message names it).
+  [[nodiscard]] base::Result<void> Boot(const FirstBootKeys& keys);
+
+  /// The continuation of a VM from what Save gave, here or on another host. The backend is not asked.
+  [[nodiscard]] base::Result<void> Resume(base::ByteSpan saved);
+
+  /// All variables and their surrounding state, for Resume.
+  [[nodiscard]] base::Bytes Save() const;
+
+  [[nodiscard]] GetVariableReply GetVariable(const GetVariableRequest& request);
+  [[nodiscard]] SetVariableReply SetVariable(const SetVariableRequest& request);
+  [[nodiscard]] GetNextVariableNameReply GetNextVariableName(
+      const GetNextVariableNameRequest& request);
+  [[nodiscard]] QueryVariableInfoReply QueryVariableInfo(
+      const QueryVariableInfoRequest& request) const;
+  /// Passed to the backend once in the life of this object.
+  [[nodiscard]] NotifySecureBootFailureReply NotifySecureBootFailure();
+
+  /// The physical presence interface: an index register, and 4 data bytes at the index
+  /// (docs/guest-protocol.md). `offset` and `size` are the access within the 4 bytes of the data
+  /// port; out of range, a read gives 0 and a write is ignored.
+  void WritePpiIndex(std::uint32_t index);
+  [[nodiscard]] std::uint32_t ReadPpiData(std::uint32_t offset, std::uint32_t size) const;
+  void WritePpiData(std::uint32_t offset, std::uint32_t size, std::uint32_t value);
+
+  /// For tools and tests, which look at the store as a whole.
+  [[nodiscard]] const store::Store& store() const { return store_; }
+
+ private:
+  [[nodiscard]] bool Latch(bool at_runtime);
+  [[nodiscard]] Reason CommitAndApply(store::StagedStore&& staged);
+
+  Policy policy_;
+  store::Backend& backend_;
+  base::Log& log_;
+  store::Store store_;
+  /// Some request said that the operating system runs: from then on it does.
+  bool at_runtime_ = false;
+  bool secure_boot_failure_reported_ = false;
+};
+
+}  // namespace varstored::engine

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "varstored/base/result.h"
+#include "varstored/store/store.h"
+#include "varstored/store/variable.h"
+
+namespace varstored::store {
+
+/// Where non-volatile variables are kept outside of the guest. Implemented by the rooms above.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// The kept entries, in the order of a walk; nothing when nothing was ever kept (a first boot).
+  /// An empty list is a state that was kept, and is empty. Called once, before the first Commit, and
+  /// not at all when a saved state is resumed. State that cannot be read is an error and stays as
+  /// it is.
+  [[nodiscard]] virtual base::Result<std::optional<std::vector<Entry>>> Load() = 0;
+
+  /// Keeps the non-volatile entries of `staged`. On success they survive whatever happens next; on
+  /// failure what was kept before is still there. All changes together or none.
+  [[nodiscard]] virtual base::Result<void> Commit(const StagedStore& staged) = 0;
+
+  /// Tells the operator that the guest's firmware refused an image.
+  [[nodiscard]] virtual base::Result<void> ReportSecureBootFailure() = 0;
+};
+
+}  // namespace varstored::store
