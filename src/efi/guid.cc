@@ -4,7 +4,7 @@ namespace varstored::efi {
 
 std::string ToText(const Guid& guid) {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  constexpr std::array<std::size_t, 16> kOrder = {3, 2, 1, 0, 5,  4,  7,  6,
+  constexpr std::array<std::size_t, 16> kOrder = {3, 2, 1,  0,  5,  4,  7,  6,
                                                   8, 9, 10, 11, 12, 13, 14, 15};
   std::string text;
   text.reserve(36);

@@ -11,8 +11,8 @@ namespace {
 constexpr std::uint32_t kOwnerBytes = 16;
 constexpr std::uint32_t kListHeaderBytes = 28;
 
-// UEFI 2.10, 32.4.1, in the order of SignatureKind. The X.509 hashes are followed by the 16 bytes of
-// the time of revocation.
+// UEFI 2.10, 32.4.1, in the order of SignatureKind. The X.509 hashes are followed by the 16 bytes
+// of the time of revocation.
 constexpr std::array<SignatureType, 12> kTypes = {{
     {SignatureKind::kSha1, *ParseGuid("826ca512-cf10-4ac9-b187-be01496631bd"), 20, true},
     {SignatureKind::kSha224, *ParseGuid("0b6e5233-a65c-44c9-9407-d9ab83bfc8bd"), 28, true},
@@ -71,9 +71,7 @@ std::optional<SignatureList> ReadList(base::Reader& reader) {
 
 }  // namespace
 
-const SignatureType& TypeOf(SignatureKind kind) {
-  return kTypes[static_cast<std::size_t>(kind)];
-}
+const SignatureType& TypeOf(SignatureKind kind) { return kTypes[static_cast<std::size_t>(kind)]; }
 
 std::optional<std::vector<SignatureList>> ParseSignatureLists(base::ByteSpan bytes) {
   std::vector<SignatureList> lists;

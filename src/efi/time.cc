@@ -20,8 +20,7 @@ bool ReadTime(base::Reader& reader, Time& time) {
   return fields.ReadU16(time.year) && fields.ReadU8(time.month) && fields.ReadU8(time.day) &&
          fields.ReadU8(time.hour) && fields.ReadU8(time.minute) && fields.ReadU8(time.second) &&
          fields.ReadU8(time.pad1) && fields.ReadU32(time.nanosecond) &&
-         fields.ReadU16(time.time_zone) && fields.ReadU8(time.daylight) &&
-         fields.ReadU8(time.pad2);
+         fields.ReadU16(time.time_zone) && fields.ReadU8(time.daylight) && fields.ReadU8(time.pad2);
 }
 
 void WriteTime(base::Writer& writer, const Time& time) {

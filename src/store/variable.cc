@@ -5,9 +5,9 @@
 namespace varstored::store {
 namespace {
 
-constexpr std::uint32_t kStorableAttributes =
-    efi::kNonVolatile | efi::kBootServiceAccess | efi::kRuntimeAccess |
-    efi::kTimeBasedAuthenticatedWriteAccess;
+constexpr std::uint32_t kStorableAttributes = efi::kNonVolatile | efi::kBootServiceAccess |
+                                              efi::kRuntimeAccess |
+                                              efi::kTimeBasedAuthenticatedWriteAccess;
 
 // The attributes that SetVariable lets through (UEFI 2.10, 8.2.2), APPEND_WRITE aside.
 bool AreStorable(std::uint32_t raw) {

@@ -88,7 +88,8 @@ base::Result<VarsBlob> DecodeVarsBlob(base::ByteSpan bytes) {
     return Malformed(reader.offset(), "the blob ends inside of its header");
   }
   if (blob.version < kOldestVersion || blob.version > kNewestVersion) {
-    return Malformed(4, "version " + Text(blob.version) + " is not known; this program reads 1 and 2");
+    return Malformed(4,
+                     "version " + Text(blob.version) + " is not known; this program reads 1 and 2");
   }
   if (count > kMaxVariables) {
     return Malformed(8, Text(count) + " variables, the limit is " + Text(kMaxVariables));

@@ -22,8 +22,8 @@ namespace varstored::base {
 [[nodiscard]] Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes);
 
 /// Makes `bytes` the whole content of the file at `path` and syncs it to the disk. The file is
-/// opened as it is, made if missing (mode 0600), and truncated: the folder of a save file belongs to
-/// root, so no second file could be made there to be renamed.
+/// opened as it is, made if missing (mode 0600), and truncated: the folder of a save file belongs
+/// to root, so no second file could be made there to be renamed.
 [[nodiscard]] Result<void> WriteFileInPlace(const std::string& path, ByteSpan bytes);
 
 }  // namespace varstored::base

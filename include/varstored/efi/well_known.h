@@ -72,8 +72,8 @@ inline constexpr WellKnownVariable kDbx = {detail::NameOf<"dbx">(), kImageSecuri
 inline constexpr WellKnownVariable kDbt = {detail::NameOf<"dbt">(), kImageSecurityDatabaseGuid};
 inline constexpr WellKnownVariable kDbr = {detail::NameOf<"dbr">(), kImageSecurityDatabaseGuid};
 
-inline constexpr WellKnownVariable kMorControl = {
-    detail::NameOf<"MemoryOverwriteRequestControl">(), kMorControlGuid};
+inline constexpr WellKnownVariable kMorControl = {detail::NameOf<"MemoryOverwriteRequestControl">(),
+                                                  kMorControlGuid};
 inline constexpr WellKnownVariable kMorLock = {
     detail::NameOf<"MemoryOverwriteRequestControlLock">(), kMorLockGuid};
 

@@ -15,9 +15,9 @@ class Backend {
   virtual ~Backend() = default;
 
   /// The kept entries, in the order of a walk; nothing when nothing was ever kept (a first boot).
-  /// An empty list is a state that was kept, and is empty. Called once, before the first Commit, and
-  /// not at all when a saved state is resumed. State that cannot be read is an error and stays as
-  /// it is.
+  /// An empty list is a state that was kept, and is empty. Called once, before the first Commit,
+  /// and not at all when a saved state is resumed. State that cannot be read is an error and stays
+  /// as it is.
   [[nodiscard]] virtual base::Result<std::optional<std::vector<Entry>>> Load() = 0;
 
   /// Keeps the non-volatile entries of `staged`. On success they survive whatever happens next; on

@@ -91,8 +91,9 @@ class Store {
   Ancillary ancillary_;
 };
 
-/// A store as it will be: the store that it was built on, plus changes. Nothing of it can be seen in
-/// that store before Store::Apply. It must not outlive the store, nor be used once that has changed.
+/// A store as it will be: the store that it was built on, plus changes. Nothing of it can be seen
+/// in that store before Store::Apply. It must not outlive the store, nor be used once that has
+/// changed.
 class StagedStore {
  public:
   /// One difference. `before` or `after` is null when there is no such entry; they differ.
@@ -115,7 +116,9 @@ class StagedStore {
   /// Removes the entry; nothing happens when there is none.
   void Erase(const Key& key);
 
-  [[nodiscard]] const Ancillary& ancillary() const { return ancillary_ ? *ancillary_ : base_->ancillary(); }
+  [[nodiscard]] const Ancillary& ancillary() const {
+    return ancillary_ ? *ancillary_ : base_->ancillary();
+  }
   void SetAncillary(const Ancillary& ancillary);
 
   [[nodiscard]] std::size_t size() const { return size_; }
