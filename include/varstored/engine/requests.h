@@ -14,24 +14,24 @@ namespace varstored::engine {
 // the caller and live as long as the call. `at_runtime` is the guest's claim.
 
 struct GetVariableRequest {
-  base::ByteSpan name;
-  efi::Guid vendor;
+  base::ByteSpan name = {};
+  efi::Guid vendor = {};
   std::uint64_t data_size = 0;  // the caller's room, in bytes
   bool at_runtime = false;
 };
 
 struct SetVariableRequest {
-  base::ByteSpan name;
-  efi::Guid vendor;
+  base::ByteSpan name = {};
+  efi::Guid vendor = {};
   std::uint32_t attributes = 0;  // as sent
-  base::ByteSpan data;
+  base::ByteSpan data = {};
   bool at_runtime = false;
 };
 
 struct GetNextVariableNameRequest {
   std::uint64_t name_size = 0;  // the caller's room, in bytes, terminator included
-  base::ByteSpan name;          // empty: start a walk
-  efi::Guid vendor;
+  base::ByteSpan name = {};     // empty: start a walk
+  efi::Guid vendor = {};
   bool at_runtime = false;
 };
 
@@ -45,7 +45,7 @@ struct QueryVariableInfoRequest {
 struct GetVariableReply {
   Reason reason;
   std::uint32_t attributes = 0;   // on success
-  base::ByteSpan data;            // on success
+  base::ByteSpan data = {};       // on success
   std::uint64_t needed_size = 0;  // kBufferTooSmall: bytes of data
 };
 
@@ -55,8 +55,8 @@ struct SetVariableReply {
 
 struct GetNextVariableNameReply {
   Reason reason;
-  std::string_view name;          // on success: UTF-16LE bytes, no terminator
-  efi::Guid vendor;               // on success
+  std::string_view name = {};     // on success: UTF-16LE bytes, no terminator
+  efi::Guid vendor = {};          // on success
   std::uint64_t needed_size = 0;  // kBufferTooSmall: bytes, terminator included
 };
 

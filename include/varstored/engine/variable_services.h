@@ -57,7 +57,8 @@ class VariableServices {
   /// state cannot be read, or a key that is there cannot be used (the message names it).
   [[nodiscard]] base::Result<void> Boot(const FirstBootKeys& keys);
 
-  /// The continuation of a VM from what Save gave, here or on another host. The backend is not asked.
+  /// The continuation of a VM from what Save gave, here or on another host. The backend is not
+  /// asked.
   [[nodiscard]] base::Result<void> Resume(base::ByteSpan saved);
 
   /// All variables and their surrounding state, for Resume.
@@ -93,6 +94,7 @@ class VariableServices {
   /// Some request said that the operating system runs: from then on it does.
   bool at_runtime_ = false;
   bool secure_boot_failure_reported_ = false;
+  std::uint64_t backend_failures_ = 0;
 };
 
 }  // namespace varstored::engine

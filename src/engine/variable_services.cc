@@ -1,0 +1,354 @@
+#include "varstored/engine/variable_services.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "built_in.h"
+#include "modes.h"
+#include "mor.h"
+#include "ppi.h"
+#include "set_variable.h"
+#include "special_variables.h"
+#include "varstored/efi/variable_name.h"
+#include "varstored/efi/well_known.h"
+#include "varstored/store/vars_blob.h"
+
+namespace varstored::engine {
+namespace {
+
+/// More lines than these would only hide the first ones.
+constexpr std::size_t kMaxReportedRecords = 8;
+
+bool IsVisible(const store::Entry& entry, bool at_runtime) {
+  return !at_runtime || entry.Has(efi::kRuntimeAccess);
+}
+
+/// Whether a walk may show the entry. A guest that is given a name of odd length or with a NUL
+/// inside asks for the next one with another name, and its walk breaks.
+bool IsWalkable(const store::Entry& entry, bool at_runtime) {
+  return IsVisible(entry, at_runtime) &&
+         (!entry.is_legacy() || efi::VariableName::FromBytes(base::ToBytes(entry.name())));
+}
+
+/// Whether the backend has to know. Both MOR variables are reset by every start, so keeping them
+/// would cost a write and change nothing.
+bool NeedsCommit(const store::StagedStore& staged) {
+  const auto is_kept = [](const store::Entry* entry) {
+    if (entry == nullptr || !entry->Has(efi::kNonVolatile)) {
+      return false;
+    }
+    const Special special = SpecialOf(store::KeyOf(*entry));
+    return special != Special::kMorControl && special != Special::kMorLock;
+  };
+  const auto changes = staged.Changes();
+  return std::any_of(changes.begin(), changes.end(), [&](const auto& change) {
+    return is_kept(change.before) || is_kept(change.after);
+  });
+}
+
+std::string Describe(const store::Entry& entry) {
+  return "variable " + efi::ToText(entry.vendor()) + " " +
+         base::Printable(efi::NameToUtf8(entry.name())) + " (" +
+         std::to_string(entry.data().size()) + " bytes, attributes " +
+         std::to_string(entry.raw_attributes()) + ")";
+}
+
+/// An entry of older daemons is served, and reported once, for an administrator to mend.
+void ReportOddities(const store::Store& store, base::Log& log) {
+  std::size_t legacy = 0;
+  for (const store::Entry* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
+    if (entry->is_legacy() && ++legacy <= kMaxReportedRecords) {
+      log.Warning(Describe(*entry) +
+                  " breaks today's rules: it can be read, deleted and made smaller");
+    }
+  }
+  if (legacy > kMaxReportedRecords) {
+    log.Warning(std::to_string(legacy - kMaxReportedRecords) +
+                " more variables break today's rules");
+  }
+  if (store.used_bytes() > kStoreBytes) {
+    log.Warning("the stored variables use " + std::to_string(store.used_bytes()) + " of " +
+                std::to_string(kStoreBytes) + " bytes: nothing can be added");
+  }
+}
+
+struct FirstBootFile {
+  const char* file_name;
+  efi::WellKnownVariable variable;
+  std::uint32_t attributes;
+  std::optional<base::Bytes> FirstBootKeys::*content;
+};
+
+// PK comes last: with it, setup mode ends. dbx is published as an append.
+constexpr std::array<FirstBootFile, 4> kFirstBootFiles = {{
+    {"dbx.auth", efi::kDbx, 0x67, &FirstBootKeys::dbx},
+    {"db.auth", efi::kDb, 0x27, &FirstBootKeys::db},
+    {"KEK.auth", efi::kKek, 0x27, &FirstBootKeys::kek},
+    {"PK.auth", efi::kPk, 0x27, &FirstBootKeys::pk},
+}};
+
+/// Whether PK may be enrolled without the keys that are missing; says so when not.
+bool AreRequiredKeysThere(const FirstBootKeys& keys, base::Log& log) {
+  bool complete = true;
+  const auto check = [&](const char* file_name, bool is_there, bool is_required) {
+    if (!is_there) {
+      log.Warning(
+          std::string("first boot: there is no ") + file_name +
+          (is_required ? ", which the configuration requires: the VM stays in setup mode" : ""));
+      complete = complete && !is_required;
+    }
+  };
+  check("KEK.auth", keys.kek.has_value(), keys.require_kek);
+  check("db.auth", keys.db.has_value(), keys.require_db);
+  check("PK.auth", keys.pk.has_value(), false);
+  return complete;
+}
+
+base::Result<void> StageFirstBootKeys(store::StagedStore& staged, const Policy& policy,
+                                      const FirstBootKeys& keys, base::Log& log) {
+  const bool enroll_pk = AreRequiredKeysThere(keys, log);
+  for (const FirstBootFile& file : kFirstBootFiles) {
+    const std::optional<base::Bytes>& content = keys.*file.content;
+    if (!content || (file.content == &FirstBootKeys::pk && !enroll_pk)) {
+      continue;
+    }
+    const base::Bytes name = base::ToBytes(file.variable.name);
+    const Reason reason = StageSetVariable(staged, policy, false,
+                                           {.name = name,
+                                            .vendor = file.variable.vendor,
+                                            .attributes = file.attributes,
+                                            .data = *content});
+    if (StatusOf(reason) != efi::Status::kSuccess) {
+      return base::Fail(std::string("first boot: ") + file.file_name +
+                        " cannot be used: " + std::string(ReasonText(reason)));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+VariableServices::VariableServices(const Policy& policy, store::Backend& backend, base::Log& log)
+    : policy_(policy), backend_(backend), log_(log) {}
+
+base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
+  auto kept = backend_.Load();
+  if (!kept) {
+    return kept.failure();
+  }
+  const bool is_first_boot = !kept->has_value();
+  store::Store loaded;
+  for (store::Entry& entry : kept->value_or(std::vector<store::Entry>())) {
+    // Computed anew below; a stored mode is nobody's word.
+    if (SpecialOf(store::KeyOf(entry)) != Special::kComputed) {
+      loaded.Append(std::move(entry));
+    }
+  }
+  store_ = std::move(loaded);
+  ReportOddities(store_, log_);
+
+  store::StagedStore built_in(store_);
+  StageMorAtBoot(built_in);
+  StagePpiAtBoot(built_in);
+  StageSignatureSupport(built_in);
+  StageModes(built_in, policy_.secure_boot);
+  store_.Apply(std::move(built_in));
+  if (!is_first_boot) {
+    return {};
+  }
+
+  store::StagedStore first(store_);
+  if (auto staged = StageFirstBootKeys(first, policy_, keys, log_); !staged) {
+    return staged;
+  }
+  if (CommitAndApply(std::move(first)) == Reason::kBackendFailed) {
+    return base::Fail("first boot: the keys could not be stored");
+  }
+  return {};
+}
+
+base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
+  auto blob = store::DecodeVarsBlob(saved);
+  if (!blob) {
+    return blob.failure();
+  }
+  // Firmware has acted upon the value that it read, so it stays until PK changes.
+  bool secure_boot = policy_.secure_boot;
+  store::Store loaded;
+  for (store::Entry& entry : blob->entries) {
+    const store::Key key = store::KeyOf(entry);
+    if (efi::kSecureBoot.Is(key.name, key.vendor)) {
+      secure_boot = SingleByte(&entry) == 1;
+    }
+    if (SpecialOf(key) != Special::kComputed) {
+      loaded.Append(std::move(entry));
+    }
+  }
+  loaded.SetAncillary(blob->ancillary);
+  store_ = std::move(loaded);
+  ReportOddities(store_, log_);
+
+  store::StagedStore built_in(store_);
+  StageMorAtResume(built_in);
+  StagePpiAtResume(built_in);
+  StageSignatureSupport(built_in);
+  StageModes(built_in, secure_boot);
+  store_.Apply(std::move(built_in));
+  return {};
+}
+
+base::Bytes VariableServices::Save() const {
+  std::vector<const store::Entry*> entries;
+  entries.reserve(store_.size());
+  store::StagedStore(store_).ForEach(
+      [&entries](const store::Entry& entry) { entries.push_back(&entry); });
+  return store::EncodeVarsBlob(store_.ancillary(), entries);
+}
+
+bool VariableServices::Latch(bool at_runtime) {
+  at_runtime_ = at_runtime_ || at_runtime;
+  return at_runtime_;
+}
+
+Reason VariableServices::CommitAndApply(store::StagedStore&& staged) {
+  if (!staged.changed()) {
+    return Reason::kUnchanged;
+  }
+  if (NeedsCommit(staged)) {
+    if (const auto kept = backend_.Commit(staged); !kept) {
+      // A guest that goes on writing must not fill the log.
+      if (std::has_single_bit(++backend_failures_)) {
+        log_.Error("a change could not be stored (failure " + std::to_string(backend_failures_) +
+                   "): " + kept.error().message);
+      }
+      return Reason::kBackendFailed;
+    }
+  }
+  store_.Apply(std::move(staged));
+  return Reason::kSuccess;
+}
+
+GetVariableReply VariableServices::GetVariable(const GetVariableRequest& request) {
+  const bool at_runtime = Latch(request.at_runtime);
+  if (const auto refused = CheckNameLength(request.name.size())) {
+    return {.reason = *refused};
+  }
+  const std::string name = base::ToString(request.name);
+  const store::Entry* entry = store_.Find({name, request.vendor});
+  if (entry == nullptr) {
+    return {.reason = Reason::kNotFound};
+  }
+  if (!IsVisible(*entry, at_runtime)) {
+    return {.reason = Reason::kHiddenAtRuntime};
+  }
+  const base::Bytes& data = entry->data();
+  if (request.data_size < data.size()) {
+    return {.reason = Reason::kBufferTooSmall, .needed_size = data.size()};
+  }
+  if (data.size() > kMaxAnswerDataBytes) {
+    return {.reason = Reason::kAnswerTooLarge};
+  }
+  return {.reason = Reason::kSuccess, .attributes = entry->raw_attributes(), .data = data};
+}
+
+SetVariableReply VariableServices::SetVariable(const SetVariableRequest& request) {
+  const bool at_runtime = Latch(request.at_runtime);
+  store::StagedStore staged(store_);
+  const Reason reason = StageSetVariable(staged, policy_, at_runtime, request);
+  // A wrong key of the MOR lock is refused, and remembered.
+  if (StatusOf(reason) != efi::Status::kSuccess && reason != Reason::kMorLockWrongKey) {
+    return {reason};
+  }
+  const Reason kept = CommitAndApply(std::move(staged));
+  return {kept == Reason::kSuccess ? reason : kept};
+}
+
+GetNextVariableNameReply VariableServices::GetNextVariableName(
+    const GetNextVariableNameRequest& request) {
+  const bool at_runtime = Latch(request.at_runtime);
+  if (const auto refused = CheckNameLength(request.name.size())) {
+    return {.reason = *refused};
+  }
+  const store::Entry* entry = nullptr;
+  if (request.name.empty()) {
+    entry = store_.First();
+  } else {
+    const std::string name = base::ToString(request.name);
+    const store::Entry* previous = store_.Find({name, request.vendor});
+    if (previous == nullptr || !IsWalkable(*previous, at_runtime)) {
+      return {.reason = Reason::kWalkFromUnknownName};
+    }
+    entry = store_.After(*previous);
+  }
+  while (entry != nullptr && !IsWalkable(*entry, at_runtime)) {
+    entry = store_.After(*entry);
+  }
+  if (entry == nullptr) {
+    return {.reason = Reason::kEndOfWalk};
+  }
+  const std::uint64_t needed_size = entry->name().size() + 2;
+  if (request.name_size < needed_size) {
+    return {.reason = Reason::kBufferTooSmall, .needed_size = needed_size};
+  }
+  return {.reason = Reason::kSuccess, .name = entry->name(), .vendor = entry->vendor()};
+}
+
+QueryVariableInfoReply VariableServices::QueryVariableInfo(
+    const QueryVariableInfoRequest& request) const {
+  const auto has = [&request](std::uint32_t bit) { return (request.attributes & bit) != 0; };
+  if (has(efi::kHardwareErrorRecord)) {
+    return {.reason = Reason::kQueryHardwareErrorRecord};
+  }
+  if (has(efi::kAuthenticatedWriteAccess)) {
+    return {.reason = Reason::kAuthenticatedWriteDeprecated};
+  }
+  if (has(efi::kEnhancedAuthenticatedAccess)) {
+    return {.reason = Reason::kEnhancedAuthenticated};
+  }
+  if (!efi::Attributes::FromRaw(request.attributes)) {
+    return {.reason = Reason::kUnknownAttributes};
+  }
+  if (!has(efi::kBootServiceAccess)) {
+    return {.reason = Reason::kQueryWithoutBootService};
+  }
+  const std::size_t limit = at_runtime_ ? kRuntimeSecureBootBytes : kStoreBytes;
+  return {.reason = Reason::kSuccess,
+          .maximum_storage = kStoreBytes,
+          .remaining_storage = limit - std::min(limit, store_.used_bytes()),
+          .maximum_variable = store::kMaxDataBytes};
+}
+
+NotifySecureBootFailureReply VariableServices::NotifySecureBootFailure() {
+  if (std::exchange(secure_boot_failure_reported_, true)) {
+    return {Reason::kAlreadyReported};
+  }
+  const auto reported = backend_.ReportSecureBootFailure();
+  if (!reported) {
+    log_.Error("the Secure Boot failure could not be reported: " + reported.error().message);
+    return {Reason::kReportFailed};
+  }
+  return {Reason::kSuccess};
+}
+
+void VariableServices::WritePpiIndex(std::uint32_t index) {
+  store::Ancillary ancillary = store_.ancillary();
+  ancillary.ppi_index = index;
+  store_.SetAncillary(ancillary);
+}
+
+std::uint32_t VariableServices::ReadPpiData(std::uint32_t offset, std::uint32_t size) const {
+  return ReadPpi(store_, offset, size);
+}
+
+void VariableServices::WritePpiData(std::uint32_t offset, std::uint32_t size, std::uint32_t value) {
+  store::StagedStore staged(store_);
+  StagePpiWrite(staged, offset, size, value);
+  // The port has no way to say that it failed: the bytes stay as they were, and the log knows.
+  [[maybe_unused]] const Reason reason = CommitAndApply(std::move(staged));
+}
+
+}  // namespace varstored::engine
