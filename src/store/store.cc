@@ -164,11 +164,11 @@ std::vector<StagedStore::Change> StagedStore::Changes() const {
 }
 
 void StagedStore::ForEach(const std::function<void(const Entry&)>& visit) const {
-  for (auto change = prepared_.rbegin(); change != prepared_.rend(); ++change) {
-    if (change->before == nullptr && change->after() != nullptr) {
-      visit(*change->after());
+  std::for_each(prepared_.rbegin(), prepared_.rend(), [&visit](const Prepared& change) {
+    if (change.before == nullptr) {
+      visit(*change.after());
     }
-  }
+  });
   for (const Entry& entry : base_->entries_) {
     const Entry* now = Find(KeyOf(entry));
     if (now != nullptr) {

@@ -13,6 +13,8 @@ class Writer {
  public:
   /// Memory for `size` bytes is taken at once; the string may grow past it.
   explicit Writer(std::size_t size = 0) { bytes_.reserve(size); }
+  /// Uses the memory of `storage` again, whose content is dropped.
+  explicit Writer(Bytes storage) : bytes_(std::move(storage)) { bytes_.clear(); }
 
   void WriteU8(std::uint8_t value) { bytes_.push_back(value); }
   void WriteU16(std::uint16_t value) { WriteInteger(value); }

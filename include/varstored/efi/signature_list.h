@@ -28,12 +28,12 @@ enum class SignatureKind : std::uint8_t {
 
 /// What the specification says of a kind.
 struct SignatureType {
-  SignatureKind kind;
+  SignatureKind kind{};
   Guid guid;
   /// Bytes of one entry behind its SignatureOwner; 0 where the entry says it itself (X.509).
-  std::uint32_t data_bytes;
+  std::uint32_t data_bytes = 0;
   /// The entry is a digest, so the same data means the same under any owner.
-  bool is_hash;
+  bool is_hash = false;
 };
 
 /// The row of `kind`.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <string_view>
 
 #include "varstored/efi/guid.h"
@@ -24,7 +26,8 @@ template <std::size_t N>
 struct Utf16 {
   std::array<char, 2 * (N - 1)> bytes{};
 
-  consteval Utf16(const char (&text)[N]) {  // NOLINT(*-avoid-c-arrays): takes a literal
+  // Implicit, so that a literal can be a template argument.
+  consteval Utf16(const char (&text)[N]) {  // NOLINT(google-explicit-constructor)
     for (std::size_t i = 0; i + 1 < N; ++i) {
       bytes[2 * i] = text[i];
     }

@@ -142,7 +142,10 @@ class StagedStore {
     const Entry* before;
 
     [[nodiscard]] const Entry* after() const { return entry.empty() ? nullptr : &entry.front(); }
-    [[nodiscard]] Key key() const { return KeyOf(after() != nullptr ? *after() : *before); }
+    [[nodiscard]] Key key() const {
+      const Entry* now = after();
+      return KeyOf(now != nullptr ? *now : *before);
+    }
   };
 
   [[nodiscard]] std::vector<Prepared>::iterator FindPrepared(const Key& key);

@@ -3,7 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "varstored/base/bytes.h"
@@ -55,8 +57,11 @@ struct LegacyRecord {
 /// What a store holds under one name and GUID.
 class Entry {
  public:
-  Entry(Variable variable) : held_(std::move(variable)) {}
-  Entry(LegacyRecord record) : held_(std::move(record)) {}
+  // Implicit: an entry is nothing more than one of the two.
+  Entry(Variable variable)  // NOLINT(google-explicit-constructor)
+      : held_(std::move(variable)) {}
+  Entry(LegacyRecord record)  // NOLINT(google-explicit-constructor)
+      : held_(std::move(record)) {}
 
   /// The variable, or null for a record that breaks today's rules.
   [[nodiscard]] const Variable* variable() const { return std::get_if<Variable>(&held_); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -11,7 +12,7 @@
 namespace varstored::store {
 
 /// The largest input that is looked at, in bytes.
-inline constexpr std::size_t kMaxBlobBytes = 1024 * 1024;
+inline constexpr std::size_t kMaxBlobBytes = std::size_t{1024} * 1024;
 
 /// The content of a `VARS` blob (docs/formats.md).
 struct VarsBlob {
