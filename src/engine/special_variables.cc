@@ -8,8 +8,8 @@ namespace varstored::engine {
 namespace {
 
 struct Row {
-  efi::WellKnownVariable variable;
-  Special special;
+  efi::WellKnownVariable variable = {};
+  Special special = Special::kNone;
 };
 
 constexpr std::array<Row, 16> kRows = {{

@@ -77,10 +77,10 @@ void ReportOddities(const store::Store& store, base::Log& log) {
 }
 
 struct FirstBootFile {
-  const char* file_name;
-  efi::WellKnownVariable variable;
-  std::uint32_t attributes;
-  std::optional<base::Bytes> FirstBootKeys::*content;
+  const char* file_name = nullptr;
+  efi::WellKnownVariable variable = {};
+  std::uint32_t attributes = 0;
+  std::optional<base::Bytes> FirstBootKeys::*content = nullptr;
 };
 
 // PK comes last: with it, setup mode ends. dbx is published as an append.

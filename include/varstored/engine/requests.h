@@ -43,25 +43,25 @@ struct QueryVariableInfoRequest {
 // are valid until the next call that changes it.
 
 struct GetVariableReply {
-  Reason reason;
+  Reason reason = Reason::kSuccess;
   std::uint32_t attributes = 0;   // on success
   base::ByteSpan data = {};       // on success
   std::uint64_t needed_size = 0;  // kBufferTooSmall: bytes of data
 };
 
 struct SetVariableReply {
-  Reason reason;
+  Reason reason = Reason::kSuccess;
 };
 
 struct GetNextVariableNameReply {
-  Reason reason;
+  Reason reason = Reason::kSuccess;
   std::string_view name = {};     // on success: UTF-16LE bytes, no terminator
   efi::Guid vendor = {};          // on success
   std::uint64_t needed_size = 0;  // kBufferTooSmall: bytes, terminator included
 };
 
 struct QueryVariableInfoReply {
-  Reason reason;
+  Reason reason = Reason::kSuccess;
   // On success, in bytes.
   std::uint64_t maximum_storage = 0;
   std::uint64_t remaining_storage = 0;
@@ -69,7 +69,7 @@ struct QueryVariableInfoReply {
 };
 
 struct NotifySecureBootFailureReply {
-  Reason reason;
+  Reason reason = Reason::kSuccess;
 };
 
 /// The rule on lengths that comes before any other, so that a length from the wire is judged before
