@@ -232,7 +232,8 @@ Bytes SignatureAlgorithmOf(const Identity& signer, const SignOptions& options) {
   if (options.algorithm == SignatureAlgorithm::kRsaPss) {
     return PssAlgorithmIdentifier(options.digest, options.length_form);
   }
-  const bool rsa = EVP_PKEY_is_a(signer.key().impl().pkey, "RSA") == 1;
+  const bool rsa = (EVP_PKEY_is_a(signer.key().impl().pkey, "RSA") == 1) !=
+                   (options.algorithm == SignatureAlgorithm::kOtherKey);
   int nid = rsa ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey;
   if (options.algorithm == SignatureAlgorithm::kKeyWithDigest) {
     const DigestRow& row = Row(options.algorithm_digest.value_or(options.digest));
@@ -384,7 +385,7 @@ Bytes Sign(ByteSpan content, const Identity& signer, const SignOptions& options)
   }
   const Bytes embedded =
       options.embed_content ? Tlv(kContext0, Tlv(kOctetString, content, form), form) : Bytes();
-  const Bytes signed_data =
+  Bytes signed_data =
       Tlv(kSequence,
           Join({Tlv(kInteger, Bytes{1}, form),
                 Tlv(kSet, AlgorithmIdentifier(Row(options.digest).nid, form), form),

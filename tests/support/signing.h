@@ -90,6 +90,7 @@ enum class LengthForm { kMinimal, kLong1, kLong2, kLong3, kLong4, kIndefinite };
 enum class SignatureAlgorithm {
   kKey,            // the key's own: rsaEncryption or id-ecPublicKey
   kKeyWithDigest,  // such as sha256WithRSAEncryption or ecdsa-with-SHA256
+  kOtherKey,       // that of the other kind of key
   kRsaPss,         // RSASSA-PSS, and the signature is one
 };
 

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "varstored/base/bytes.h"
+#include "varstored/base/result.h"
+
+namespace varstored::crypto {
+
+/// An X.509 certificate (RFC 5280). It never changes, and copies share it.
+class Certificate {
+ public:
+  /// The certificate that the whole of `der` is: bytes behind it are an error. It has only to
+  /// parse; no key, date, purpose or signature is looked at. The bytes are copied. The error says
+  /// "out of memory" when that is the reason.
+  [[nodiscard]] static base::Result<Certificate> Parse(base::ByteSpan der);
+
+  /// The certificate's bytes: those that were parsed. For one that was inside of a SignedData they
+  /// are its DER encoding. The two could differ only in how the lengths around tbsCertificate are
+  /// written, and DER leaves no choice. A view that lives as long as any copy of the certificate.
+  [[nodiscard]] base::ByteSpan der() const;
+
+  /// tbsCertificate: its whole SEQUENCE with tag and length, as it was in the original, never
+  /// encoded again. A view, as above.
+  [[nodiscard]] base::ByteSpan tbs_der() const;
+
+  /// The contents of the ASN.1 string in the first commonName of the subject, as they are: neither
+  /// converted (BMPString stays UTF-16) nor cut at a NUL. Nothing when there is no commonName.
+  [[nodiscard]] std::optional<base::Bytes> common_name() const;
+
+  /// For this room's own use: only it knows what a Parsed is.
+  class Parsed;
+  explicit Certificate(std::shared_ptr<const Parsed> parsed) : parsed_(std::move(parsed)) {}
+  [[nodiscard]] const Parsed& parsed() const { return *parsed_; }
+
+ private:
+  std::shared_ptr<const Parsed> parsed_;
+};
+
+}  // namespace varstored::crypto

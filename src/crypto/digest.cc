@@ -1,0 +1,32 @@
+#include "varstored/crypto/digest.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <openssl/crypto.h>
+
+#include "openssl.h"
+
+namespace varstored::crypto {
+
+base::Result<Sha256Digest> Sha256(std::initializer_list<base::ByteSpan> parts) {
+  const OpenSslCall call;
+  std::optional<DigestValue> value;
+  if (call.ready()) {
+    value = DigestOf("SHA256", {parts.begin(), parts.size()});
+  }
+  if (!value.has_value()) {
+    return base::Fail("SHA-256: out of memory");
+  }
+  Sha256Digest digest{};
+  std::ranges::copy(value->bytes(), digest.begin());
+  return digest;
+}
+
+bool ConstantTimeEqual(base::ByteSpan left, base::ByteSpan right) {
+  return left.size() == right.size() && CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
+}
+
+void Cleanse(std::span<std::uint8_t> bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+
+}  // namespace varstored::crypto
