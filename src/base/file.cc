@@ -4,8 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
+#include <utility>
 
 #include "varstored/base/unique_fd.h"
 
@@ -36,11 +39,11 @@ Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_
   if (!S_ISREG(status.st_mode)) {
     return Fail(path + ": not a regular file");
   }
-  // One byte more than allowed: a file that grows while it is read is noticed as well.
-  Bytes bytes(max_bytes + 1);
-  std::size_t size = 0;
-  while (size < bytes.size()) {
-    const ssize_t count = ::read(fd.get(), bytes.data() + size, bytes.size() - size);
+  // What is read counts, not the size in the status: a file may grow meanwhile.
+  Bytes bytes;
+  std::array<std::uint8_t, 16384> chunk{};
+  while (true) {
+    const ssize_t count = ::read(fd.get(), chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) {
       continue;
     }
@@ -48,16 +51,14 @@ Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_
       return FailWithErrno(path, "cannot read");
     }
     if (count == 0) {
-      break;
+      return std::optional<Bytes>(std::move(bytes));
     }
-    size += static_cast<std::size_t>(count);
+    const ByteSpan part = ByteSpan(chunk).first(static_cast<std::size_t>(count));
+    if (part.size() > max_bytes - bytes.size()) {
+      return Fail(path + ": larger than " + std::to_string(max_bytes) + " bytes");
+    }
+    bytes.insert(bytes.end(), part.begin(), part.end());
   }
-  if (size > max_bytes) {
-    return Fail(path + ": larger than " + std::to_string(max_bytes) + " bytes");
-  }
-  bytes.resize(size);
-  bytes.shrink_to_fit();
-  return std::optional<Bytes>(std::move(bytes));
 }
 
 Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes) {
@@ -72,7 +73,9 @@ Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes) {
 }
 
 Result<void> WriteFileInPlace(const std::string& path, ByteSpan bytes) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  // O_NONBLOCK as above: the end of the process must not wait for a reader of a pipe.
+  const UniqueFd fd(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600));
   if (!fd.valid()) {
     return FailWithErrno(path, "cannot open for writing");
   }
