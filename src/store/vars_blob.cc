@@ -62,10 +62,9 @@ base::Result<LegacyRecord> ReadRecord(base::Reader& reader, std::uint64_t number
   LegacyRecord record;
   record.name = base::ToString(*name);
   record.data = base::ToBytes(*data);
-  const std::size_t at = reader.offset();
   if (!reader.ReadArray(record.vendor.bytes) || !reader.ReadU32(record.attributes) ||
       !efi::ReadTime(reader, record.timestamp) || !reader.ReadArray(record.signer)) {
-    return Malformed(at, "the blob ends inside of " + variable);
+    return Malformed(reader.offset(), "the blob ends inside of " + variable);
   }
   return record;
 }
