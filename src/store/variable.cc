@@ -9,10 +9,10 @@ constexpr std::uint32_t kStorableAttributes = efi::kNonVolatile | efi::kBootServ
                                               efi::kRuntimeAccess |
                                               efi::kTimeBasedAuthenticatedWriteAccess;
 
-// The attributes that SetVariable lets through (UEFI 2.10, 8.2.2), APPEND_WRITE aside.
+// The attributes that SetVariable lets through (UEFI 2.10, 8.2.2), APPEND_WRITE aside: a variable
+// that the boot services do not see cannot be seen at runtime, and one that nobody sees is deleted.
 bool AreStorable(std::uint32_t raw) {
-  return (raw & ~kStorableAttributes) == 0 &&
-         ((raw & efi::kRuntimeAccess) == 0 || (raw & efi::kBootServiceAccess) != 0);
+  return (raw & ~kStorableAttributes) == 0 && (raw & efi::kBootServiceAccess) != 0;
 }
 
 }  // namespace
