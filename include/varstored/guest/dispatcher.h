@@ -1,0 +1,107 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "varstored/base/bytes.h"
+#include "varstored/base/log.h"
+#include "varstored/base/result.h"
+#include "varstored/engine/reason.h"
+#include "varstored/engine/variable_services.h"
+#include "varstored/guest/protocol.h"
+#include "varstored/guest/shared_pages.h"
+
+namespace varstored::guest {
+
+/// The I/O ports of the device that the firmware's driver talks to (docs/guest-protocol.md,
+/// "Transport"): three of 4 bytes each.
+inline constexpr std::uint32_t kFirstPort = 0x100;
+inline constexpr std::uint32_t kPortCount = 12;
+
+/// What happened since the start.
+struct Counters {
+  /// By engine::Reason.
+  std::array<std::uint64_t, engine::kReasonCount> answers{};
+  /// Commands whose pages could not be mapped, and which have no answer therefore.
+  std::uint64_t unmapped = 0;
+  /// Accesses to a port that mean nothing: another width, an unaligned address.
+  std::uint64_t ignored_accesses = 0;
+
+  [[nodiscard]] std::uint64_t& of(engine::Reason reason) {
+    return answers[static_cast<std::size_t>(reason)];
+  }
+  [[nodiscard]] std::uint64_t of(engine::Reason reason) const {
+    return answers[static_cast<std::size_t>(reason)];
+  }
+};
+
+/// Everything between a door and the variable services: what an access to a port means, the copy of
+/// a request out of the guest's memory, and the answer into it. Every request that can be copied is
+/// answered with a status, because a guest that finds no answer reads its own request as success.
+class Dispatcher {
+ public:
+  /// `services` and `log` belong to the caller and outlive this object.
+  Dispatcher(engine::VariableServices& services, base::Log& log);
+
+  /// The guest wrote `value`, `size` bytes wide, to `port`. A page number is returned when that was
+  /// a command: the 16 pages from there on hold the request, and the caller goes on with Serve or,
+  /// if it cannot map them, with PagesNotMapped. Anything that means nothing is ignored and
+  /// counted.
+  [[nodiscard]] std::optional<std::uint32_t> WritePort(std::uint32_t port, std::uint32_t size,
+                                                       std::uint32_t value);
+
+  /// The guest reads `size` bytes from `port`: 0 wherever there is nothing to read.
+  [[nodiscard]] std::uint32_t ReadPort(std::uint32_t port, std::uint32_t size);
+
+  /// Carries out the request in `pages` and puts the answer at their start. Returns the bytes of
+  /// the answer; no other byte of `pages` was written. `Pages` is MappedPages, but for tests.
+  template <class Pages>
+  std::size_t Serve(Pages& pages) {
+    // The start is enough for nearly every request. If it is not, the rest is copied behind it, and
+    // decoding begins again with the same copy of the start: no byte of the guest's is read twice.
+    const std::span<std::uint8_t> all(request_);
+    CopyOut(pages, 0, all.first(kStartBytes));
+    auto request = DecodeRequest(all.first(kStartBytes));
+    if (!request && request.error() == engine::Reason::kRequestTruncated) {
+      CopyOut(pages, kStartBytes / sizeof(std::uint64_t), all.subspan(kStartBytes));
+      request = DecodeRequest(all);
+    }
+    const base::ByteSpan reply = Answer(request);
+    CopyIn(reply, pages);
+    return reply.size();
+  }
+
+  /// A command whose pages could not be mapped: there is no place for an answer.
+  void PagesNotMapped(std::uint32_t page) noexcept;
+
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+
+  /// All counters that are not 0, in one line.
+  [[nodiscard]] std::string CountersText() const;
+
+ private:
+  static constexpr std::size_t kStartBytes = 512;
+
+  /// The answer, which stays valid until the next call. Memory that is missing is a status for the
+  /// guest, and the memory of the answer itself is there from the start: a change that was made is
+  /// always answered as such.
+  [[nodiscard]] base::ByteSpan Answer(
+      const base::Result<Request, engine::Reason>& request) noexcept;
+  [[nodiscard]] engine::Reason CarryOut(const Request& request, base::Writer& reply) noexcept;
+  void LogRefusal(const base::Result<Request, engine::Reason>& request, engine::Reason reason,
+                  std::uint64_t count) noexcept;
+  void IgnoreAccess(std::string_view direction, std::uint32_t port, std::uint32_t size) noexcept;
+
+  engine::VariableServices& services_;
+  base::Log& log_;
+  base::Bytes request_ = base::Bytes(kSharedBytes);
+  base::Bytes reply_ = base::Bytes(kSharedBytes);
+  Counters counters_;
+};
+
+}  // namespace varstored::guest

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <poll.h>
+
+#include <optional>
+#include <string>
+
+#include "varstored/base/result.h"
+#include "varstored/guest/dispatcher.h"
+
+namespace varstored::guest {
+
+/// What the toolstack says about a VM: values below `platform/` in the domain's part of xenstore.
+struct Platform {
+  std::optional<std::string> secureboot;
+  std::optional<std::string> auth_enforce;
+};
+
+/// The way by which a guest's accesses to the ports reach the daemon. A door is used in the order
+/// of its functions.
+class Door {
+ public:
+  enum class Guest { kThere, kGone };
+
+  virtual ~Door() = default;
+
+  /// While the process still has every right that it was started with: opens all that is needed
+  /// later, and gives what the toolstack says. Nobody can call yet.
+  [[nodiscard]] virtual base::Result<Platform> Prepare() = 0;
+
+  /// Tells the world that the guest is served from now on. This runs in a helper process, forked
+  /// after Prepare, that keeps the rights and the folders that the daemon gives up: so a memory of
+  /// it is not the daemon's, and what it opens the daemon never holds.
+  [[nodiscard]] virtual base::Result<void> Announce() = 0;
+  /// In the helper process instead of Announce, when the start has failed: removes what Prepare
+  /// left outside of the process.
+  virtual void Withdraw() = 0;
+
+  /// What the loop has to wait for before HandleReady, which may be something else after each call.
+  /// A door that waits for several things gives an epoll descriptor.
+  [[nodiscard]] virtual pollfd waits_for() const = 0;
+  /// Serves what is ready and does not wait for anything but the backend. An error ends the daemon.
+  [[nodiscard]] virtual base::Result<Guest> HandleReady(Dispatcher& dispatcher) = 0;
+
+  /// Lets go of the guest: nothing of it stays mapped.
+  virtual void Close() = 0;
+};
+
+}  // namespace varstored::guest

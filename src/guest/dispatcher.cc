@@ -1,0 +1,217 @@
+#include "varstored/guest/dispatcher.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <new>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "varstored/efi/guid.h"
+#include "varstored/efi/status.h"
+#include "varstored/efi/variable_name.h"
+
+namespace varstored::guest {
+namespace {
+
+using base::ByteSpan;
+using engine::Reason;
+
+constexpr std::uint32_t kCommandPort = kFirstPort;
+constexpr std::uint32_t kPpiIndexPort = kFirstPort + 4;
+constexpr std::uint32_t kPpiDataPort = kFirstPort + 8;
+constexpr std::uint32_t kPortBytes = 4;
+
+/// The data port's registers are bytes, so that an access may begin at each of them; what goes on
+/// behind the last one belongs to nobody.
+bool IsPpiData(std::uint32_t port, std::uint32_t size) {
+  return port >= kPpiDataPort && port < kPpiDataPort + kPortBytes && size >= 1 &&
+         std::uint64_t{port} + size <= kPpiDataPort + kPortBytes;
+}
+
+/// A guest decides how often something happens, so a log that had a line for each time could be
+/// filled by it: the first ones have a line, and after that each doubling of their number.
+bool IsWorthALine(std::uint64_t count) { return count <= 8 || std::has_single_bit(count); }
+
+/// Answers that a healthy guest gets every day.
+bool IsEverydayAnswer(Reason reason) {
+  switch (reason) {
+    case Reason::kSuccess:
+    case Reason::kUnchanged:
+    case Reason::kNotFound:
+    case Reason::kNothingToDelete:
+    case Reason::kHiddenAtRuntime:
+    case Reason::kEndOfWalk:
+    case Reason::kBufferTooSmall:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string Hex(std::uint32_t value) {
+  std::array<char, 8> digits{};
+  const auto end = std::to_chars(digits.begin(), digits.end(), value, 16).ptr;
+  return "0x" + std::string(digits.begin(), end);
+}
+
+/// Logs the line that `make_line` gives. When memory is short, the line is left out: the counters
+/// have what happened, and an answer matters more.
+template <class MakeLine>
+void LogLine(base::Log& log, base::LogLevel level, const MakeLine& make_line) noexcept {
+  try {
+    log.Write(level, make_line());
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+}
+
+/// For the log: as much of the name as a line should hold.
+template <class NamedRequest>
+std::string NameText(const NamedRequest& request) {
+  constexpr std::size_t kMaxShownBytes = 128;
+  const ByteSpan shown = request.name.first(std::min(request.name.size(), kMaxShownBytes));
+  return " '" + efi::NameToUtf8(base::ToString(shown)) +
+         (shown.size() < request.name.size() ? "...' " : "' ") + efi::ToText(request.vendor);
+}
+std::string NameText(const engine::QueryVariableInfoRequest& /*request*/) { return {}; }
+std::string NameText(const NotifySecureBootFailureRequest& /*request*/) { return {}; }
+
+/// Hands each kind of request to its service.
+struct Call {
+  engine::VariableServices& services;
+
+  [[nodiscard]] auto operator()(const engine::GetVariableRequest& request) const {
+    return services.GetVariable(request);
+  }
+  [[nodiscard]] auto operator()(const engine::SetVariableRequest& request) const {
+    return services.SetVariable(request);
+  }
+  [[nodiscard]] auto operator()(const engine::GetNextVariableNameRequest& request) const {
+    return services.GetNextVariableName(request);
+  }
+  [[nodiscard]] auto operator()(const engine::QueryVariableInfoRequest& request) const {
+    return services.QueryVariableInfo(request);
+  }
+  [[nodiscard]] auto operator()(const NotifySecureBootFailureRequest& /*request*/) const {
+    return services.NotifySecureBootFailure();
+  }
+};
+
+}  // namespace
+
+Dispatcher::Dispatcher(engine::VariableServices& services, base::Log& log)
+    : services_(services), log_(log) {}
+
+std::optional<std::uint32_t> Dispatcher::WritePort(std::uint32_t port, std::uint32_t size,
+                                                   std::uint32_t value) {
+  if (port == kCommandPort && size == kPortBytes) {
+    return value;
+  }
+  try {
+    if (port == kPpiIndexPort && size == kPortBytes) {
+      services_.WritePpiIndex(value);
+    } else if (IsPpiData(port, size)) {
+      services_.WritePpiData(port - kPpiDataPort, size, value);
+    } else {
+      IgnoreAccess("write to", port, size);
+    }
+  } catch (const std::bad_alloc&) {
+    // A port has no status. The registers are unchanged, as after a failed backend.
+    ++counters_.of(Reason::kOutOfMemory);
+  }
+  return std::nullopt;
+}
+
+std::uint32_t Dispatcher::ReadPort(std::uint32_t port, std::uint32_t size) {
+  if (IsPpiData(port, size)) {
+    return services_.ReadPpiData(port - kPpiDataPort, size);
+  }
+  IgnoreAccess("read of", port, size);
+  return 0;
+}
+
+void Dispatcher::PagesNotMapped(std::uint32_t page) noexcept {
+  if (IsWorthALine(++counters_.unmapped)) {
+    LogLine(log_, base::LogLevel::kWarning, [&] {
+      return "no answer: the request's pages from " + Hex(page) + " on cannot be mapped (" +
+             std::to_string(counters_.unmapped) + " so far)";
+    });
+  }
+}
+
+std::string Dispatcher::CountersText() const {
+  std::string text;
+  const auto add = [&text](std::string_view what, std::uint64_t count) {
+    if (count != 0) {
+      text += (text.empty() ? "" : ", ") + std::string(what) + " " + std::to_string(count);
+    }
+  };
+  for (std::size_t i = 0; i < counters_.answers.size(); ++i) {
+    add(engine::ReasonText(static_cast<Reason>(i)), counters_.answers[i]);
+  }
+  add("not mapped", counters_.unmapped);
+  add("ignored port accesses", counters_.ignored_accesses);
+  return text.empty() ? "none" : text;
+}
+
+ByteSpan Dispatcher::Answer(const base::Result<Request, Reason>& request) noexcept {
+  base::Writer writer(std::move(reply_));
+  Reason reason = Reason::kSuccess;
+  if (request) {
+    reason = CarryOut(*request, writer);
+  } else {
+    reason = request.error();
+    EncodeStatus(reason, writer);
+  }
+  reply_ = writer.Take();
+  const std::uint64_t count = ++counters_.of(reason);
+  if (!IsEverydayAnswer(reason) && IsWorthALine(count)) {
+    LogRefusal(request, reason, count);
+  }
+  return reply_;
+}
+
+Reason Dispatcher::CarryOut(const Request& request, base::Writer& reply) noexcept {
+  try {
+    return std::visit(
+        [&](const auto& call) {
+          const auto answer = Call{services_}(call);
+          EncodeReply(answer, reply);
+          return answer.reason;
+        },
+        request);
+  } catch (const std::bad_alloc&) {
+    EncodeStatus(Reason::kOutOfMemory, reply);
+    return Reason::kOutOfMemory;
+  }
+}
+
+void Dispatcher::LogRefusal(const base::Result<Request, Reason>& request, Reason reason,
+                            std::uint64_t count) noexcept {
+  LogLine(log_, base::LogLevel::kInfo, [&] {
+    std::string line = "a request";
+    if (request) {
+      line = std::string(CallName(*request)) +
+             std::visit([](const auto& call) { return NameText(call); }, *request);
+    }
+    return line + ": " + std::string(engine::ReasonText(reason)) + " (" +
+           std::string(efi::StatusText(engine::StatusOf(reason))) + ", " + std::to_string(count) +
+           " so far)";
+  });
+}
+
+void Dispatcher::IgnoreAccess(std::string_view direction, std::uint32_t port,
+                              std::uint32_t size) noexcept {
+  if (IsWorthALine(++counters_.ignored_accesses)) {
+    LogLine(log_, base::LogLevel::kInfo, [&] {
+      return "ignored: " + std::string(direction) + " port " + Hex(port) + ", " +
+             std::to_string(size) + " bytes wide (" + std::to_string(counters_.ignored_accesses) +
+             " so far)";
+    });
+  }
+}
+
+}  // namespace varstored::guest
