@@ -1,0 +1,35 @@
+#include "varstored/backend/memory.h"
+
+#include <utility>
+
+#include "varstored/base/file.h"
+#include "varstored/store/vars_blob.h"
+
+namespace varstored::backend {
+
+MemoryBackend::MemoryBackend(std::optional<std::string> init_path, base::Log& log)
+    : init_path_(std::move(init_path)), log_(log) {}
+
+base::Result<std::optional<std::vector<store::Entry>>> MemoryBackend::Load() {
+  if (!init_path_) {
+    return std::optional<std::vector<store::Entry>>();
+  }
+  const auto bytes = base::ReadFile(*init_path_, store::kMaxBlobBytes);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  auto blob = store::DecodeVarsBlob(*bytes);
+  if (!blob) {
+    return base::Fail(*init_path_ + ": " + blob.error().message);
+  }
+  return std::optional(std::move(blob->entries));
+}
+
+base::Result<void> MemoryBackend::Commit(const store::StagedStore& /*staged*/) { return {}; }
+
+base::Result<void> MemoryBackend::ReportSecureBootFailure() {
+  log_.Warning("the guest's firmware refused an image: Secure Boot");
+  return {};
+}
+
+}  // namespace varstored::backend
