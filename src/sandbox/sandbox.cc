@@ -1,0 +1,85 @@
+#include "varstored/sandbox/sandbox.h"
+
+#include <grp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+
+#include "varstored/base/file.h"
+
+namespace varstored::sandbox {
+namespace {
+
+base::Failure<base::Error> FailWithErrno(const std::string& what) {
+  return base::Fail(what + ": " + base::ErrnoText());
+}
+
+struct Namespace {
+  const char* name;
+  int flag;
+};
+
+constexpr std::array<Namespace, 4> kNamespaces = {{
+    {"mount", CLONE_NEWNS},
+    {"IPC", CLONE_NEWIPC},
+    {"network", CLONE_NEWNET},
+    {"UTS", CLONE_NEWUTS},
+}};
+
+}  // namespace
+
+base::Result<void> LeaveNamespaces() {
+  std::string failed;
+  for (const Namespace& row : kNamespaces) {
+    if (::unshare(row.flag) != 0) {
+      failed +=
+          (failed.empty() ? "" : ", ") + std::string(row.name) + " (" + base::ErrnoText() + ")";
+    }
+  }
+  if (!failed.empty()) {
+    return base::Fail("cannot leave the host's namespaces: " + failed);
+  }
+  return {};
+}
+
+base::Result<void> ChangeRoot(const std::string& folder) {
+  if (::chroot(folder.c_str()) != 0 || ::chdir("/") != 0) {
+    return FailWithErrno(folder + ": cannot make it the root folder");
+  }
+  return {};
+}
+
+base::Result<void> ChangeIds(std::optional<uid_t> uid, std::optional<gid_t> gid) {
+  // The user last: it takes the right to do the rest.
+  if ((uid || gid) && ::setgroups(0, nullptr) != 0) {
+    return FailWithErrno("cannot give up the groups");
+  }
+  if (gid && ::setresgid(*gid, *gid, *gid) != 0) {
+    return FailWithErrno("cannot become group " + std::to_string(*gid));
+  }
+  if (uid && ::setresuid(*uid, *uid, *uid) != 0) {
+    return FailWithErrno("cannot become user " + std::to_string(*uid));
+  }
+  return {};
+}
+
+base::Result<void> LimitFileSize(std::uint64_t bytes) {
+  const rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
+  if (std::signal(SIGXFSZ, SIG_IGN) == SIG_ERR || ::setrlimit(RLIMIT_FSIZE, &limit) != 0) {
+    return FailWithErrno("cannot limit the size of files");
+  }
+  return {};
+}
+
+base::Result<void> ForbidNewPrivileges() {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+    return FailWithErrno("cannot give up new privileges");
+  }
+  return {};
+}
+
+}  // namespace varstored::sandbox
