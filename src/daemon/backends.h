@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "varstored/base/log.h"
+#include "varstored/base/result.h"
+#include "varstored/store/backend.h"
+
+namespace varstored::daemon {
+
+/// The values of --arg NAME:VALUE.
+using BackendArguments = std::map<std::string, std::string, std::less<>>;
+
+struct BackendArgument {
+  std::string_view name;
+  bool is_required;
+};
+
+/// A place where variables can be kept, as --backend names it.
+struct BackendKind {
+  std::string_view name;
+  std::span<const BackendArgument> arguments;
+  /// All required arguments are there. `log` outlives the backend.
+  base::Result<std::unique_ptr<store::Backend>> (*open)(const BackendArguments& arguments,
+                                                        base::Log& log);
+
+  [[nodiscard]] bool Takes(std::string_view argument) const;
+};
+
+/// All of them.
+[[nodiscard]] std::span<const BackendKind> Backends();
+
+/// The one with this name, or null.
+[[nodiscard]] const BackendKind* FindBackend(std::string_view name);
+
+}  // namespace varstored::daemon

@@ -1,0 +1,393 @@
+#include "varstored/daemon/options.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "backends.h"
+#include "varstored/base/file.h"
+
+namespace varstored::daemon {
+namespace {
+
+using Applied = base::Result<void, OptionError>;
+
+constexpr std::size_t kMaxConfigurationBytes = 65536;
+
+base::Failure<OptionError> Misuse(std::string message) { return {{std::move(message), 2}}; }
+base::Failure<OptionError> BadValue(std::string message) { return {{std::move(message), 1}}; }
+
+/// One option: how it is written, and what it does.
+struct Option {
+  std::string_view name;
+  std::string_view value;  // what the value is, for the usage; empty: the option has none
+  std::string_view help;
+  Applied (*apply)(Options& options, std::string_view value);
+  bool in_configuration = false;
+  std::optional<Program::Door> only_with = std::nullopt;
+
+  [[nodiscard]] bool BelongsTo(const Program& program) const {
+    return !only_with || *only_with == program.door;
+  }
+};
+
+/// As strtol with base 0 reads it: decimal, 0x..., 0...; nothing else before or behind, and at most
+/// `maximum`.
+template <class Number>
+Applied ApplyNumber(std::string_view text, Number maximum, Number& number) {
+  const std::string copy(text);
+  char* end = nullptr;
+  errno = 0;
+  const long long wide = std::strtoll(copy.c_str(), &end, 0);
+  if (copy.empty() || *end != '\0' || errno != 0 || wide < 0 || wide > maximum) {
+    return BadValue("'" + copy + "' is not a number from 0 to " + std::to_string(maximum));
+  }
+  number = static_cast<Number>(wide);
+  return {};
+}
+
+/// The highest value of a user or a group stands for none.
+template <class Id>
+Applied ApplyId(std::string_view text, std::optional<Id>& id) {
+  return ApplyNumber(text, std::numeric_limits<Id>::max() - 1, id.emplace());
+}
+
+Applied ApplyYesOrNo(std::string_view text, bool& value) {
+  if (text != "yes" && text != "no") {
+    return BadValue("'" + std::string(text) + "' is neither yes nor no");
+  }
+  value = text == "yes";
+  return {};
+}
+
+/// Splits "name:value" or "name=value"; nothing without the separator or without a name.
+std::optional<std::pair<std::string_view, std::string_view>> Split(std::string_view text,
+                                                                   char separator) {
+  const std::size_t at = text.find(separator);
+  if (at == std::string_view::npos || at == 0) {
+    return std::nullopt;
+  }
+  return std::pair(text.substr(0, at), text.substr(at + 1));
+}
+
+Applied ApplyBackend(Options& options, std::string_view name) {
+  if (!options.backend.empty()) {
+    return Misuse("given twice");
+  }
+  if (FindBackend(name) == nullptr) {
+    std::string known;
+    for (const BackendKind& kind : Backends()) {
+      known += (known.empty() ? "" : ", ") + std::string(kind.name);
+    }
+    return Misuse("there is no backend '" + std::string(name) + "'; there are: " + known);
+  }
+  options.backend = name;
+  return {};
+}
+
+/// Which names are known is a matter of the backend, so that one has to come first.
+Applied ApplyBackendArgument(Options& options, std::string_view text) {
+  const BackendKind* kind = FindBackend(options.backend);
+  if (kind == nullptr) {
+    return Misuse("comes before --backend");
+  }
+  const auto parts = Split(text, ':');
+  if (!parts) {
+    return Misuse("'" + std::string(text) + "' is not NAME:VALUE");
+  }
+  const auto [name, value] = *parts;
+  if (name == "save") {
+    options.save_path = value;
+  } else if (name == "resume") {
+    options.resume_path = value;
+  } else if (kind->Takes(name)) {
+    options.backend_arguments.insert_or_assign(std::string(name), std::string(value));
+  } else {
+    return Misuse("the backend " + options.backend + " has no '" + std::string(name) + "'");
+  }
+  return {};
+}
+
+Applied ApplyPlatform(Options& options, std::string_view text) {
+  const auto parts = Split(text, '=');
+  if (!parts) {
+    return Misuse("'" + std::string(text) + "' is not KEY=VALUE");
+  }
+  // Others are the business of other programs, as in xenstore.
+  if (parts->first == "secureboot") {
+    options.platform.secureboot = parts->second;
+  } else if (parts->first == "auth-enforce") {
+    options.platform.auth_enforce = parts->second;
+  }
+  return {};
+}
+
+Applied ApplyLogLevel(Options& options, std::string_view word) {
+  if (!base::ParseLogLevel(word, options.log_level)) {
+    return BadValue("'" + std::string(word) + "' is none of error, warning, info, debug");
+  }
+  return {};
+}
+
+/// An option whose value is put into one member.
+template <auto kMember>
+Applied Assign(Options& options, std::string_view value) {
+  options.*kMember = std::string(value);
+  return {};
+}
+template <auto kMember>
+Applied Set(Options& options, std::string_view /*value*/) {
+  options.*kMember = true;
+  return {};
+}
+template <auto kMember>
+Applied AssignYesOrNo(Options& options, std::string_view value) {
+  return ApplyYesOrNo(value, options.*kMember);
+}
+template <auto kMember>
+Applied AssignId(Options& options, std::string_view value) {
+  return ApplyId(value, options.*kMember);
+}
+Applied AssignDomain(Options& options, std::string_view value) {
+  // Above are Xen's own numbers for domains (DOMID_FIRST_RESERVED).
+  return ApplyNumber(value, std::uint32_t{0x7FEF}, options.domain);
+}
+
+constexpr auto kXen = Program::Door::kXen;
+constexpr auto kLoopback = Program::Door::kLoopback;
+
+constexpr std::array kOptions = {
+    Option{"domain", "ID", "the domain to serve", AssignDomain, false, kXen},
+    Option{"listen", "PATH", "serve clients on a unix socket with this path",
+           Assign<&Options::listen_path>, false, kLoopback},
+    Option{"platform", "KEY=VALUE", "what xenstore has below platform/: secureboot, auth-enforce",
+           ApplyPlatform, false, kLoopback},
+    Option{"backend", "NAME", "where variables are kept", ApplyBackend},
+    Option{"arg", "NAME:VALUE", "an argument of the backend, or save:FILE, resume:FILE",
+           ApplyBackendArgument},
+    Option{"nonpersistent", "", "keep no change of a variable", Set<&Options::nonpersistent>},
+    Option{"resume", "", "go on with the state in resume:FILE", Set<&Options::resume>},
+    Option{"pidfile", "FILE", "write the process id there, and lock the file",
+           Assign<&Options::pid_path>},
+    Option{"chroot", "FOLDER", "change into this root folder; paths of --arg are inside",
+           Assign<&Options::chroot_path>},
+    Option{"depriv", "", "leave the host's namespaces", Set<&Options::depriv>},
+    Option{"uid", "ID", "become this user", AssignId<&Options::uid>},
+    Option{"gid", "ID", "become this group", AssignId<&Options::gid>},
+    Option{"config", "FILE", "read this configuration", Assign<&Options::configuration_path>},
+    Option{"log-level", "LEVEL", "error, warning, info or debug", ApplyLogLevel, true},
+    Option{"auth-dir", "FOLDER", "where a first boot finds PK.auth, KEK.auth, db.auth, dbx.auth",
+           Assign<&Options::auth_folder>, true},
+    Option{"require-kek", "yes|no", "a first boot without KEK.auth stays in setup mode",
+           AssignYesOrNo<&Options::require_kek>, true},
+    Option{"require-db", "yes|no", "a first boot without db.auth stays in setup mode",
+           AssignYesOrNo<&Options::require_db>, true},
+    Option{"version", "", "print the version and exit", Set<&Options::version>},
+    Option{"help", "", "print this text and exit", Set<&Options::help>},
+};
+
+const Option* FindOption(const Program& program, std::string_view name) {
+  const auto* found = std::ranges::find(kOptions, name, &Option::name);
+  return found != kOptions.end() && found->BelongsTo(program) ? found : nullptr;
+}
+
+/// An option as it was given.
+struct Given {
+  const Option* option;
+  std::string_view value;
+};
+
+base::Result<std::vector<Given>, OptionError> SplitCommandLine(
+    const Program& program, std::span<const std::string_view> arguments) {
+  std::vector<Given> all;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    if (!argument.starts_with("--")) {
+      return Misuse("'" + std::string(argument) + "' is no option");
+    }
+    const std::size_t equals = argument.find('=');
+    const bool is_joined = equals != std::string_view::npos;
+    const std::string_view name = argument.substr(2, is_joined ? equals - 2 : equals);
+    const Option* option = FindOption(program, name);
+    if (option == nullptr) {
+      return Misuse("there is no option --" + std::string(name));
+    }
+    Given given = {option, is_joined ? argument.substr(equals + 1) : std::string_view()};
+    if (option->value.empty() && is_joined) {
+      return Misuse("--" + std::string(name) + " has no value");
+    }
+    if (!option->value.empty() && !is_joined) {
+      if (++i == arguments.size()) {
+        return Misuse("--" + std::string(name) + " needs a value");
+      }
+      given.value = arguments[i];
+    }
+    all.push_back(given);
+  }
+  return all;
+}
+
+Applied ApplyAll(const std::vector<Given>& all, Options& options) {
+  for (const Given& given : all) {
+    if (auto applied = given.option->apply(options, given.value); !applied) {
+      return base::Failure<OptionError>{
+          {"--" + std::string(given.option->name) + ": " + applied.error().message,
+           applied.error().exit_code}};
+    }
+  }
+  return {};
+}
+
+/// The rules about several options together.
+Applied CheckComplete(const Program& program, const std::vector<Given>& all,
+                      const Options& options) {
+  const auto is_given = [&](std::string_view name) {
+    return std::ranges::any_of(all, [&](const Given& given) { return given.option->name == name; });
+  };
+  const std::string_view door = program.door == kXen ? "domain" : "listen";
+  for (const std::string_view needed : {door, std::string_view("backend")}) {
+    if (!is_given(needed)) {
+      return Misuse("--" + std::string(needed) + " is missing");
+    }
+  }
+  for (const BackendArgument& argument : FindBackend(options.backend)->arguments) {
+    if (argument.is_required && !options.backend_arguments.contains(argument.name)) {
+      return Misuse("--arg " + std::string(argument.name) + ":... is missing for the backend " +
+                    options.backend);
+    }
+  }
+  if (options.resume_path && !options.resume) {
+    return Misuse("--arg resume:... without --resume");
+  }
+  return {};
+}
+
+std::string_view Trim(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r";
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) {
+    return {};
+  }
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+Applied ApplyLine(const Program& program, std::string_view line, Options& options) {
+  const auto parts = Split(line, '=');
+  if (!parts) {
+    return BadValue("not KEY=VALUE");
+  }
+  const std::string_view key = Trim(parts->first);
+  const Option* option = FindOption(program, key);
+  if (option == nullptr || !option->in_configuration) {
+    return BadValue("unknown key '" + std::string(key) + "'");
+  }
+  if (auto applied = option->apply(options, Trim(parts->second)); !applied) {
+    return BadValue(std::string(key) + ": " + applied.error().message);
+  }
+  return {};
+}
+
+/// The configuration's file is read if it is there; one that was asked for must be.
+Applied ReadConfiguration(const Program& program, const std::optional<std::string>& asked_for,
+                          Options& options) {
+  const std::string path = asked_for.value_or(std::string(program.configuration_path));
+  if (path.empty() && !asked_for) {
+    return {};
+  }
+  const auto bytes = base::ReadFileIfThere(path, kMaxConfigurationBytes);
+  if (!bytes) {
+    return BadValue(bytes.error().message);
+  }
+  if (!bytes->has_value()) {
+    return asked_for ? Applied(BadValue(path + ": no such file")) : Applied();
+  }
+  return ApplyConfiguration(program, path, base::ToString(**bytes), options);
+}
+
+}  // namespace
+
+base::Result<Options, OptionError> ReadOptions(const Program& program,
+                                               std::span<const std::string_view> arguments) {
+  const auto all = SplitCommandLine(program, arguments);
+  if (!all) {
+    return all.failure();
+  }
+  Options alone;
+  if (auto applied = ApplyAll(*all, alone); !applied) {
+    return applied.failure();
+  }
+  if (alone.help || alone.version) {
+    return alone;
+  }
+  if (auto complete = CheckComplete(program, *all, alone); !complete) {
+    return complete.failure();
+  }
+  // What the command line says comes last and so wins.
+  Options options;
+  if (auto read = ReadConfiguration(program, alone.configuration_path, options); !read) {
+    return read.failure();
+  }
+  if (auto applied = ApplyAll(*all, options); !applied) {
+    return applied.failure();
+  }
+  return options;
+}
+
+base::Result<void, OptionError> ApplyConfiguration(const Program& program, const std::string& path,
+                                                   std::string_view text, Options& options) {
+  std::size_t number = 0;
+  while (!text.empty()) {
+    ++number;
+    const std::size_t end = text.find('\n');
+    const std::string_view line = Trim(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.empty() || line.front() == '#') {
+      continue;
+    }
+    if (auto applied = ApplyLine(program, line, options); !applied) {
+      return BadValue(path + ":" + std::to_string(number) + ": " + applied.error().message);
+    }
+  }
+  return {};
+}
+
+std::string Usage(const Program& program) {
+  constexpr std::size_t kHelpColumn = 26;
+  std::string text = "usage: " + std::string(program.name) +
+                     (program.door == kXen ? " --domain ID" : " --listen PATH") +
+                     " --backend NAME [OPTION]...\n" + std::string(program.purpose) + "\n\n";
+  for (const Option& option : kOptions) {
+    if (option.BelongsTo(program)) {
+      std::string left = "  --" + std::string(option.name);
+      left += option.value.empty() ? "" : " " + std::string(option.value);
+      left.resize(std::max(left.size() + 1, kHelpColumn), ' ');
+      text += left + std::string(option.help) + "\n";
+    }
+  }
+  text += "\nBackends and their arguments:\n";
+  for (const BackendKind& kind : Backends()) {
+    text += "  " + std::string(kind.name);
+    for (const BackendArgument& argument : kind.arguments) {
+      text += " " + std::string(argument.name) + (argument.is_required ? "" : " (optional)");
+    }
+    text += "\n";
+  }
+  std::string keys;
+  for (const Option& option : kOptions) {
+    if (option.in_configuration) {
+      keys += (keys.empty() ? "" : ", ") + std::string(option.name);
+    }
+  }
+  text += "\nThe configuration holds lines of KEY=VALUE with the keys " + keys + ".\n";
+  if (!program.configuration_path.empty()) {
+    text += "It is read from " + std::string(program.configuration_path) +
+            " if that file is there; what the command line says wins.\n";
+  }
+  return text;
+}
+
+}  // namespace varstored::daemon

@@ -1,0 +1,258 @@
+#include "varstored/daemon/run.h"
+
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <new>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "announcer.h"
+#include "backends.h"
+#include "pid_file.h"
+#include "stop_signals.h"
+#include "varstored/backend/non_persistent.h"
+#include "varstored/base/file.h"
+#include "varstored/engine/variable_services.h"
+#include "varstored/guest/dispatcher.h"
+#include "varstored/sandbox/sandbox.h"
+#include "varstored/store/vars_blob.h"
+#include "varstored/version.h"
+
+namespace varstored::daemon {
+namespace {
+
+using OpenedBackend = base::Result<std::unique_ptr<store::Backend>>;
+
+/// Enough for the state of any input that is read, and for a database of it.
+constexpr std::uint64_t kMaxWrittenFileBytes = 2 * store::kMaxBlobBytes;
+
+bool IsFolder(const std::string& path) {
+  struct stat status = {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/// The files that a first boot enrolls. They are read at every start, because afterwards their
+/// folder may be out of reach.
+base::Result<engine::FirstBootKeys> ReadFirstBootKeys(const Program& program,
+                                                      const Options& options) {
+  engine::FirstBootKeys keys;
+  keys.require_kek = options.require_kek;
+  keys.require_db = options.require_db;
+  const std::string folder = options.auth_folder.value_or(std::string(program.auth_folder));
+  if (options.auth_folder && !IsFolder(folder)) {
+    return base::Fail("auth-dir: " + folder + ": no such folder");
+  }
+  if (folder.empty()) {
+    return keys;
+  }
+  struct File {
+    const char* name;
+    std::optional<base::Bytes>& content;
+  };
+  for (const File& file : std::array<File, 4>{{{"PK.auth", keys.pk},
+                                               {"KEK.auth", keys.kek},
+                                               {"db.auth", keys.db},
+                                               {"dbx.auth", keys.dbx}}}) {
+    auto content = base::ReadFileIfThere(folder + "/" + file.name, store::kMaxDataBytes);
+    if (!content) {
+      return content.failure();
+    }
+    file.content = *std::move(content);
+  }
+  return keys;
+}
+
+/// Gives up what the options ask for, in the only order that works: each step takes away the right
+/// to do an earlier one.
+base::Result<void> DropRights(const Options& options, base::Log& log) {
+  if (options.depriv) {
+    if (const auto left = sandbox::LeaveNamespaces(); !left) {
+      log.Warning(left.error().message);
+    }
+  }
+  if (options.chroot_path) {
+    if (auto changed = sandbox::ChangeRoot(*options.chroot_path); !changed) {
+      return changed;
+    }
+  }
+  if (auto changed = sandbox::ChangeIds(options.uid, options.gid); !changed) {
+    return changed;
+  }
+  if (auto limited = sandbox::LimitFileSize(kMaxWrittenFileBytes); !limited) {
+    return limited;
+  }
+  return options.depriv ? sandbox::ForbidNewPrivileges() : base::Result<void>();
+}
+
+OpenedBackend OpenBackend(const Options& options, base::Log& log) {
+  auto opened = FindBackend(options.backend)->open(options.backend_arguments, log);
+  if (!opened || !options.nonpersistent) {
+    return opened;
+  }
+  return std::unique_ptr<store::Backend>(
+      std::make_unique<backend::NonPersistent>(*std::move(opened)));
+}
+
+engine::Policy PolicyOf(const guest::Platform& platform) {
+  return {.secure_boot = platform.secureboot == "true",
+          .enforce = platform.auth_enforce != "false"};
+}
+
+/// Fills the store: from a saved state, or as a boot.
+base::Result<void> Load(const Options& options, const engine::FirstBootKeys& keys,
+                        engine::VariableServices& services, base::Log& log) {
+  if (!options.resume) {
+    return services.Boot(keys);
+  }
+  if (!options.resume_path) {
+    // No state is not an empty state: what was kept is served. But the guest is no new one either.
+    log.Warning("--resume without resume:FILE: volatile variables are lost");
+    return services.Boot({});
+  }
+  const auto saved = base::ReadFile(*options.resume_path, store::kMaxBlobBytes);
+  if (!saved) {
+    return saved.failure();
+  }
+  if (saved->empty()) {
+    return base::Fail(*options.resume_path + ": empty, so nothing was saved there");
+  }
+  if (auto resumed = services.Resume(*saved); !resumed) {
+    return base::Fail(*options.resume_path + ": " + resumed.error().message);
+  }
+  return {};
+}
+
+/// Serves the guest until a signal arrives or the guest is gone.
+base::Result<void> Serve(guest::Door& door, guest::Dispatcher& dispatcher,
+                         const StopSignals& signals) {
+  for (;;) {
+    std::array<pollfd, 2> waited = {pollfd{signals.fd(), POLLIN, 0}, door.waits_for()};
+    if (::poll(waited.data(), waited.size(), -1) < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return base::Fail("cannot wait for requests: " + base::ErrnoText());
+    }
+    if (waited[0].revents != 0) {
+      return {};
+    }
+    const auto guest = door.HandleReady(dispatcher);
+    if (!guest) {
+      return guest.failure();
+    }
+    if (*guest == guest::Door::Guest::kGone) {
+      return {};
+    }
+  }
+}
+
+base::Result<void> Save(const Options& options, const engine::VariableServices& services) {
+  return options.save_path ? base::WriteFileInPlace(*options.save_path, services.Save())
+                           : base::Result<void>();
+}
+
+base::Result<void> StartAndServe(const Program& program, const Options& options, guest::Door& door,
+                                 StopSignals& signals, base::Log& log) {
+  const auto keys = options.resume ? engine::FirstBootKeys() : ReadFirstBootKeys(program, options);
+  if (!keys) {
+    return keys.failure();
+  }
+  std::optional<PidFile> pid_file;
+  if (options.pid_path) {
+    auto created = PidFile::Create(*options.pid_path);
+    if (!created) {
+      return created.failure();
+    }
+    pid_file.emplace(*std::move(created));
+  }
+  const auto platform = door.Prepare();
+  if (!platform) {
+    return platform.failure();
+  }
+  auto announcer = Announcer::Fork(door);
+  if (!announcer) {
+    door.Withdraw();
+    return announcer.failure();
+  }
+  if (auto dropped = DropRights(options, log); !dropped) {
+    return dropped;
+  }
+
+  const auto backend = OpenBackend(options, log);
+  if (!backend) {
+    return backend.failure();
+  }
+  engine::VariableServices services(PolicyOf(*platform), **backend, log);
+  if (auto loaded = Load(options, *keys, services, log); !loaded) {
+    return loaded;
+  }
+  guest::Dispatcher dispatcher(services, log);
+
+  if (auto blocked = signals.ReadFromDescriptor(); !blocked) {
+    return blocked;
+  }
+  if (auto announced = announcer->Announce(); !announced) {
+    return announced;
+  }
+  log.Info("ready: " + std::to_string(services.store().size()) + " variables, " +
+           std::to_string(services.store().used_bytes()) + " of " +
+           std::to_string(engine::kStoreBytes) + " bytes used");
+
+  const auto served = Serve(door, dispatcher, signals);
+  door.Close();
+  // The state is as good as before when the door broke: it is saved all the same.
+  const auto saved = Save(options, services);
+  log.Info("the end; answers: " + dispatcher.CountersText());
+  return served ? saved : served;
+}
+
+int RunWithLog(const Program& program, std::span<const std::string_view> arguments,
+               MakeDoor make_door, StopSignals& signals, base::SystemLog& log) {
+  const auto options = ReadOptions(program, arguments);
+  if (!options) {
+    const auto& [message, exit_code] = options.error();
+    log.Error(message);
+    if (exit_code == 2) {
+      static_cast<void>(std::fputs(Usage(program).c_str(), stderr));
+    }
+    return exit_code;
+  }
+  if (options->help || options->version) {
+    const std::string text = options->help
+                                 ? Usage(program)
+                                 : std::string(program.name) + " " + std::string(kVersion) + "\n";
+    return std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? 0 : 1;
+  }
+  log.set_level(options->log_level);
+  const auto door = make_door(*options, log);
+  const auto ended = StartAndServe(program, *options, *door, signals, log);
+  if (!ended) {
+    log.Error(ended.error().message);
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int Run(const Program& program, int argc, const char* const* argv, MakeDoor make_door) {
+  StopSignals signals;
+  base::SystemLog log(std::string(program.name), base::LogLevel::kInfo);
+  try {
+    const std::span<const char* const> all(argv, static_cast<std::size_t>(argc));
+    const auto given = all.subspan(all.empty() ? 0 : 1);
+    const std::vector<std::string_view> arguments(given.begin(), given.end());
+    return RunWithLog(program, arguments, make_door, signals, log);
+  } catch (const std::bad_alloc&) {
+    log.Error("out of memory");
+    return 1;
+  }
+}
+
+}  // namespace varstored::daemon

@@ -1,0 +1,16 @@
+#include "varstored/daemon/run.h"
+#include "varstored/guest_xen/xen_door.h"
+
+int main(int argc, char** argv) {
+  using namespace varstored;
+  constexpr daemon::Program kProgram = {
+      .name = "varstored",
+      .purpose = "Keeps the UEFI variables of a Xen guest, out of the guest's reach.",
+      .door = daemon::Program::Door::kXen,
+      .configuration_path = "/etc/varstored.conf",
+      .auth_folder = "/var/lib/varstored",
+  };
+  return daemon::Run(kProgram, argc, argv, [](const daemon::Options& options, base::Log& log) {
+    return guest_xen::MakeXenDoor(static_cast<std::uint16_t>(options.domain), log);
+  });
+}
