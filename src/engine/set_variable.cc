@@ -117,8 +117,10 @@ class SetVariableCall {
     if (attributes_.WithoutAppend().raw() != AttributesOfCurrent()) {
       return Reason::kAttributesDiffer;
     }
-    // Without authentication the keys are never written, whatever an imported store says of them.
-    if (IsSecureBootVariable(special_) && !authenticated && policy_.enforce) {
+    // An imported store may hold a key under attributes that no call would give it. No guest writes
+    // that one, in no mode; an administrator's tool removes it.
+    if (IsSecureBootVariable(special_) && AttributesOfCurrent() != kSecureBootAttributes.raw() &&
+        !policy_.tool) {
       return Reason::kSecureBootAttributes;
     }
     if (request_.data.empty() && append()) {
@@ -175,6 +177,10 @@ class SetVariableCall {
   }
 
   Reason WritePlain() {
+    // Without a descriptor, nothing would look at the lists.
+    if (IsSecureBootVariable(special_)) {
+      return Reason::kSecureBootAttributes;
+    }
     base::Bytes data;
     if (append() && current_ != nullptr) {
       data = current_->data();

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -57,18 +59,29 @@ std::string Describe(const store::Entry& entry) {
          std::to_string(entry.raw_attributes()) + ")";
 }
 
-/// An entry of older daemons is served, and reported once, for an administrator to mend.
+/// What an administrator has to know about an entry that was loaded and is served; nothing when it
+/// is as it should be.
+std::optional<std::string_view> OddityOf(const store::Entry& entry) {
+  if (entry.is_legacy()) {
+    return "breaks today's rules: it can be read, deleted and made smaller";
+  }
+  if (entry.Has(efi::kTimeBasedAuthenticatedWriteAccess) &&
+      !IsSecureBootVariable(SpecialOf(store::KeyOf(entry))) &&
+      entry.signer() == store::SignerDigest{}) {
+    return "has no signer: it can be read, but nobody can sign a change of it";
+  }
+  return std::nullopt;
+}
+
 void ReportOddities(const store::Store& store, base::Log& log) {
-  std::size_t legacy = 0;
+  std::size_t oddities = 0;
   for (const store::Entry* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
-    if (entry->is_legacy() && ++legacy <= kMaxReportedRecords) {
-      log.Warning(Describe(*entry) +
-                  " breaks today's rules: it can be read, deleted and made smaller");
+    if (const auto oddity = OddityOf(*entry); oddity && ++oddities <= kMaxReportedRecords) {
+      log.Warning(Describe(*entry) + " " + std::string(*oddity));
     }
   }
-  if (legacy > kMaxReportedRecords) {
-    log.Warning(std::to_string(legacy - kMaxReportedRecords) +
-                " more variables break today's rules");
+  if (oddities > kMaxReportedRecords) {
+    log.Warning(std::to_string(oddities - kMaxReportedRecords) + " more variables are like these");
   }
   if (store.used_bytes() > kStoreBytes) {
     log.Warning("the stored variables use " + std::to_string(store.used_bytes()) + " of " +
@@ -113,7 +126,7 @@ base::Result<void> StageFirstBootKeys(store::StagedStore& staged, const Policy& 
   const bool enroll_pk = AreRequiredKeysThere(keys, log);
   for (const FirstBootFile& file : kFirstBootFiles) {
     const std::optional<base::Bytes>& content = keys.*file.content;
-    if (!content || (file.content == &FirstBootKeys::pk && !enroll_pk)) {
+    if (!content) {
       continue;
     }
     const base::Bytes name = base::ToBytes(file.variable.name);
@@ -126,6 +139,11 @@ base::Result<void> StageFirstBootKeys(store::StagedStore& staged, const Policy& 
       return base::Fail(std::string("first boot: ") + file.file_name +
                         " cannot be used: " + std::string(ReasonText(reason)));
     }
+  }
+  // It had to be usable all the same: a bad file is found today, not once the others are there.
+  if (!enroll_pk) {
+    staged.Erase(store::KeyOf(efi::kPk));
+    StageModes(staged, policy.secure_boot);
   }
   return {};
 }
