@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "built_in.h"
+#include "certificate_update.h"
 #include "modes.h"
 #include "mor.h"
 #include "ppi.h"
@@ -176,6 +177,9 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   StageModes(built_in, policy_.secure_boot);
   store_.Apply(std::move(built_in));
   if (!is_first_boot) {
+    if (backend_.WantsCertificateUpdate()) {
+      UpdateCertificates(keys);
+    }
     return {};
   }
 
@@ -187,6 +191,21 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
     return base::Fail("first boot: the keys could not be stored");
   }
   return {};
+}
+
+void VariableServices::UpdateCertificates(const FirstBootKeys& keys) {
+  store::StagedStore staged(store_);
+  auto done = StageCertificateUpdate(staged, policy_, keys);
+  if (done) {
+    done = backend_.CommitCertificateUpdate(staged);
+  }
+  if (!done) {
+    log_.Error("the certificates were not updated: " + done.error().message);
+    backend_.ReportCertificateUpdateFailure(done.error().message);
+    return;
+  }
+  log_.Info("the certificates were updated");
+  store_.Apply(std::move(staged));
 }
 
 base::Result<void> VariableServices::Resume(base::ByteSpan saved) {

@@ -42,6 +42,9 @@ struct FirstBootKeys {
   /// Without this variable PK is left out as well, and the VM stays in setup mode.
   bool require_kek = false;
   bool require_db = false;
+  /// An update of certificates that was asked for brings the revocations in `dbx` too. Off, because
+  /// revocations that nobody asked for stop a VM that still starts with an older boot loader.
+  bool update_dbx = false;
 };
 
 /// The variable services of one VM (UEFI 2.10, 8.2): all rules, no transport and no storage.
@@ -54,7 +57,9 @@ class VariableServices {
   VariableServices(const Policy& policy, store::Backend& backend, base::Log& log);
 
   /// The start of a VM: takes what the backend kept, or on a first boot `keys`. Fails when the kept
-  /// state cannot be read, or a key that is there cannot be used (the message names it).
+  /// state cannot be read, or a key that is there cannot be used (the message names it). When the
+  /// backend says that an update of certificates was asked for, it is done here, from the same
+  /// keys; that it cannot be done is reported, and is no failure of the start.
   [[nodiscard]] base::Result<void> Boot(const FirstBootKeys& keys);
 
   /// The continuation of a VM from what Save gave, here or on another host. The backend is not
@@ -85,6 +90,7 @@ class VariableServices {
 
  private:
   [[nodiscard]] bool Latch(bool at_runtime);
+  void UpdateCertificates(const FirstBootKeys& keys);
   [[nodiscard]] Reason CommitAndApply(store::StagedStore&& staged);
 
   Policy policy_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "varstored/base/result.h"
@@ -26,6 +27,19 @@ class Backend {
 
   /// Tells the operator that the guest's firmware refused an image.
   [[nodiscard]] virtual base::Result<void> ReportSecureBootFailure() = 0;
+
+  // An administrator can ask for the host's newer certificates at a VM's next boot (docs/engine.md,
+  // "Certificates of 2011 and 2023"). Only a toolstack can pass that on, so others keep the
+  // defaults.
+
+  /// Whether that was asked for. Known after Load.
+  [[nodiscard]] virtual bool WantsCertificateUpdate() const { return false; }
+  /// Commit, and the request is done. `staged` may be unchanged.
+  [[nodiscard]] virtual base::Result<void> CommitCertificateUpdate(const StagedStore& staged) {
+    return Commit(staged);
+  }
+  /// Tells the operator why the request could not be met; it stays.
+  virtual void ReportCertificateUpdateFailure(std::string_view /*why*/) {}
 };
 
 }  // namespace varstored::store
