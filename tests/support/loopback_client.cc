@@ -97,7 +97,7 @@ LoopbackClient::LoopbackClient(const std::string& socket_path) {
 
 LoopbackClient::GetReply LoopbackClient::GetVariable(const std::u16string& name, const Guid& guid,
                                                      std::uint64_t data_size, bool at_runtime) {
-  const Bytes pages = Command(GetVariableRequest(name, guid, data_size, at_runtime));
+  const Bytes pages = Command(GetVariableRequest(NameBytes(name), guid, data_size, at_runtime));
   Answer answer(pages);
   GetReply reply;
   reply.status = answer.Integer(8);
@@ -114,14 +114,16 @@ LoopbackClient::GetReply LoopbackClient::GetVariable(const std::u16string& name,
 std::uint64_t LoopbackClient::SetVariable(const std::u16string& name, const Guid& guid,
                                           std::uint32_t attributes, ByteSpan data,
                                           bool at_runtime) {
-  return Answer(Command(SetVariableRequest(name, guid, attributes, data, at_runtime))).Integer(8);
+  return Answer(Command(SetVariableRequest(NameBytes(name), guid, attributes, data, at_runtime)))
+      .Integer(8);
 }
 
 LoopbackClient::NextReply LoopbackClient::GetNextVariableName(const std::u16string& name,
                                                               const Guid& guid,
                                                               std::uint64_t name_size,
                                                               bool at_runtime) {
-  const Bytes pages = Command(GetNextVariableNameRequest(name, guid, name_size, at_runtime));
+  const Bytes pages =
+      Command(GetNextVariableNameRequest(NameBytes(name), guid, name_size, at_runtime));
   Answer answer(pages);
   NextReply reply;
   reply.status = answer.Integer(8);
@@ -232,20 +234,20 @@ Bytes LoopbackClient::Exchange(ByteSpan message, std::size_t reply_bytes) {
   return *std::move(reply);
 }
 
-Bytes GetVariableRequest(const std::u16string& name, const Guid& guid, std::uint64_t data_size,
+Bytes GetVariableRequest(ByteSpan name, const Guid& guid, std::uint64_t data_size,
                          bool at_runtime) {
   return StartRequest(0)
-      .Counted(NameBytes(name))
+      .Counted(name)
       .Add(guid)
       .Integer(data_size, 8)
       .Integer(at_runtime ? 1 : 0, 1)
       .bytes();
 }
 
-Bytes SetVariableRequest(const std::u16string& name, const Guid& guid, std::uint32_t attributes,
-                         ByteSpan data, bool at_runtime) {
+Bytes SetVariableRequest(ByteSpan name, const Guid& guid, std::uint32_t attributes, ByteSpan data,
+                         bool at_runtime) {
   return StartRequest(1)
-      .Counted(NameBytes(name))
+      .Counted(name)
       .Add(guid)
       .Counted(data)
       .Integer(attributes, 4)
@@ -253,11 +255,11 @@ Bytes SetVariableRequest(const std::u16string& name, const Guid& guid, std::uint
       .bytes();
 }
 
-Bytes GetNextVariableNameRequest(const std::u16string& name, const Guid& guid,
-                                 std::uint64_t name_size, bool at_runtime) {
+Bytes GetNextVariableNameRequest(ByteSpan name, const Guid& guid, std::uint64_t name_size,
+                                 bool at_runtime) {
   return StartRequest(2)
       .Integer(name_size, 8)
-      .Counted(NameBytes(name))
+      .Counted(name)
       .Add(guid)
       .Integer(at_runtime ? 1 : 0, 1)
       .bytes();

@@ -110,12 +110,12 @@ class LoopbackClient {
   base::UniqueFd socket_;
 };
 
-/// The requests of the calls above, for tests that change them.
-[[nodiscard]] Bytes GetVariableRequest(const std::u16string& name, const Guid& guid,
-                                       std::uint64_t data_size, bool at_runtime);
-[[nodiscard]] Bytes SetVariableRequest(const std::u16string& name, const Guid& guid,
-                                       std::uint32_t attributes, ByteSpan data, bool at_runtime);
-[[nodiscard]] Bytes GetNextVariableNameRequest(const std::u16string& name, const Guid& guid,
+/// The requests of the calls above, for tests that change them. A name is any bytes.
+[[nodiscard]] Bytes GetVariableRequest(ByteSpan name, const Guid& guid, std::uint64_t data_size,
+                                       bool at_runtime);
+[[nodiscard]] Bytes SetVariableRequest(ByteSpan name, const Guid& guid, std::uint32_t attributes,
+                                       ByteSpan data, bool at_runtime);
+[[nodiscard]] Bytes GetNextVariableNameRequest(ByteSpan name, const Guid& guid,
                                                std::uint64_t name_size, bool at_runtime);
 [[nodiscard]] Bytes QueryVariableInfoRequest(std::uint32_t attributes);
 [[nodiscard]] Bytes NotifySecureBootFailureRequest();

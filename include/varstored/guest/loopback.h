@@ -13,7 +13,7 @@ namespace varstored::guest {
 
 /// A door without a hypervisor, for tests and measurements: a unix stream socket, on which a client
 /// plays the guest. One client at a time; whatever it does wrong ends its connection and nothing
-/// else. The messages are described in docs/guest-protocol.md, "Loopback".
+/// else. The messages are described in docs/loopback.md.
 class LoopbackDoor final : public Door {
  public:
   /// The socket at `path` appears with Announce. Until then it has another name beside it.
