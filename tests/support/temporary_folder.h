@@ -9,11 +9,12 @@
 
 namespace varstored::test {
 
-/// A new empty folder, removed with its content in the end.
+/// A new empty folder in `parent`, removed with its content in the end.
 class TemporaryFolder {
  public:
-  TemporaryFolder()
-      : path_((std::filesystem::temp_directory_path() / "varstored-test-XXXXXX").string()) {
+  explicit TemporaryFolder(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path())
+      : path_((parent / "varstored-test-XXXXXX").string()) {
     if (::mkdtemp(path_.data()) == nullptr) {
       throw std::runtime_error("cannot make a temporary folder like " + path_);
     }
