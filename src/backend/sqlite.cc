@@ -1,0 +1,273 @@
+#include "varstored/backend/sqlite.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "sqlite_connection.h"
+#include "sqlite_file.h"
+#include "varstored/base/bytes.h"
+#include "varstored/base/reader.h"
+#include "varstored/base/writer.h"
+#include "varstored/efi/guid.h"
+#include "varstored/efi/time.h"
+#include "varstored/efi/variable_name.h"
+#include "varstored/efi/well_known.h"
+#include "varstored/store/vars_blob.h"
+
+namespace varstored::backend {
+namespace {
+
+/// These have the attribute NON_VOLATILE, but every start gives them their value anew.
+constexpr std::array kResetAtStart = {efi::kMorControl, efi::kMorLock, efi::kPpiFlagsLock};
+
+bool IsRow(const store::Entry* entry) {
+  return entry != nullptr && entry->Has(efi::kNonVolatile) &&
+         std::none_of(kResetAtStart.begin(), kResetAtStart.end(), [entry](const auto& known) {
+           return known.Is(entry->name(), entry->vendor());
+         });
+}
+
+bool TouchesRow(const store::StagedStore::Change& change) {
+  return IsRow(change.before) || IsRow(change.after);
+}
+
+/// An entry that becomes non-volatile keeps its place in a walk, where a new row would come first.
+bool MovesRow(const store::StagedStore::Change& change) {
+  return change.before != nullptr && !IsRow(change.before) && IsRow(change.after);
+}
+
+/// A row as an entry, or what is wrong with it.
+base::Result<store::Entry> EntryOf(const Statement& row) {
+  store::LegacyRecord record;
+  record.name = row.Text(1);
+  const auto vendor = efi::ParseGuid(row.Text(2));
+  const std::int64_t attributes = row.Number(3);
+  base::Reader timestamp(row.Blob(4));
+  base::Reader signer(row.Blob(5));
+  record.data = base::ToBytes(row.Blob(6));
+  if (record.name.empty() || record.name.size() > efi::kMaxNameBytes) {
+    return base::Fail("its name has " + std::to_string(record.name.size()) + " bytes");
+  }
+  if (!vendor) {
+    return base::Fail("its vendor is no GUID");
+  }
+  if (attributes < 0 || attributes > std::numeric_limits<std::uint32_t>::max() ||
+      (attributes & efi::kNonVolatile) == 0) {
+    return base::Fail("its attributes are " + std::to_string(attributes));
+  }
+  if (!efi::ReadTime(timestamp, record.timestamp) || !timestamp.empty()) {
+    return base::Fail("its timestamp has not 16 bytes");
+  }
+  if (!signer.ReadArray(record.signer) || !signer.empty()) {
+    return base::Fail("its signer has not 32 bytes");
+  }
+  if (record.data.empty()) {
+    return base::Fail("it has no data");
+  }
+  record.vendor = *vendor;
+  record.attributes = static_cast<std::uint32_t>(attributes);
+  return store::MakeEntry(std::move(record));
+}
+
+}  // namespace
+
+/// The rows of an open database.
+class SqliteBackend::Rows {
+ public:
+  [[nodiscard]] static base::Result<std::unique_ptr<Rows>> Of(Connection connection) {
+    auto put = connection.Prepare(
+        "INSERT INTO variable (name, name_text, vendor, attributes, timestamp, signer, data)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+        " ON CONFLICT (name, vendor) DO UPDATE SET attributes = excluded.attributes,"
+        " timestamp = excluded.timestamp, signer = excluded.signer, data = excluded.data");
+    auto erase = connection.Prepare("DELETE FROM variable WHERE name = ?1 AND vendor = ?2");
+    auto mark = connection.Prepare("UPDATE state SET kept = 1 WHERE kept = 0");
+    for (const auto* statement : {&put, &erase, &mark}) {
+      if (!*statement) {
+        return statement->failure();
+      }
+    }
+    return std::unique_ptr<Rows>(
+        new Rows(std::move(connection), *std::move(put), *std::move(erase), *std::move(mark)));
+  }
+
+  [[nodiscard]] Connection& connection() { return connection_; }
+
+  /// From now on the log is folded into the database at the end; a file that is refused is not even
+  /// touched by that.
+  void AcceptFile() {
+    sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+  }
+
+  /// Nothing when nothing was ever kept.
+  [[nodiscard]] base::Result<std::optional<std::vector<store::Entry>>> ReadAll() {
+    const auto kept = connection_.Query("SELECT kept FROM state");
+    if (!kept) {
+      return kept.failure();
+    }
+    if (kept->Number(0) == 0) {
+      return std::optional<std::vector<store::Entry>>();
+    }
+    auto row = connection_.Prepare(
+        "SELECT position, name, vendor, attributes, timestamp, signer, data"
+        " FROM variable ORDER BY position DESC");
+    if (!row) {
+      return row.failure();
+    }
+    std::vector<store::Entry> entries;
+    std::size_t data_bytes = 0;
+    while (true) {
+      const auto stepped = row->Step();
+      if (!stepped) {
+        return stepped.failure();
+      }
+      if (!*stepped) {
+        return std::optional(std::move(entries));
+      }
+      auto entry = EntryOf(*row);
+      if (!entry) {
+        return Damaged("variable " + std::to_string(row->Number(0)) + ": " + entry.error().message);
+      }
+      data_bytes += entry->data().size();
+      if (entries.size() == store::kMaxVariables || data_bytes > store::kMaxBlobBytes) {
+        return Damaged("more than " + std::to_string(store::kMaxVariables) + " variables or " +
+                       std::to_string(store::kMaxBlobBytes) + " bytes of data");
+      }
+      entries.push_back(*std::move(entry));
+    }
+  }
+
+  /// One row, made or changed. A new one comes first in a walk.
+  [[nodiscard]] base::Result<void> Put(const store::Entry& entry) {
+    const base::Bytes name = base::ToBytes(entry.name());
+    const std::string name_text = efi::NameToUtf8(entry.name());
+    const std::string vendor = efi::ToText(entry.vendor());
+    base::Writer timestamp(efi::Time::kSizeBytes);
+    efi::WriteTime(timestamp, entry.timestamp());
+    const base::Bytes timestamp_bytes = timestamp.Take();
+    put_.Bind(1, name);
+    put_.Bind(2, name_text);
+    put_.Bind(3, vendor);
+    put_.Bind(4, std::int64_t{entry.raw_attributes()});
+    put_.Bind(5, timestamp_bytes);
+    put_.Bind(6, entry.signer());
+    put_.Bind(7, entry.data());
+    return put_.Run();
+  }
+
+  [[nodiscard]] base::Result<void> Erase(const store::Entry& entry) {
+    const base::Bytes name = base::ToBytes(entry.name());
+    const std::string vendor = efi::ToText(entry.vendor());
+    erase_.Bind(1, name);
+    erase_.Bind(2, vendor);
+    return erase_.Run();
+  }
+
+  [[nodiscard]] base::Result<void> Apply(const std::vector<store::StagedStore::Change>& changes) {
+    for (const auto& [before, after] : changes) {
+      auto written = IsRow(after)    ? Put(*after)
+                     : IsRow(before) ? Erase(*before)
+                                     : base::Result<void>();
+      if (!written) {
+        return written;
+      }
+    }
+    return mark_.Run();
+  }
+
+  /// All rows anew: those of `staged` and no others.
+  [[nodiscard]] base::Result<void> Replace(const store::StagedStore& staged) {
+    if (auto emptied = connection_.Execute("DELETE FROM variable"); !emptied) {
+      return emptied;
+    }
+    std::vector<const store::Entry*> entries;
+    staged.ForEach([&entries](const store::Entry& entry) {
+      if (IsRow(&entry)) {
+        entries.push_back(&entry);
+      }
+    });
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+      if (auto written = Put(**entry); !written) {
+        return written;
+      }
+    }
+    return mark_.Run();
+  }
+
+ private:
+  Rows(Connection connection, Statement put, Statement erase, Statement mark)
+      : connection_(std::move(connection)),
+        put_(std::move(put)),
+        erase_(std::move(erase)),
+        mark_(std::move(mark)) {}
+
+  [[nodiscard]] base::Failure<base::Error> Damaged(const std::string& reason) const {
+    return base::Fail(connection_.file_name() + ": damaged: " + reason);
+  }
+
+  Connection connection_;
+  Statement put_;
+  Statement erase_;
+  /// State has been kept.
+  Statement mark_;
+};
+
+SqliteBackend::SqliteBackend(std::unique_ptr<Rows> rows, base::Log& log)
+    : rows_(std::move(rows)), log_(log) {}
+
+SqliteBackend::~SqliteBackend() = default;
+
+base::Result<std::unique_ptr<SqliteBackend>> SqliteBackend::Open(const std::string& path,
+                                                                 base::Log& log) {
+  auto connection = OpenDatabaseFile(path);
+  if (!connection) {
+    return connection.failure();
+  }
+  auto rows = Rows::Of(*std::move(connection));
+  if (!rows) {
+    return rows.failure();
+  }
+  return std::unique_ptr<SqliteBackend>(new SqliteBackend(*std::move(rows), log));
+}
+
+base::Result<std::optional<std::vector<store::Entry>>> SqliteBackend::Load() {
+  auto entries = rows_->ReadAll();
+  in_step_ = entries.ok();
+  if (in_step_) {
+    rows_->AcceptFile();
+  }
+  return entries;
+}
+
+base::Result<void> SqliteBackend::Commit(const store::StagedStore& staged) {
+  const auto changes = staged.Changes();
+  if (in_step_ && std::none_of(changes.begin(), changes.end(), TouchesRow)) {
+    return {};
+  }
+  const bool anew = !in_step_ || std::any_of(changes.begin(), changes.end(), MovesRow);
+  in_step_ = false;
+  auto transaction = Transaction::Begin(rows_->connection());
+  if (!transaction) {
+    return transaction.failure();
+  }
+  auto written = anew ? rows_->Replace(staged) : rows_->Apply(changes);
+  if (written) {
+    written = transaction->Commit();
+  }
+  in_step_ = written.ok();
+  if (in_step_) {
+    rows_->AcceptFile();
+  }
+  return written;
+}
+
+base::Result<void> SqliteBackend::ReportSecureBootFailure() {
+  log_.Warning("the guest's firmware refused an image that Secure Boot does not allow");
+  return {};
+}
+
+}  // namespace varstored::backend

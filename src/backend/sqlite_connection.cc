@@ -1,0 +1,185 @@
+#include "sqlite_connection.h"
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace varstored::backend {
+namespace {
+
+/// The operating system's own word, where SQLite asked it for something.
+std::string SystemError(sqlite3* connection, int code) {
+  const int number = sqlite3_system_errno(connection);
+  if ((code != SQLITE_IOERR && code != SQLITE_CANTOPEN) || number == 0) {
+    return {};
+  }
+  return " (" + std::generic_category().message(number) + ")";
+}
+
+std::string FileName(sqlite3* connection) {
+  const char* name = sqlite3_db_filename(connection, "main");
+  return name == nullptr ? std::string() : std::string(name);
+}
+
+base::Error ErrorOf(sqlite3* connection) {
+  const int code = sqlite3_errcode(connection) & 0xFF;
+  const std::string reason =
+      code == SQLITE_BUSY ? "another process uses it" : std::string(sqlite3_errmsg(connection));
+  return {FileName(connection) + ": " + reason + SystemError(connection, code)};
+}
+
+/// SQLite gives names like "" and "file:..." a meaning of their own; a path never has one.
+std::string WithoutMeaning(const std::string& path) {
+  return path.rfind('/', 0) == 0 ? path : "./" + path;
+}
+
+}  // namespace
+
+void Statement::Bind(int parameter, std::int64_t number) {
+  const int code = sqlite3_bind_int64(statement_.get(), parameter, number);
+  bind_code_ = bind_code_ == SQLITE_OK ? code : bind_code_;
+}
+
+void Statement::Bind(int parameter, std::string_view text) {
+  const int code = sqlite3_bind_text64(statement_.get(), parameter, text.data(), text.size(),
+                                       nullptr, SQLITE_UTF8);
+  bind_code_ = bind_code_ == SQLITE_OK ? code : bind_code_;
+}
+
+void Statement::Bind(int parameter, base::ByteSpan blob) {
+  const int code =
+      sqlite3_bind_blob64(statement_.get(), parameter, blob.data(), blob.size(), nullptr);
+  bind_code_ = bind_code_ == SQLITE_OK ? code : bind_code_;
+}
+
+base::Result<bool> Statement::Step() {
+  const int code = bind_code_ == SQLITE_OK ? sqlite3_step(statement_.get()) : bind_code_;
+  if (code != SQLITE_ROW && code != SQLITE_DONE) {
+    return base::Failure{ErrorOf(sqlite3_db_handle(statement_.get()))};
+  }
+  return code == SQLITE_ROW;
+}
+
+base::Result<void> Statement::Run() {
+  const auto stepped = Step();
+  Reset();
+  return stepped ? base::Result<void>() : stepped.failure();
+}
+
+void Statement::Reset() {
+  // What it returns is the failure of the last step, which has been reported.
+  sqlite3_reset(statement_.get());
+  bind_code_ = SQLITE_OK;
+}
+
+std::int64_t Statement::Number(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
+
+base::ByteSpan Statement::Blob(int column) const {
+  const auto* bytes =
+      static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_.get(), column));
+  // Null when there is no memory for it, or no byte in it.
+  const int size = bytes == nullptr ? 0 : sqlite3_column_bytes(statement_.get(), column);
+  return {bytes, static_cast<std::size_t>(size)};
+}
+
+std::string Statement::Text(int column) const { return base::ToString(Blob(column)); }
+
+base::Result<Connection, Connection::OpenError> Connection::OpenFile(const std::string& path) {
+  sqlite3* opened = nullptr;
+  const int code =
+      sqlite3_open_v2(WithoutMeaning(path).c_str(), &opened,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  Connection connection(opened);
+  if (opened == nullptr) {
+    return base::Failure<OpenError>{{OpenFailure::kOther, {path + ": out of memory"}}};
+  }
+  if (code != SQLITE_OK) {
+    const int number = sqlite3_system_errno(opened);
+    const std::string reason =
+        number == 0 ? std::string(sqlite3_errmsg(opened)) : std::generic_category().message(number);
+    return base::Failure<OpenError>{
+        {number == ENOENT ? OpenFailure::kNoSuchFile : OpenFailure::kOther,
+         {path + ": cannot open: " + reason}}};
+  }
+  return connection;
+}
+
+base::Result<Connection> Connection::OpenInMemory() {
+  sqlite3* opened = nullptr;
+  const int code =
+      sqlite3_open_v2(":memory:", &opened,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  Connection connection(opened);
+  if (code != SQLITE_OK) {
+    return base::Fail(std::string("database in memory: ") + sqlite3_errstr(code));
+  }
+  return connection;
+}
+
+std::string Connection::file_name() const { return FileName(get()); }
+
+base::Result<void> Connection::Execute(const std::string& sql) {
+  if (sqlite3_exec(get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return Failed();
+  }
+  return {};
+}
+
+base::Result<Statement> Connection::Prepare(const char* sql) {
+  sqlite3_stmt* prepared = nullptr;
+  if (sqlite3_prepare_v3(get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &prepared, nullptr) !=
+      SQLITE_OK) {
+    return Failed();
+  }
+  return Statement(prepared);
+}
+
+base::Result<Statement> Connection::Query(const char* sql) {
+  auto statement = Prepare(sql);
+  if (!statement) {
+    return statement;
+  }
+  const auto row = statement->Step();
+  if (!row) {
+    return row.failure();
+  }
+  if (!*row) {
+    return base::Fail(file_name() + ": " + sql + " gives nothing");
+  }
+  return statement;
+}
+
+base::Failure<base::Error> Connection::Failed() const { return {ErrorOf(get())}; }
+
+base::Result<Transaction> Transaction::Begin(Connection& connection) {
+  // An undo that found no memory has left the last transaction open.
+  if (sqlite3_get_autocommit(connection.get()) == 0) {
+    if (auto undone = connection.Execute("ROLLBACK"); !undone) {
+      return undone.failure();
+    }
+  }
+  if (auto begun = connection.Execute("BEGIN IMMEDIATE"); !begun) {
+    return begun.failure();
+  }
+  return Transaction(connection.get());
+}
+
+base::Result<void> Transaction::Commit() {
+  if (sqlite3_exec(connection_.get(), "COMMIT", nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return base::Failure{ErrorOf(connection_.get())};
+  }
+  // Nothing is left to undo; the connection belongs to another.
+  [[maybe_unused]] sqlite3* const done = connection_.release();
+  return {};
+}
+
+void Transaction::Rollback::operator()(sqlite3* connection) const noexcept {
+  // Some failures have undone it already, and then there is nothing that could fail.
+  if (sqlite3_get_autocommit(connection) == 0) {
+    sqlite3_exec(connection, "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+}
+
+}  // namespace varstored::backend

@@ -1,0 +1,427 @@
+#include "sqlite_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "varstored/backend/sqlite.h"
+#include "varstored/base/file.h"
+#include "varstored/base/unique_fd.h"
+
+namespace varstored::backend {
+namespace {
+
+/// "VARS", the number that tells this program's databases from others (PRAGMA application_id).
+constexpr std::uint32_t kApplicationId = 0x56415253;
+
+/// Each step leads from the version of its index to the next one, so a new file takes all of them
+/// and an old one those that it lacks. A step that has been published never changes.
+constexpr std::array kSteps = {
+    // clang-format off
+R"sql(PRAGMA application_id = 1447121491;
+CREATE TABLE variable (
+  position INTEGER PRIMARY KEY,  -- the highest is the newest, which a walk meets first
+  name BLOB NOT NULL,            -- UTF-16LE, no terminator
+  name_text TEXT NOT NULL,       -- the same for people; not read by varstored
+  vendor TEXT NOT NULL,          -- GUID
+  attributes INTEGER NOT NULL,
+  timestamp BLOB NOT NULL,       -- EFI_TIME
+  signer BLOB NOT NULL,          -- SHA-256 of who may write a private authenticated variable
+  data BLOB NOT NULL,
+  UNIQUE (name, vendor)
+) STRICT;
+CREATE TABLE state (
+  kept INTEGER NOT NULL          -- 0: nothing was ever kept, this is a first boot
+) STRICT;
+INSERT INTO state (kept) VALUES (0);)sql",
+    // clang-format on
+};
+constexpr std::uint32_t kVersion = kSteps.size();
+
+/// The first bytes of every SQLite 3 file (https://www.sqlite.org/fileformat2.html, 1.3).
+struct Header {
+  static constexpr std::size_t kSizeBytes = 100;
+  static constexpr std::string_view kMagic{"SQLite format 3\0", 16};
+  static constexpr std::size_t kWriteVersion = 18;
+  static constexpr std::size_t kReadVersion = 19;
+  static constexpr std::uint8_t kWriteAheadLog = 2;
+  static constexpr std::size_t kUserVersion = 60;
+  static constexpr std::size_t kApplicationId = 68;
+};
+
+std::uint32_t BigEndian(const std::array<std::uint8_t, Header::kSizeBytes>& header,
+                        std::size_t offset) {
+  std::uint32_t number = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    number = number << 8U | header.at(offset + i);
+  }
+  return number;
+}
+
+base::Failure<base::Error> Refuse(const Connection& connection, const std::string& reason) {
+  return base::Fail(connection.file_name() + ": " + reason);
+}
+
+base::Result<void> Migrate(Connection& connection, std::uint32_t from, std::uint32_t to) {
+  for (std::uint32_t version = from; version < to; ++version) {
+    if (auto done = connection.Execute(kSteps.at(version)); !done) {
+      return done;
+    }
+  }
+  return connection.Execute("PRAGMA user_version = " + std::to_string(to));
+}
+
+base::Result<void> CheckVersion(const Connection& connection, std::int64_t version) {
+  if (version > kVersion) {
+    return Refuse(connection, "made by a newer varstored: its schema has version " +
+                                  std::to_string(version) + ", this program knows version " +
+                                  std::to_string(kVersion));
+  }
+  if (version < 1) {
+    return Refuse(connection, "its schema has no version");
+  }
+  return {};
+}
+
+sqlite3_file& FileOf(const Connection& connection) {
+  sqlite3_file* file = nullptr;
+  // It fails for a name that is no database of the connection.
+  sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  return *file;
+}
+
+/// The length of the database itself, without its log.
+base::Result<std::int64_t> FileSize(const Connection& connection) {
+  sqlite3_file& file = FileOf(connection);
+  sqlite3_int64 size = 0;
+  if (const int code = file.pMethods->xFileSize(&file, &size); code != SQLITE_OK) {
+    return Refuse(connection, std::string("cannot read its size: ") + sqlite3_errstr(code));
+  }
+  return std::int64_t{size};
+}
+
+/// Looks at the file's header with nothing but a read. SQLite's own first look would follow a
+/// journal that lies beside a file of somebody else, and write.
+base::Result<void> CheckHeader(const Connection& connection) {
+  const auto size = FileSize(connection);
+  if (!size) {
+    return size.failure();
+  }
+  if (*size == 0) {
+    return Refuse(connection, "it is empty; for a first boot remove it");
+  }
+  if (*size > static_cast<std::int64_t>(SqliteBackend::kMaxFileBytes)) {
+    return Refuse(connection, std::to_string(*size) + " bytes, the limit is " +
+                                  std::to_string(SqliteBackend::kMaxFileBytes));
+  }
+  sqlite3_file& file = FileOf(connection);
+  std::array<std::uint8_t, Header::kSizeBytes> header{};
+  const int code = file.pMethods->xRead(&file, header.data(), Header::kSizeBytes, 0);
+  if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) {
+    return Refuse(connection, std::string("cannot read: ") + sqlite3_errstr(code));
+  }
+  if (!std::equal(Header::kMagic.begin(), Header::kMagic.end(), header.begin())) {
+    return Refuse(connection, "no SQLite database");
+  }
+  if (code == SQLITE_IOERR_SHORT_READ) {
+    return Refuse(connection, "cut off inside of its header");
+  }
+  if (BigEndian(header, Header::kApplicationId) != kApplicationId) {
+    return Refuse(connection, "an SQLite database of another program");
+  }
+  return CheckVersion(connection, BigEndian(header, Header::kUserVersion));
+}
+
+/// Nobody's permissions stop root; that nobody has one is still somebody's will.
+bool IsReadOnly(const Connection& connection) {
+  struct stat status = {};
+  return sqlite3_db_readonly(connection.get(), "main") != 0 ||
+         (::stat(connection.file_name().c_str(), &status) == 0 &&
+          (status.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0);
+}
+
+struct Setting {
+  int number;
+  int value;
+};
+
+constexpr std::array<Setting, 8> kSwitches = {{
+    {SQLITE_DBCONFIG_DEFENSIVE, 1},
+    {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+    {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
+    {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+    {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+    {SQLITE_DBCONFIG_DQS_DDL, 0},
+    {SQLITE_DBCONFIG_DQS_DML, 0},
+    // What is refused is not changed by closing it.
+    {SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1},
+}};
+
+constexpr std::array<Setting, 11> kLimits = {{
+    {SQLITE_LIMIT_LENGTH, 1280 * 1024},  // a row: store::kMaxBlobBytes and a name, three times
+    {SQLITE_LIMIT_SQL_LENGTH, 4096},
+    {SQLITE_LIMIT_COLUMN, 16},
+    {SQLITE_LIMIT_EXPR_DEPTH, 16},
+    {SQLITE_LIMIT_COMPOUND_SELECT, 2},
+    {SQLITE_LIMIT_VDBE_OP, 4096},
+    {SQLITE_LIMIT_FUNCTION_ARG, 4},
+    {SQLITE_LIMIT_ATTACHED, 0},
+    {SQLITE_LIMIT_VARIABLE_NUMBER, 8},
+    {SQLITE_LIMIT_TRIGGER_DEPTH, 1},
+    {SQLITE_LIMIT_WORKER_THREADS, 0},
+}};
+
+/// All memory that SQLite may have in this process, in bytes, whatever a file says.
+constexpr sqlite3_int64 kMaxHeapBytes = sqlite3_int64{8} * 1024 * 1024;
+
+/// A hostile file gets little memory and little of SQLite to play with.
+base::Result<void> Harden(Connection& connection) {
+  sqlite3_hard_heap_limit64(kMaxHeapBytes);
+  for (const Setting& setting : kSwitches) {
+    if (sqlite3_db_config(connection.get(), setting.number, setting.value, nullptr) != SQLITE_OK) {
+      return connection.Failed();
+    }
+  }
+  for (const Setting& setting : kLimits) {
+    sqlite3_limit(connection.get(), setting.number, setting.value);
+  }
+  return connection.Execute(
+      "PRAGMA locking_mode = EXCLUSIVE;"
+      "PRAGMA temp_store = MEMORY;"
+      "PRAGMA cell_size_check = ON;"
+      "PRAGMA cache_size = 16;");
+}
+
+/// The schema as text, row by row.
+base::Result<std::vector<std::string>> ReadSchema(Connection& connection) {
+  auto rows = connection.Prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema");
+  if (!rows) {
+    return rows.failure();
+  }
+  std::vector<std::string> schema;
+  while (true) {
+    const auto row = rows->Step();
+    if (!row) {
+      return row.failure();
+    }
+    if (!*row) {
+      return schema;
+    }
+    for (int column = 0; column < 4; ++column) {
+      schema.push_back(rows->Text(column));
+    }
+  }
+}
+
+/// SQLite takes half of a last page for a whole one, with zeros in the end. With a log beside it
+/// the file may be so for a good reason: then the log has the page.
+base::Result<void> CheckLength(Connection& connection) {
+  struct stat log = {};
+  if (::stat((connection.file_name() + "-wal").c_str(), &log) == 0 && log.st_size != 0) {
+    return {};
+  }
+  const auto pages =
+      connection.Query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+  if (!pages) {
+    return pages.failure();
+  }
+  const auto size = FileSize(connection);
+  if (!size) {
+    return size.failure();
+  }
+  if (*size != pages->Number(0)) {
+    return Refuse(connection, "damaged: it has " + std::to_string(*size) +
+                                  " bytes and should have " + std::to_string(pages->Number(0)));
+  }
+  return {};
+}
+
+/// Locks the file and looks whether it is what its header says. Gives the version of its schema,
+/// which may stand in the log.
+base::Result<std::uint32_t> CheckContent(Connection& connection) {
+  const auto version = connection.Query("PRAGMA user_version");
+  if (!version) {
+    return version.failure();
+  }
+  const std::int64_t number = version->Number(0);
+  if (auto known = CheckVersion(connection, number); !known) {
+    return known.failure();
+  }
+  auto reference = Connection::OpenInMemory();
+  if (!reference) {
+    return reference.failure();
+  }
+  if (auto made = Migrate(*reference, 0, static_cast<std::uint32_t>(number)); !made) {
+    return made.failure();
+  }
+  const auto expected = ReadSchema(*reference);
+  if (!expected) {
+    return expected.failure();
+  }
+  const auto found = ReadSchema(connection);
+  if (!found) {
+    return found.failure();
+  }
+  if (*found != *expected) {
+    return Refuse(connection, "its tables are not those of varstored");
+  }
+  if (auto whole = CheckLength(connection); !whole) {
+    return whole.failure();
+  }
+  const auto verdict = connection.Query("PRAGMA integrity_check(1)");
+  if (!verdict) {
+    return verdict.failure();
+  }
+  if (const std::string text = verdict->Text(0); text != "ok") {
+    return Refuse(connection, "damaged: " + text);
+  }
+  return static_cast<std::uint32_t>(number);
+}
+
+/// Chooses the write-ahead log (docs/backends.md says why), and writes once: what cannot be written
+/// is found out before anybody is told that variables can be kept.
+base::Result<void> MakeWritable(Connection& connection, std::uint32_t version) {
+  {
+    const auto mode = connection.Query("PRAGMA journal_mode = WAL");
+    if (!mode) {
+      return mode.failure();
+    }
+    if (mode->Text(0) != "wal") {
+      return Refuse(connection, "it cannot have a write-ahead log");
+    }
+  }
+  // To delete the log at the end would take a path.
+  int persist = 1;
+  if (sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_PERSIST_WAL, &persist) !=
+      SQLITE_OK) {
+    return connection.Failed();
+  }
+  if (auto set = connection.Execute("PRAGMA synchronous = FULL;"
+                                    "PRAGMA secure_delete = OFF;"
+                                    "PRAGMA wal_autocheckpoint = 32;"
+                                    "PRAGMA journal_size_limit = 1048576;");
+      !set) {
+    return set;
+  }
+  auto transaction = Transaction::Begin(connection);
+  if (!transaction) {
+    return transaction.failure();
+  }
+  if (auto migrated = Migrate(connection, version, kVersion); !migrated) {
+    return migrated;
+  }
+  return transaction->Commit();
+}
+
+/// Makes what has happened to the names in the folder of `path` survive a power cut.
+base::Result<void> SyncFolder(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const base::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid() || ::fsync(fd.get()) != 0) {
+    return base::Fail(folder + ": cannot sync: " + base::ErrnoText());
+  }
+  return {};
+}
+
+/// The bytes of a database that holds nothing yet.
+base::Result<base::Bytes> EmptyDatabase() {
+  auto connection = Connection::OpenInMemory();
+  if (!connection) {
+    return connection.failure();
+  }
+  if (auto made = Migrate(*connection, 0, kVersion); !made) {
+    return made.failure();
+  }
+  struct Free {
+    void operator()(unsigned char* memory) const noexcept { sqlite3_free(memory); }
+  };
+  sqlite3_int64 size = 0;
+  const std::unique_ptr<unsigned char, Free> image(
+      sqlite3_serialize(connection->get(), "main", &size, 0));
+  if (image == nullptr) {
+    return base::Fail("database in memory: out of memory");
+  }
+  base::Bytes bytes = base::ToBytes(base::ByteSpan(image.get(), static_cast<std::size_t>(size)));
+  bytes.at(Header::kWriteVersion) = Header::kWriteAheadLog;
+  bytes.at(Header::kReadVersion) = Header::kWriteAheadLog;
+  return bytes;
+}
+
+/// Makes the file appear with all of its content at once, so that no cut leaves an empty one. Where
+/// another process was faster its file stays, and the lock decides.
+base::Result<void> MakeDatabaseFile(const std::string& path) {
+  auto content = EmptyDatabase();
+  if (!content) {
+    return content.failure();
+  }
+  // A log would be taken for the new database's. It may hold the last changes of one that was lost,
+  // or belong to a process that has just made the file.
+  for (const char* suffix : {"-wal", "-journal"}) {
+    struct stat status = {};
+    if (::stat((path + suffix).c_str(), &status) == 0 && status.st_size != 0) {
+      return base::Fail(path + ": it is gone, but " + path + suffix +
+                        " is there; for a first boot remove that too");
+    }
+  }
+  std::string temporary = path + ".XXXXXX";
+  const base::UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd.valid()) {
+    return base::Fail(path + ": cannot create: " + base::ErrnoText());
+  }
+  auto made = base::WriteFileInPlace(temporary, *content);
+  if (made && ::link(temporary.c_str(), path.c_str()) != 0 && errno != EEXIST) {
+    made = base::Fail(path + ": cannot create: " + base::ErrnoText());
+  }
+  ::unlink(temporary.c_str());
+  return made;
+}
+
+}  // namespace
+
+base::Result<Connection> OpenDatabaseFile(const std::string& path) {
+  auto opened = Connection::OpenFile(path);
+  if (!opened && opened.error().failure == Connection::OpenFailure::kNoSuchFile) {
+    if (auto made = MakeDatabaseFile(path); !made) {
+      return made.failure();
+    }
+    opened = Connection::OpenFile(path);
+  }
+  if (!opened) {
+    return base::Failure{opened.error().error};
+  }
+  Connection connection = *std::move(opened);
+  if (auto known = CheckHeader(connection); !known) {
+    return known.failure();
+  }
+  if (IsReadOnly(connection)) {
+    return Refuse(connection, "it is read-only");
+  }
+  if (auto hardened = Harden(connection); !hardened) {
+    return hardened.failure();
+  }
+  const auto version = CheckContent(connection);
+  if (!version) {
+    return version.failure();
+  }
+  if (auto writable = MakeWritable(connection, *version); !writable) {
+    return writable.failure();
+  }
+  if (auto synced = SyncFolder(connection.file_name()); !synced) {
+    return synced.failure();
+  }
+  return connection;
+}
+
+}  // namespace varstored::backend

@@ -1,0 +1,275 @@
+// Files that are refused: one clear error, and the file stays as it is.
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "sqlite_session.h"
+#include "support/temporary_folder.h"
+#include "varstored/base/bytes.h"
+#include "varstored/base/file.h"
+
+namespace varstored::test {
+namespace {
+
+base::Bytes Content(const std::string& path) {
+  return *base::ReadFile(path, std::size_t{16} * 1024 * 1024);
+}
+
+void Write(const std::string& path, const base::Bytes& content) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  std::copy(content.begin(), content.end(), std::ostreambuf_iterator<char>(file));
+}
+
+testing::AssertionResult Says(const std::string& error, const std::string& reason) {
+  return error.find(reason) != std::string::npos
+             ? testing::AssertionSuccess()
+             : testing::AssertionFailure() << '"' << error << "\", not " << reason;
+}
+
+class SqliteRefusedTest : public testing::Test {
+ protected:
+  /// A database of the program, with some variables.
+  void MakeDatabase() {
+    Session session(path_);
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_TRUE(session.Put(MakeVariable("Boot" + std::to_string(i), 300)).ok());
+    }
+    ASSERT_TRUE(session.Put(MakeVariable("dbx", 9000)).ok());
+  }
+
+  void RemoveDatabase() {
+    std::filesystem::remove(path_);
+    std::filesystem::remove(path_ + "-wal");
+  }
+
+  /// What an administrator does to the file with a tool of his own.
+  void Run(const std::string& sql) {
+    sqlite3* tool = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &tool), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(tool, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(tool);
+    sqlite3_close(tool);
+  }
+
+  /// The file is refused with one line that names it and holds `reason`, and is not changed.
+  void ExpectRefused(const std::string& reason) {
+    const base::Bytes before = Content(path_);
+    const std::string error = OpenError(path_);
+    EXPECT_TRUE(Says(error, path_));
+    EXPECT_TRUE(Says(error, reason));
+    EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+    EXPECT_EQ(Content(path_), before) << error;
+  }
+
+  TemporaryFolder folder_{FastFolder()};
+  std::string path_ = folder_.File("vm.db");
+};
+
+TEST_F(SqliteRefusedTest, AnEmptyFile) {
+  Write(path_, {});
+  ExpectRefused("it is empty");
+}
+
+TEST_F(SqliteRefusedTest, AFileThatIsNoDatabase) {
+  Write(path_, base::Bytes(5000, 'x'));
+  ExpectRefused("no SQLite database");
+}
+
+TEST_F(SqliteRefusedTest, ADatabaseOfAnotherProgram) {
+  Run("CREATE TABLE variable (name TEXT); INSERT INTO variable VALUES ('mine')");
+  ExpectRefused("another program");
+}
+
+TEST_F(SqliteRefusedTest, ADatabaseOfAnotherProgramWithALogBesideIt) {
+  // Given one that was killed: its last changes are in the log only.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    sqlite3* other = nullptr;
+    sqlite3_open(path_.c_str(), &other);
+    sqlite3_exec(other, "PRAGMA journal_mode = WAL; CREATE TABLE t (c); INSERT INTO t VALUES (1)",
+                 nullptr, nullptr, nullptr);
+    ::_exit(0);
+  }
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  const base::Bytes log = Content(path_ + "-wal");
+  ASSERT_FALSE(log.empty());
+  ExpectRefused("another program");
+  EXPECT_EQ(Content(path_ + "-wal"), log);
+}
+
+TEST_F(SqliteRefusedTest, ANewerVersion) {
+  MakeDatabase();
+  Run("PRAGMA user_version = 2");
+  ExpectRefused("newer varstored: its schema has version 2");
+}
+
+TEST_F(SqliteRefusedTest, ANewerVersionThatOnlyTheLogTells) {
+  MakeDatabase();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    sqlite3* newer = nullptr;
+    sqlite3_open(path_.c_str(), &newer);
+    sqlite3_exec(newer, "PRAGMA user_version = 2", nullptr, nullptr, nullptr);
+    ::_exit(0);
+  }
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  const base::Bytes log = Content(path_ + "-wal");
+  ASSERT_FALSE(log.empty());
+  ExpectRefused("newer varstored: its schema has version 2");
+  EXPECT_EQ(Content(path_ + "-wal"), log);
+}
+
+TEST_F(SqliteRefusedTest, NoVersion) {
+  MakeDatabase();
+  Run("PRAGMA user_version = 0");
+  ExpectRefused("no version");
+}
+
+TEST_F(SqliteRefusedTest, OtherTables) {
+  for (const char* change :
+       {"CREATE TABLE more (c)", "DROP TABLE state", "ALTER TABLE variable ADD COLUMN more ANY",
+        "ALTER TABLE state RENAME COLUMN kept TO stored", "CREATE INDEX more ON variable (data)",
+        "CREATE VIEW more AS SELECT 1",
+        "CREATE TRIGGER more AFTER DELETE ON variable BEGIN DELETE FROM state; END",
+        "CREATE VIRTUAL TABLE more USING fts5(c)"}) {
+    RemoveDatabase();
+    MakeDatabase();
+    Run(change);
+    ExpectRefused("its tables are not those of varstored");
+  }
+}
+
+TEST_F(SqliteRefusedTest, RowsThatAreNoVariables) {
+  const std::string insert =
+      "INSERT INTO variable (name, name_text, vendor, attributes, timestamp, signer, data) VALUES ";
+  const std::string guid = "'8be4df61-93ca-11d2-aa0d-00e098032b8c'";
+  for (const std::string& values :
+       {"(zeroblob(0), '', " + guid + ", 7, zeroblob(16), zeroblob(32), x'00')",
+        "(zeroblob(4097), '', " + guid + ", 7, zeroblob(16), zeroblob(32), x'00')",
+        std::string("(x'6100', '', 'me', 7, zeroblob(16), zeroblob(32), x'00')"),
+        "(x'6100', '', " + guid + ", 6, zeroblob(16), zeroblob(32), x'00')",
+        "(x'6100', '', " + guid + ", 4294967303, zeroblob(16), zeroblob(32), x'00')",
+        "(x'6100', '', " + guid + ", -1, zeroblob(16), zeroblob(32), x'00')",
+        "(x'6100', '', " + guid + ", 7, zeroblob(15), zeroblob(32), x'00')",
+        "(x'6100', '', " + guid + ", 7, zeroblob(17), zeroblob(32), x'00')",
+        "(x'6100', '', " + guid + ", 7, zeroblob(16), zeroblob(33), x'00')",
+        "(x'6100', '', " + guid + ", 7, zeroblob(16), zeroblob(32), zeroblob(0))",
+        "(x'6100', '', " + guid + ", 7, zeroblob(16), zeroblob(32), zeroblob(1048577))"}) {
+    RemoveDatabase();
+    MakeDatabase();
+    Run(insert + values);
+    const base::Bytes before = Content(path_);
+    EXPECT_THROW({ const Session session(path_); }, std::runtime_error) << values;
+    EXPECT_EQ(Content(path_), before) << values;
+  }
+}
+
+TEST_F(SqliteRefusedTest, MoreVariablesThanAStoreTakes) {
+  MakeDatabase();
+  Run("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1024)"
+      " INSERT INTO variable (name, name_text, vendor, attributes, timestamp, signer, data)"
+      " SELECT CAST(i AS BLOB), '', '8be4df61-93ca-11d2-aa0d-00e098032b8c', 7, zeroblob(16),"
+      " zeroblob(32), x'00' FROM n");
+  EXPECT_THROW({ const Session session(path_); }, std::runtime_error);
+}
+
+TEST_F(SqliteRefusedTest, AFileThatIsCutOff) {
+  MakeDatabase();
+  const base::Bytes whole = Content(path_);
+  std::filesystem::remove(path_ + "-wal");
+  for (std::size_t size = 1; size < whole.size(); size += size < 128 ? 1 : 511) {
+    Write(path_, base::Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)));
+    ExpectRefused("");
+    std::filesystem::remove(path_ + "-wal");
+  }
+}
+
+TEST_F(SqliteRefusedTest, DamageIsFoundOrHarmless) {
+  MakeDatabase();
+  const std::vector<store::Entry> kept = Reopen(path_);
+  const base::Bytes whole = Content(path_);
+  std::filesystem::remove(path_ + "-wal");
+  std::size_t refused = 0;
+  for (std::size_t offset = 0; offset < whole.size(); offset += 13) {
+    base::Bytes damaged = whole;
+    damaged[offset] ^= static_cast<std::uint8_t>(1U << (offset % 8));
+    Write(path_, damaged);
+    try {
+      // A bit of a variable's data may be another one; nothing may be missing.
+      EXPECT_EQ(Reopen(path_).size(), kept.size()) << "offset " << offset;
+    } catch (const std::runtime_error&) {
+      EXPECT_EQ(Content(path_), damaged) << "offset " << offset;
+      ++refused;
+    }
+    std::filesystem::remove(path_ + "-wal");
+  }
+  EXPECT_GT(refused, 0U);
+}
+
+TEST_F(SqliteRefusedTest, AFileThatIsTooLong) {
+  MakeDatabase();
+  std::filesystem::resize_file(path_, backend::SqliteBackend::kMaxFileBytes + 1);
+  ExpectRefused("the limit is 2097152");
+}
+
+TEST_F(SqliteRefusedTest, AFileThatIsReadOnly) {
+  MakeDatabase();
+  ASSERT_EQ(::chmod(path_.c_str(), 0400), 0);
+  ExpectRefused("it is read-only");
+}
+
+TEST_F(SqliteRefusedTest, SomethingElseThanAFile) {
+  EXPECT_TRUE(Says(OpenError(folder_.path()), folder_.path()));
+  EXPECT_TRUE(Says(OpenError(""), "Is a directory"));
+  EXPECT_TRUE(Says(OpenError(folder_.File("missing/vm.db")), "No such file or directory"));
+  std::filesystem::create_symlink(folder_.File("nowhere"), path_);
+  EXPECT_TRUE(Says(OpenError(path_), path_));
+  ASSERT_EQ(::mkfifo(folder_.File("pipe").c_str(), 0600), 0);
+  EXPECT_TRUE(Says(OpenError(folder_.File("pipe")), "pipe"));
+}
+
+// L-10: the log may hold the last changes of a database that was lost.
+TEST_F(SqliteRefusedTest, ALogWhoseDatabaseIsGone) {
+  Write(path_ + "-wal", base::Bytes(100, 'x'));
+  EXPECT_TRUE(Says(OpenError(path_), path_ + "-wal is there"));
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(SqliteRefusedTest, AFileInUse) {
+  const auto opens_elsewhere = [this] {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const std::string error = OpenError(path_);
+      ::_exit(error.empty()                                                ? 0
+              : error.find("another process uses it") != std::string::npos ? 1
+                                                                           : 2);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return WEXITSTATUS(status);
+  };
+  {
+    Session session(path_);
+    EXPECT_EQ(opens_elsewhere(), 1);
+    ASSERT_TRUE(session.Put(MakeVariable("BootOrder", 2)).ok());
+    EXPECT_EQ(opens_elsewhere(), 1);
+    ASSERT_TRUE(session.Put(MakeVariable("BootOrder", 4)).ok());
+  }
+  EXPECT_EQ(opens_elsewhere(), 0);
+  EXPECT_EQ(Reopen(path_), std::vector<store::Entry>{MakeVariable("BootOrder", 4)});
+}
+
+}  // namespace
+}  // namespace varstored::test

@@ -1,0 +1,234 @@
+#include "varstored/backend/sqlite.h"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "sqlite_session.h"
+#include "support/temporary_folder.h"
+#include "varstored/efi/well_known.h"
+
+namespace varstored::test {
+namespace {
+
+using State = std::vector<store::Entry>;
+
+class SqliteBackendTest : public testing::Test {
+ protected:
+  TemporaryFolder folder_;
+  std::string path_ = folder_.File("vm.db");
+};
+
+// L-10: "no state" and "empty state" are two cases.
+TEST_F(SqliteBackendTest, AFileThatNothingWasKeptInIsAFirstBoot) {
+  EXPECT_TRUE(Session(path_).is_first_boot());
+  EXPECT_TRUE(Session(path_).is_first_boot());
+}
+
+TEST_F(SqliteBackendTest, AStateThatBecameEmptyIsNoFirstBoot) {
+  const store::Entry variable = MakeVariable("BootOrder", 2);
+  {
+    Session session(path_);
+    ASSERT_TRUE(session.Put(variable).ok());
+    ASSERT_TRUE(session.Erase(variable).ok());
+  }
+  EXPECT_FALSE(Session(path_).is_first_boot());
+  EXPECT_EQ(Reopen(path_), State{});
+}
+
+TEST_F(SqliteBackendTest, EveryFieldComesBack) {
+  store::LegacyRecord record;
+  record.name = std::string("d\0b\0", 4);
+  record.vendor = efi::kImageSecurityDatabaseGuid;
+  record.attributes = 0x27;
+  record.data = {0x00, 0xFF, 0x00};
+  record.timestamp = {2026, 12, 31, 23, 59, 58, 1, 999999999, 0x7FF, 2, 3};
+  record.signer.fill(0xC3);
+  const store::Entry entry = store::MakeEntry(record);
+  ASSERT_FALSE(entry.is_legacy());
+  ASSERT_TRUE(Session(path_).Put(entry).ok());
+  EXPECT_EQ(Reopen(path_), State{entry});
+}
+
+TEST_F(SqliteBackendTest, RecordsThatBreakTodaysRulesComeBack) {
+  State records;
+  const auto add = [&records](std::string name, std::uint32_t attributes, std::size_t data_bytes) {
+    store::LegacyRecord record;
+    record.name = std::move(name);
+    record.attributes = attributes;
+    record.data.assign(data_bytes, 0x77);
+    records.push_back(store::MakeEntry(record));
+    ASSERT_TRUE(records.back().is_legacy());
+  };
+  add("odd", 7, 1);
+  add(std::string("a\0\0\0b\0", 6), 7, 1);
+  add(std::string("a\0\0\0", 4), 7, 1);
+  add(std::string("\0", 1), 7, 1);
+  add(std::string(4096, '\0'), 7, 1);
+  add(std::string("\x00\xD8", 2), 0xFFFFFFFF, 1);
+  add(std::string("b\0", 2), 7, 60440);
+  {
+    Session session(path_);
+    ASSERT_TRUE(session
+                    .Commit([&records](auto& staged) {
+                      std::for_each(records.rbegin(), records.rend(),
+                                    [&staged](const auto& record) { staged.Put(record); });
+                    })
+                    .ok());
+    ASSERT_EQ(session.Kept(), records);
+  }
+  EXPECT_EQ(Reopen(path_), records);
+}
+
+TEST_F(SqliteBackendTest, TheOrderOfAWalkComesBack) {
+  State kept;
+  {
+    Session session(path_);
+    for (const char* name : {"a", "b", "c", "d"}) {
+      ASSERT_TRUE(session.Put(MakeVariable(name, 1)).ok());
+    }
+    ASSERT_TRUE(session.Put(MakeVariable("b", 9)).ok());
+    ASSERT_TRUE(session.Erase(MakeVariable("c", 1)).ok());
+    ASSERT_TRUE(session.Put(MakeVariable("c", 2)).ok());
+    ASSERT_TRUE(session
+                    .Commit([](auto& staged) {
+                      staged.Put(MakeVariable("e", 1));
+                      staged.Erase(store::KeyOf(MakeVariable("a", 1)));
+                      staged.Put(MakeVariable("f", 1));
+                    })
+                    .ok());
+    kept = session.Kept();
+  }
+  EXPECT_EQ(Reopen(path_), kept);
+  EXPECT_EQ(kept, (State{MakeVariable("f", 1), MakeVariable("e", 1), MakeVariable("c", 2),
+                         MakeVariable("d", 1), MakeVariable("b", 9)}));
+}
+
+TEST_F(SqliteBackendTest, VolatileEntriesAreNoRows) {
+  {
+    Session session(path_);
+    ASSERT_TRUE(session
+                    .Commit([](auto& staged) {
+                      staged.Put(MakeVariable("SetupMode", 1, 1, 6));
+                      staged.Put(MakeVariable("PK", 1000, 1, 0x27));
+                    })
+                    .ok());
+  }
+  EXPECT_EQ(Reopen(path_), State{MakeVariable("PK", 1000, 1, 0x27)});
+}
+
+TEST_F(SqliteBackendTest, WhatEveryStartResetsIsNoRow) {
+  {
+    Session session(path_);
+    ASSERT_TRUE(session
+                    .Commit([](auto& staged) {
+                      for (const auto& known :
+                           {efi::kMorControl, efi::kMorLock, efi::kPpiFlagsLock, efi::kPpiBuffer}) {
+                        staged.Put(store::MakeEntry(
+                            {std::string(known.name), known.vendor, 7, base::Bytes(1, 1), {}, {}}));
+                      }
+                    })
+                    .ok());
+  }
+  const State kept = Reopen(path_);
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_TRUE(efi::kPpiBuffer.Is(kept[0].name(), kept[0].vendor()));
+}
+
+TEST_F(SqliteBackendTest, AnEntryThatChangesItsVolatilityKeepsItsPlace) {
+  State kept;
+  {
+    Session session(path_);
+    ASSERT_TRUE(session.Put(MakeVariable("old", 1)).ok());
+    ASSERT_TRUE(session.Put(MakeVariable("middle", 1, 0, 6)).ok());
+    ASSERT_TRUE(session.Put(MakeVariable("new", 1)).ok());
+    ASSERT_TRUE(session.Put(MakeVariable("middle", 1, 0, 7)).ok());
+    ASSERT_TRUE(session.Put(MakeVariable("new", 1, 0, 6)).ok());
+    kept = session.Kept();
+    ASSERT_EQ(kept.size(), 2U);
+  }
+  EXPECT_EQ(Reopen(path_), kept);
+}
+
+TEST_F(SqliteBackendTest, TheFirstCommitOfAResumedStoreReplacesWhatTheFileHolds) {
+  {
+    Session session(path_);
+    ASSERT_TRUE(session.Put(MakeVariable("stale", 1)).ok());
+    ASSERT_TRUE(session.Put(MakeVariable("both", 1)).ok());
+  }
+  Lines log;
+  {
+    // Given a store that came from elsewhere, so that nobody asked the backend what it keeps.
+    const auto backend = backend::SqliteBackend::Open(path_, log);
+    ASSERT_TRUE(backend.ok());
+    store::Store resumed;
+    resumed.Append(MakeVariable("both", 5));
+    resumed.Append(MakeVariable("volatile", 1, 0, 6));
+    store::StagedStore staged(resumed);
+    staged.Put(MakeVariable("new", 1));
+    ASSERT_TRUE((*backend)->Commit(staged).ok());
+  }
+  EXPECT_EQ(Reopen(path_), (State{MakeVariable("new", 1), MakeVariable("both", 5)}));
+}
+
+TEST_F(SqliteBackendTest, NobodyElseMayReadTheFile) {
+  const Session session(path_);
+  for (const char* suffix : {"", "-wal"}) {
+    struct stat status = {};
+    ASSERT_EQ(::stat((path_ + suffix).c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  }
+}
+
+TEST_F(SqliteBackendTest, AnEndLeavesEverythingInOneFile) {
+  {
+    Session session(path_);
+    ASSERT_TRUE(session.Put(MakeVariable("BootOrder", 2)).ok());
+  }
+  EXPECT_EQ(std::filesystem::file_size(path_ + "-wal"), 0U);
+  std::filesystem::remove(path_ + "-wal");
+  EXPECT_EQ(Reopen(path_).size(), 1U);
+}
+
+TEST_F(SqliteBackendTest, APathHasNoMeaningButAPath) {
+  for (const char* name : {"file:a?mode=memory", "-a", ":memory:"}) {
+    std::filesystem::current_path(folder_.path());
+    ASSERT_TRUE(Session(name).Put(MakeVariable("BootOrder", 2)).ok()) << name;
+    EXPECT_TRUE(std::filesystem::exists(folder_.File(name))) << name;
+    EXPECT_EQ(Reopen(folder_.File(name)).size(), 1U) << name;
+  }
+}
+
+TEST_F(SqliteBackendTest, AnAdministratorCanReadTheVariables) {
+  ASSERT_TRUE(Session(path_).Put(MakeVariable("BootOrder", 2)).ok());
+  sqlite3* reader = nullptr;
+  ASSERT_EQ(sqlite3_open_v2(path_.c_str(), &reader, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
+  std::string row;
+  const auto take = [](void* target, int count, char** values, char** /*names*/) {
+    for (int i = 0; i < count; ++i) {
+      *static_cast<std::string*>(target) += std::string(values[i]) + "|";
+    }
+    return 0;
+  };
+  EXPECT_EQ(sqlite3_exec(reader, "SELECT name_text, vendor, attributes, hex(data) FROM variable",
+                         take, &row, nullptr),
+            SQLITE_OK);
+  EXPECT_EQ(row, "BootOrder|8be4df61-93ca-11d2-aa0d-00e098032b8c|7|5A5A|");
+  sqlite3_close(reader);
+}
+
+TEST_F(SqliteBackendTest, ARefusedImageIsALineInTheLog) {
+  Session session(path_);
+  EXPECT_TRUE(session.backend().ReportSecureBootFailure().ok());
+  ASSERT_EQ(session.log().lines().size(), 1U);
+  EXPECT_NE(session.log().lines()[0].find("refused an image"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace varstored::test
