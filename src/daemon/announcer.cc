@@ -37,7 +37,12 @@ std::string ReceiveMessage(int socket) {
   return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))};
 }
 
-[[noreturn]] void RunHelper(int socket, guest::Door& door) {
+[[noreturn]] void RunHelper(int inherited_socket, guest::Door& door) {
+  // The rest of what the daemon has open is the daemon's: were it held here as well, the end of the
+  // daemon would not close it.
+  constexpr int kSocket = STDERR_FILENO + 1;
+  const int socket = ::dup2(inherited_socket, kSocket);
+  ::closefrom(kSocket + 1);
   // A signal to the whole group is the daemon's affair: its end is what the helper waits for.
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     static_cast<void>(std::signal(number, SIG_IGN));
@@ -65,7 +70,6 @@ base::Result<Announcer> Announcer::Fork(guest::Door& door) {
     return base::Fail("cannot fork: " + base::ErrnoText());
   }
   if (helper == 0) {
-    ours.Reset();
     RunHelper(theirs.get(), door);
   }
   return Announcer(std::move(ours), helper);
@@ -74,16 +78,20 @@ base::Result<Announcer> Announcer::Fork(guest::Door& door) {
 Announcer::Announcer(Announcer&& other) noexcept
     : socket_(std::move(other.socket_)), helper_(std::exchange(other.helper_, -1)) {}
 
-Announcer::~Announcer() {
+Announcer::~Announcer() { EndHelper(); }
+
+void Announcer::EndHelper() {
   socket_.Reset();
   if (helper_ > 0) {
     while (::waitpid(helper_, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
+  helper_ = -1;
 }
 
 base::Result<void> Announcer::Announce() {
   const std::string answer = SendMessage(socket_.get(), "go") ? ReceiveMessage(socket_.get()) : "";
+  EndHelper();
   if (answer != kDone) {
     return base::Fail(answer.empty() ? "the helper that announces readiness is gone" : answer);
   }

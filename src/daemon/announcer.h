@@ -23,11 +23,13 @@ class Announcer {
   /// Waits for the end of the helper.
   ~Announcer();
 
-  /// Has the door announced, and returns when that is done.
+  /// Has the door announced, once, and returns when that is done and the helper has ended.
   [[nodiscard]] base::Result<void> Announce();
 
  private:
   Announcer(base::UniqueFd socket, pid_t helper) : socket_(std::move(socket)), helper_(helper) {}
+
+  void EndHelper();
 
   base::UniqueFd socket_;
   pid_t helper_;
