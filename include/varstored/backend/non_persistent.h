@@ -10,7 +10,7 @@
 namespace varstored::backend {
 
 /// A VM whose variables are reset by each boot: it starts from what another backend keeps, and
-/// changes nothing there.
+/// changes nothing there. So an update of certificates that was asked for stays to be done.
 class NonPersistent final : public store::Backend {
  public:
   explicit NonPersistent(std::unique_ptr<store::Backend> kept);
