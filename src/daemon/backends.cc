@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "varstored/backend/memory.h"
+#include "varstored/backend/sqlite.h"
 
 namespace varstored::daemon {
 namespace {
@@ -23,8 +25,19 @@ OpenedBackend OpenMemory(const BackendArguments& arguments, base::Log& log) {
       std::make_unique<backend::MemoryBackend>(Value(arguments, "init"), log));
 }
 
+constexpr std::array kSqliteArguments = {BackendArgument{"path", true}};
+
+OpenedBackend OpenSqlite(const BackendArguments& arguments, base::Log& log) {
+  auto opened = backend::SqliteBackend::Open(*Value(arguments, "path"), log);
+  if (!opened) {
+    return opened.failure();
+  }
+  return std::unique_ptr<store::Backend>(*std::move(opened));
+}
+
 constexpr std::array kBackends = {
     BackendKind{"memory", kMemoryArguments, OpenMemory},
+    BackendKind{"sqlite", kSqliteArguments, OpenSqlite},
 };
 
 }  // namespace

@@ -186,6 +186,8 @@ constexpr std::array kOptions = {
            AssignYesOrNo<&Options::require_kek>, true},
     Option{"require-db", "yes|no", "a first boot without db.auth stays in setup mode",
            AssignYesOrNo<&Options::require_db>, true},
+    Option{"update-dbx", "yes|no", "an update of certificates brings the host's dbx as well",
+           AssignYesOrNo<&Options::update_dbx>, true},
     Option{"version", "", "print the version and exit", Set<&Options::version>},
     Option{"help", "", "print this text and exit", Set<&Options::help>},
 };

@@ -44,6 +44,7 @@ base::Result<engine::FirstBootKeys> ReadFirstBootKeys(const Program& program,
   engine::FirstBootKeys keys;
   keys.require_kek = options.require_kek;
   keys.require_db = options.require_db;
+  keys.update_dbx = options.update_dbx;
   const std::string folder = options.auth_folder.value_or(std::string(program.auth_folder));
   if (options.auth_folder && !IsFolder(folder)) {
     return base::Fail("auth-dir: " + folder + ": no such folder");

@@ -48,16 +48,16 @@ base::Result<sockaddr_un> AddressOf(const std::string& path) {
 
 /// The name may be taken: there is nothing, or a socket that a process left behind.
 base::Result<void> CheckFree(const std::string& path) {
+  const auto address = AddressOf(path);
+  if (!address) {
+    return address.failure();
+  }
   struct stat status = {};
   if (::lstat(path.c_str(), &status) != 0) {
     return errno == ENOENT ? base::Result<void>() : FailWithErrno(path, "cannot stat");
   }
   if (!S_ISSOCK(status.st_mode)) {
     return base::Fail(path + ": there already, and not a socket");
-  }
-  const auto address = AddressOf(path);
-  if (!address) {
-    return address.failure();
   }
   const base::UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe.valid()) {

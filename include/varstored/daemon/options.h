@@ -55,6 +55,7 @@ struct Options {
   std::optional<std::string> auth_folder;
   bool require_kek = false;
   bool require_db = false;
+  bool update_dbx = false;
 };
 
 /// Why the program cannot start with these options.
