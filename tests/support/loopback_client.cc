@@ -1,11 +1,15 @@
 #include "support/loopback_client.h"
 
+#include <linux/sockios.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <stdexcept>
 #include <system_error>
 
@@ -211,6 +215,18 @@ void LoopbackClient::SendRaw(ByteSpan bytes) {
       throw std::system_error(errno, std::generic_category(), "send");
     }
     bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+void LoopbackClient::WaitUntilRead() const {
+  // The kernel tells how much is unread, but gives no event when that changes.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  int unread = 0;
+  while (::ioctl(socket_.get(), SIOCOUTQ, &unread) == 0 && unread != 0) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw std::runtime_error("the daemon does not read");
+    }
+    ::sched_yield();
   }
 }
 

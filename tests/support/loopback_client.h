@@ -99,6 +99,8 @@ class LoopbackClient {
 
   /// Any bytes, for what no guest does.
   void SendRaw(ByteSpan bytes);
+  /// Returns when the other side has read all that was sent. Throws when it never does.
+  void WaitUntilRead() const;
   /// Exactly `size` bytes, or nothing when the connection ended before.
   [[nodiscard]] std::optional<Bytes> ReceiveRaw(std::size_t size);
   /// Says that nothing more will be sent.

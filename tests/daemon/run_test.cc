@@ -1,0 +1,218 @@
+#include "varstored/daemon/run.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/temporary_folder.h"
+#include "varstored/base/file.h"
+#include "varstored/base/unique_fd.h"
+
+namespace varstored::daemon {
+namespace {
+
+constexpr Program kProgram = {.name = "test",
+                              .purpose = "Test.",
+                              .door = Program::Door::kXen,
+                              .configuration_path = {},
+                              .auth_folder = {}};
+
+/// What a door does in each step, and a pipe for what happened: one letter for each step. It has a
+/// path, because the daemon's helper closes what it inherits.
+struct Plan {
+  std::string journal_path;
+  bool prepare_fails = false;
+  bool prepare_waits = false;
+  bool announce_fails = false;
+  bool guest_is_gone = false;
+  bool door_breaks = false;
+};
+// A door is made by a function without arguments of the test's own.
+Plan plan;
+
+class PlannedDoor final : public guest::Door {
+ public:
+  base::Result<guest::Platform> Prepare() override {
+    Note('p');
+    if (plan.prepare_waits) {
+      ::pause();
+    }
+    if (plan.prepare_fails) {
+      return base::Fail("no door");
+    }
+    // Readable from the start, so that the loop turns to the door at once.
+    event_.Reset(::eventfd(1, EFD_CLOEXEC));
+    return guest::Platform();
+  }
+  base::Result<void> Announce() override {
+    Note('a');
+    return plan.announce_fails ? base::Result<void>(base::Fail("no voice")) : base::Result<void>();
+  }
+  void Withdraw() override { Note('w'); }
+  [[nodiscard]] pollfd waits_for() const override {
+    const bool is_quiet = !plan.guest_is_gone && !plan.door_breaks;
+    return {event_.get(), static_cast<short>(is_quiet ? 0 : POLLIN), 0};
+  }
+  base::Result<Guest> HandleReady(guest::Dispatcher& /*dispatcher*/) override {
+    Note('h');
+    if (plan.door_breaks) {
+      return base::Fail("door broke");
+    }
+    return Guest::kGone;
+  }
+  void Close() override { Note('c'); }
+
+ private:
+  static void Note(char letter) {
+    const base::UniqueFd journal(::open(plan.journal_path.c_str(), O_WRONLY | O_CLOEXEC));
+    EXPECT_EQ(::write(journal.get(), &letter, 1), 1);
+  }
+
+  base::UniqueFd event_;
+};
+
+/// Runs a daemon with a planned door in a process of its own.
+class RunTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    plan = {};
+    plan.journal_path = folder_.File("journal");
+    std::filesystem::remove(plan.journal_path);
+    ASSERT_EQ(::mkfifo(plan.journal_path.c_str(), 0600), 0);
+    journal_.Reset(::open(plan.journal_path.c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(base::WriteFileInPlace(save_, base::ToBytes(std::string_view("old"))));
+  }
+
+  void Start(std::vector<std::string> more = {}) {
+    errors_.Reset(::memfd_create("errors", MFD_CLOEXEC));
+    pid_ = ::fork();
+    ASSERT_GE(pid_, 0);
+    if (pid_ == 0) {
+      ::dup2(errors_.get(), STDERR_FILENO);
+      more.insert(more.begin(),
+                  {"test", "--domain", "1", "--backend", "memory", "--arg", "save:" + save_});
+      std::vector<const char*> arguments;
+      for (const std::string& argument : more) {
+        arguments.push_back(argument.c_str());
+      }
+      ::_exit(daemon::Run(kProgram, static_cast<int>(arguments.size()), arguments.data(),
+                          [](const Options& /*options*/, base::Log& /*log*/) {
+                            return std::unique_ptr<guest::Door>(std::make_unique<PlannedDoor>());
+                          }));
+    }
+  }
+  /// The next step, when it comes.
+  char Step() {
+    char letter = 0;
+    return ::read(journal_.get(), &letter, 1) == 1 ? letter : '.';
+  }
+  /// All steps until the daemon has ended, which waits for its helper, and the exit code.
+  std::string Rest() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    ::fcntl(journal_.get(), F_SETFL, O_NONBLOCK);
+    std::string steps;
+    for (char step = Step(); step != '.'; step = Step()) {
+      steps.push_back(step);
+    }
+    return steps;
+  }
+  [[nodiscard]] std::string Errors() const {
+    std::string text(10000, '\0');
+    text.resize(static_cast<std::size_t>(::pread(errors_.get(), text.data(), text.size(), 0)));
+    return text;
+  }
+  [[nodiscard]] bool WasSaved() const {
+    const std::string content = base::ToString(*base::ReadFile(save_, 1 << 20));
+    EXPECT_TRUE(content == "old" || content.starts_with("VARS"));
+    return content != "old";
+  }
+
+  test::TemporaryFolder folder_;
+  std::string save_ = folder_.File("save");
+  base::UniqueFd journal_;
+  base::UniqueFd errors_;
+  pid_t pid_ = -1;
+  int exit_code_ = -1;
+};
+
+TEST_F(RunTest, TheGuestsEndIsAnOrderlyOne) {
+  plan.guest_is_gone = true;
+  Start();
+  EXPECT_EQ(Rest(), "pahc");
+  EXPECT_EQ(exit_code_, 0);
+  EXPECT_TRUE(WasSaved());
+}
+
+TEST_F(RunTest, ASignalClosesTheDoorAndSaves) {
+  Start();
+  EXPECT_EQ(Step(), 'p');
+  EXPECT_EQ(Step(), 'a');
+  ::kill(pid_, SIGTERM);
+  EXPECT_EQ(Rest(), "c");
+  EXPECT_EQ(exit_code_, 0);
+  EXPECT_TRUE(WasSaved());
+}
+
+TEST_F(RunTest, ADoorThatBreaksIsAnErrorButTheStateIsSaved) {
+  plan.door_breaks = true;
+  Start();
+  EXPECT_EQ(Rest(), "pahc");
+  EXPECT_EQ(exit_code_, 1);
+  EXPECT_NE(Errors().find("door broke"), std::string::npos);
+  EXPECT_TRUE(WasSaved());
+}
+
+TEST_F(RunTest, L24ADoorThatCannotBeOpenedIsNeverAnnounced) {
+  plan.prepare_fails = true;
+  Start();
+  EXPECT_EQ(Rest(), "p");
+  EXPECT_EQ(exit_code_, 1);
+  EXPECT_EQ(Errors(), "no door\n");
+  EXPECT_FALSE(WasSaved());
+}
+
+TEST_F(RunTest, L24WhatFailsBehindTheDoorWithdrawsIt) {
+  Start({"--arg", "init:" + folder_.File("missing")});
+  EXPECT_EQ(Rest(), "pw");
+  EXPECT_EQ(exit_code_, 1);
+  EXPECT_FALSE(WasSaved());
+}
+
+TEST_F(RunTest, L24AFailedAnnouncementEndsTheStart) {
+  plan.announce_fails = true;
+  Start();
+  EXPECT_EQ(Rest(), "pa");
+  EXPECT_EQ(exit_code_, 1);
+  EXPECT_NE(Errors().find("no voice\n"), std::string::npos);
+  EXPECT_FALSE(WasSaved());
+}
+
+// A state that was saved before must survive a start that is broken off.
+TEST_F(RunTest, ASignalBeforeReadinessEndsWellAndSavesNothing) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    SetUp();
+    plan.prepare_waits = true;
+    Start();
+    EXPECT_EQ(Step(), 'p');
+    ::kill(pid_, number);
+    EXPECT_EQ(Rest(), "");
+    EXPECT_EQ(exit_code_, 0);
+    EXPECT_FALSE(WasSaved());
+  }
+}
+
+}  // namespace
+}  // namespace varstored::daemon

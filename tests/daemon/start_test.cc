@@ -1,0 +1,241 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/loopback_client.h"
+#include "support/temporary_folder.h"
+#include "varstored/base/file.h"
+
+namespace varstored::test {
+namespace {
+
+class StartTest : public ::testing::Test {
+ protected:
+  std::string Write(std::string_view name, ByteSpan content) {
+    const std::string path = folder_.File(name);
+    EXPECT_TRUE(base::WriteFileInPlace(path, content));
+    return path;
+  }
+  std::string MakeFolder(std::string_view name) {
+    const std::string path = folder_.File(name);
+    std::filesystem::create_directory(path);
+    return path;
+  }
+  /// Runs the program, with these arguments behind what it always needs, until it ends by itself.
+  Ended Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(),
+                     {LoopbackProgram(), "--listen", socket_, "--backend", "memory"});
+    return RunProgram(arguments);
+  }
+  /// What the folder of the socket holds beside the folder of the files.
+  [[nodiscard]] bool IsSocketFolderEmpty() const {
+    return std::filesystem::is_empty(socket_folder_.path());
+  }
+
+  TemporaryFolder folder_;
+  TemporaryFolder socket_folder_;
+  std::string socket_ = socket_folder_.File("socket");
+};
+
+/// One step of the start, broken.
+struct Broken {
+  std::vector<std::string> arguments;
+  int exit_code;
+  std::string message;
+};
+
+// Readiness was announced before the variables were read, and a failure after that hung the VM
+// (L-24): whatever breaks, the socket never appears, the exit code says so, and one line says why.
+TEST_F(StartTest, L24AFailureInAnyStepIsOneLineAndNeverReadiness) {
+  const std::string missing = folder_.File("missing");
+  const std::string rubbish = Write("rubbish", Bytes(100, 'x'));
+  const std::string empty = Write("empty", {});
+  const std::string configuration = Write("conf", base::ToBytes(std::string_view("\nfoo=1\n")));
+  const std::string folder = MakeFolder("folder");
+
+  const std::string large_key = MakeFolder("large_key");
+  Write("large_key/db.auth", Bytes(57345));
+  const std::string folder_as_key = MakeFolder("folder_as_key");
+  MakeFolder("folder_as_key/KEK.auth");
+  const std::string bad_key = MakeFolder("bad_key");
+  Write("bad_key/PK.auth", Bytes(100, 'x'));
+
+  const std::vector<Broken> cases = {
+      {{"--log-level", "loud"}, 1, "--log-level: 'loud' is none of error, warning, info, debug"},
+      {{"--config", missing}, 1, missing + ": no such file"},
+      {{"--config", configuration}, 1, configuration + ":2: unknown key 'foo'"},
+      {{"--auth-dir", missing}, 1, "auth-dir: " + missing + ": no such folder"},
+      {{"--auth-dir", rubbish}, 1, "auth-dir: " + rubbish + ": no such folder"},
+      {{"--auth-dir", large_key}, 1, large_key + "/db.auth: larger than 57344 bytes"},
+      {{"--auth-dir", folder_as_key}, 1, folder_as_key + "/KEK.auth: not a regular file"},
+      {{"--auth-dir", bad_key}, 1, "first boot: PK.auth cannot be used: descriptor-malformed"},
+      {{"--pidfile", missing + "/pid"}, 1, missing + "/pid: cannot open the pid file: "},
+      {{"--pidfile", folder}, 1, folder + ": cannot open the pid file: "},
+      {{"--chroot", missing}, 1, missing + ": cannot make it the root folder: "},
+      {{"--arg", "init:" + missing}, 1, missing + ": no such file"},
+      {{"--arg", "init:" + empty}, 1, empty + ": "},
+      {{"--arg", "init:" + rubbish}, 1, rubbish + ": "},
+      {{"--arg", "init:" + folder}, 1, folder + ": not a regular file"},
+      {{"--resume", "--arg", "resume:" + missing}, 1, missing + ": no such file"},
+      {{"--resume", "--arg", "resume:" + empty}, 1, empty + ": empty"},
+      {{"--resume", "--arg", "resume:" + rubbish}, 1, rubbish + ": "},
+      {{"--resume", "--arg", "resume:" + folder}, 1, folder + ": not a regular file"},
+  };
+  for (const Broken& broken : cases) {
+    const Ended ended = Run(broken.arguments);
+    EXPECT_EQ(ended.exit_code, broken.exit_code) << broken.message;
+    EXPECT_TRUE(IsSocketFolderEmpty()) << broken.message;
+    // A first boot that goes on to fail has warned before of the keys that are missing.
+    const std::size_t last_line = ended.errors.rfind('\n', ended.errors.size() - 2);
+    const std::string line =
+        ended.errors.substr(last_line == std::string::npos ? 0 : last_line + 1);
+    EXPECT_EQ(line.substr(0, broken.message.size()), broken.message);
+    if (broken.message.find("first boot") == std::string::npos) {
+      EXPECT_EQ(std::ranges::count(ended.errors, '\n'), 1) << ended.errors;
+    }
+  }
+}
+
+TEST_F(StartTest, L24AMisunderstoodCommandLineIsOneLineAndTheUsage) {
+  const Ended ended = Run({"--nonsense"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_EQ(ended.errors.find("there is no option --nonsense\nusage: varstored-loopback "), 0U)
+      << ended.errors;
+  EXPECT_EQ(ended.output, "");
+  EXPECT_TRUE(IsSocketFolderEmpty());
+}
+
+TEST_F(StartTest, HelpAndVersionGoToTheOutput) {
+  const Ended help = RunProgram({LoopbackProgram(), "--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_EQ(help.output.find("usage: varstored-loopback "), 0U);
+  EXPECT_EQ(help.errors, "");
+  const Ended version = RunProgram({LoopbackProgram(), "--version"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_EQ(version.output.find("varstored-loopback "), 0U);
+}
+
+TEST_F(StartTest, ASocketPathThatCannotBeUsedIsRefused) {
+  const std::string file = Write("file", {});
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {file, file + ": there already, and not a socket"},
+      {folder_.File("missing/socket"), folder_.File("missing/socket") + "."},
+      {folder_.File(std::string(100, 'x')), folder_.File(std::string(100, 'x'))},
+      {"", ": not a path for a socket"},
+  };
+  for (const auto& [path, message] : cases) {
+    const Ended ended = RunProgram({LoopbackProgram(), "--listen", path, "--backend", "memory"});
+    EXPECT_EQ(ended.exit_code, 1) << path;
+    EXPECT_EQ(ended.errors.substr(0, message.size()), message);
+  }
+  EXPECT_TRUE(std::filesystem::is_regular_file(file));
+}
+
+class PidFileTest : public StartTest {
+ protected:
+  std::string pid_path_ = folder_.File("pid");
+  std::vector<std::string> arguments_ = {"--backend", "memory", "--pidfile", pid_path_};
+};
+
+TEST_F(PidFileTest, HoldsThePidAndIsLocked) {
+  Write("pid", base::ToBytes(std::string_view("12345678901234567890\n")));
+  const Process process = StartLoopback(socket_, arguments_);
+  EXPECT_EQ(base::ToString(*base::ReadFile(pid_path_, 100)), std::to_string(process.pid()) + "\n");
+
+  const base::UniqueFd file(::open(pid_path_.c_str(), O_RDWR | O_CLOEXEC));
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  ASSERT_EQ(::fcntl(file.get(), F_GETLK, &lock), 0);
+  EXPECT_EQ(lock.l_type, F_WRLCK);
+  EXPECT_EQ(lock.l_pid, process.pid());
+}
+
+TEST_F(PidFileTest, OfALivingProcessIsLeftAlone) {
+  const Process first = StartLoopback(socket_, arguments_);
+  const Ended second = Run({"--pidfile", pid_path_});
+  EXPECT_EQ(second.exit_code, 1);
+  EXPECT_EQ(second.errors, pid_path_ + ": another process has locked the pid file\n");
+  EXPECT_EQ(base::ToString(*base::ReadFile(pid_path_, 100)), std::to_string(first.pid()) + "\n");
+}
+
+TEST_F(PidFileTest, OfADeadProcessIsTakenOver) {
+  {
+    Process first = StartLoopback(socket_, arguments_);
+    EXPECT_EQ(first.Stop(SIGKILL).exit_code, 128 + SIGKILL);
+  }
+  const Process second = StartLoopback(socket_, arguments_);
+  EXPECT_EQ(base::ToString(*base::ReadFile(pid_path_, 100)), std::to_string(second.pid()) + "\n");
+}
+
+// With the rights that the daemon has when it is started by a toolstack, and those that it keeps.
+class RightsTest : public StartTest {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) {
+      GTEST_SKIP() << "only root can give up rights";
+    }
+  }
+  /// The fields of a line of /proc/<pid>/status.
+  static std::string Status(const Process& process, const std::string& key) {
+    // The kernel does not say how large these files are.
+    const auto bytes =
+        base::ReadFile("/proc/" + std::to_string(process.pid()) + "/status", 1 << 16);
+    if (!bytes) {
+      return bytes.error().message;
+    }
+    const std::string text = base::ToString(*bytes);
+    const std::size_t at = text.find("\n" + key + ":\t");
+    return at == std::string::npos
+               ? "absent"
+               : text.substr(at + key.size() + 3, text.find('\n', at + 1) - at - key.size() - 3);
+  }
+};
+
+TEST_F(RightsTest, OfTheToolstacksCommandLineAreGivenUp) {
+  const std::string root = MakeFolder("root");
+  const std::string save = Write("root/save", {});
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0711), 0);
+  ASSERT_EQ(::chmod(root.c_str(), 0750), 0);
+  ASSERT_EQ(::chown(root.c_str(), 0, 54321), 0);
+  ASSERT_EQ(::chown(save.c_str(), 54320, 54321), 0);
+  const std::string pid_path = folder_.File("pid");
+
+  Process process =
+      StartLoopback(socket_, {"--chroot", root, "--depriv", "--uid", "54320", "--gid", "54321",
+                              "--backend", "memory", "--arg", "save:/save", "--pidfile", pid_path});
+  EXPECT_EQ(Status(process, "Uid"), "54320\t54320\t54320\t54320");
+  EXPECT_EQ(Status(process, "Gid"), "54321\t54321\t54321\t54321");
+  EXPECT_EQ(Status(process, "Groups").find_first_of("0123456789"), std::string::npos);
+  EXPECT_EQ(Status(process, "NoNewPrivs"), "1");
+  EXPECT_EQ(Status(process, "CapEff"), "0000000000000000");
+  EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(process.pid()) + "/root"),
+            std::filesystem::canonical(root));
+
+  LoopbackClient guest(socket_);
+  EXPECT_EQ(guest.SetVariable(u"Name", {}, 7, Bytes{1}), kEfiSuccess);
+  const Ended ended = process.Stop();
+  EXPECT_EQ(ended.exit_code, 0) << ended.errors;
+  EXPECT_EQ(base::ToString(*base::ReadFile(save, 1 << 20)).substr(0, 4), "VARS");
+}
+
+TEST_F(RightsTest, PathsOfArgumentsAreInsideTheRootFolder) {
+  const std::string root = MakeFolder("root");
+  Write("init", Bytes(100));  // outside, and of no use
+  const Ended ended = Run({"--chroot", root, "--arg", "init:/init"});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_NE(ended.errors.find("/init: no such file"), std::string::npos) << ended.errors;
+}
+
+}  // namespace
+}  // namespace varstored::test
