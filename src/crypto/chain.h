@@ -14,6 +14,10 @@ inline constexpr int kMaxSignatureChecks = 32;
 
 /// Whether `signer` chains to one of `anchors`, through certificates of `intermediates` (which may
 /// be nullptr). That it is itself an anchor does not count here. Also false when memory runs out.
+///
+/// OpenSSL looks for the next issuer among the anchors first, and never goes back: where one key
+/// has two certificates among the intermediates, and only one of them leads on to an anchor, the
+/// first one decides.
 [[nodiscard]] bool ChainsToAnchor(X509* signer, STACK_OF(X509) * intermediates,
                                   const std::vector<Certificate>& anchors);
 

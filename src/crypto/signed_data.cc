@@ -131,8 +131,9 @@ std::optional<Padding> PaddingFor(const PKCS7_SIGNER_INFO& signer, int digest_ni
   }
   const int key_type = EVP_PKEY_get_base_id(key);
   // RSASSA-PSS names its digest and mask in parameters. They are not read: with anything else than
-  // the SignerInfo's digest for both, the signature does not verify.
-  if (algorithm == NID_rsassaPss && (key_type == EVP_PKEY_RSA || key_type == EVP_PKEY_RSA_PSS)) {
+  // the SignerInfo's digest for both, the signature does not verify. A key that is for PSS only
+  // pads so by itself.
+  if (algorithm == NID_rsassaPss && key_type == EVP_PKEY_RSA) {
     return Padding::kPss;
   }
   return named_key == key_type ? std::optional(Padding::kOfTheKey) : std::nullopt;

@@ -1,34 +1,22 @@
 #include <cstdlib>
-#include <string>
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
 #include "varstored/base/bytes.h"
-#include "varstored/base/file.h"
 #include "varstored/crypto/digest.h"
 
 namespace varstored::crypto {
 namespace {
-
-// With this configuration OpenSSL finds no algorithm at all.
-constexpr std::string_view kHostileConfiguration =
-    "openssl_conf = init\n"
-    "[init]\nalg_section = algorithms\n"
-    "[algorithms]\ndefault_properties = provider=none\n";
 
 // OpenSSL reads its configuration once for each process, so each of these runs in a fresh one.
 class HostConfigurationDeathTest : public ::testing::Test {
  protected:
   void SetUp() override {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    path_ = ::testing::TempDir() + "varstored_hostile_openssl.cnf";
-    ASSERT_TRUE(base::WriteFileInPlace(path_, base::ToBytes(kHostileConfiguration)).ok());
     // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
-    ASSERT_EQ(setenv("OPENSSL_CONF", path_.c_str(), 1), 0);
+    ASSERT_EQ(setenv("OPENSSL_CONF", HOSTILE_OPENSSL_CNF, 1), 0);
   }
-
-  std::string path_;
 };
 
 TEST_F(HostConfigurationDeathTest, IsNotRead) {

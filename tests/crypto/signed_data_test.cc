@@ -306,16 +306,18 @@ TEST(VerifyDetached, EveryKindAndSizeOfKey) {
 }
 
 TEST(VerifyDetached, RsaPss) {
-  const Identity signer = Identity::Make({.key_type = KeyType::kRsa2048});
-  for (const Digest digest : {Digest::kSha256, Digest::kSha512}) {
-    const Bytes message =
-        test::Sign(Content(), signer, {.digest = digest, .algorithm = SignatureAlgorithm::kRsaPss});
-    EXPECT_EQ(Verify(message), "");
-    EXPECT_EQ(Verify(message, base::ToBytes("something else")), "signature_bad");
+  for (const KeyType type : {KeyType::kRsa2048, KeyType::kRsaPss2048}) {
+    const Identity signer = Identity::Make({.key_type = type});
+    for (const Digest digest : {Digest::kSha256, Digest::kSha512}) {
+      const Bytes message = test::Sign(
+          Content(), signer, {.digest = digest, .algorithm = SignatureAlgorithm::kRsaPss});
+      EXPECT_EQ(Verify(message), "");
+      EXPECT_EQ(Verify(message, base::ToBytes("something else")), "signature_bad");
+    }
+    EXPECT_EQ(
+        SignAndVerify(signer, {.digest = Digest::kSha1, .algorithm = SignatureAlgorithm::kRsaPss}),
+        "digest_algorithm");
   }
-  EXPECT_EQ(
-      SignAndVerify(signer, {.digest = Digest::kSha1, .algorithm = SignatureAlgorithm::kRsaPss}),
-      "digest_algorithm");
 }
 
 TEST(VerifyDetached, SignedAttributesMustFitTheContent) {
@@ -361,8 +363,10 @@ TEST(VerifyDetached, SixteenCertificatesAtMost) {
 
 TEST(VerifyDetached, LeavesNoErrorBehind) {
   const Identity signer = Identity::Make();
-  EXPECT_EQ(Verify(test::Sign(Content(), signer)), "");
-  EXPECT_EQ(ERR_peek_error(), 0UL);
+  for (const bool wrapped : {false, true}) {
+    EXPECT_EQ(SignAndVerify(signer, {.wrapped = wrapped}), "");
+    EXPECT_EQ(ERR_peek_error(), 0UL);
+  }
   EXPECT_NE(Verify(test::Sign(Content(), signer), base::ToBytes("something else")), "");
   EXPECT_EQ(ERR_peek_error(), 0UL);
   EXPECT_NE(Verify(Bytes{0x30, 0x01}), "");

@@ -130,6 +130,15 @@ NamePtr MakeName(const Name& parts) {
   return name;
 }
 
+EVP_PKEY* MakeRsaPssKey() {
+  const std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>> context(
+      EVP_PKEY_CTX_new_from_name(nullptr, "RSA-PSS", nullptr));
+  EVP_PKEY* pkey = nullptr;
+  Check(EVP_PKEY_keygen_init(context.get()) == 1 && EVP_PKEY_generate(context.get(), &pkey) == 1,
+        "RSA-PSS key");
+  return pkey;
+}
+
 X509Ptr ParseCertificate(ByteSpan der) {
   const unsigned char* in = der.data();
   X509Ptr certificate(d2i_X509(nullptr, &in, static_cast<long>(der.size())));
@@ -319,6 +328,9 @@ Key Key::Make(KeyType type) {
       break;
     case KeyType::kRsa4096:
       pkey = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{4096});
+      break;
+    case KeyType::kRsaPss2048:
+      pkey = MakeRsaPssKey();
       break;
     case KeyType::kEcP256:
       pkey = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
