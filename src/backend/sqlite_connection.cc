@@ -7,13 +7,19 @@
 namespace varstored::backend {
 namespace {
 
-/// The operating system's own word, where SQLite asked it for something.
-std::string SystemError(sqlite3* connection, int code) {
-  const int number = sqlite3_system_errno(connection);
-  if ((code != SQLITE_IOERR && code != SQLITE_CANTOPEN) || number == 0) {
-    return {};
+/// The operating system's own word for the failure of a read or a write, of the log first, where
+/// almost all of them are.
+std::string SystemError(sqlite3* connection) {
+  sqlite3_file* log = nullptr;
+  int number = 0;
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (log != nullptr && log->pMethods != nullptr) {
+    log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &number);
   }
-  return " (" + std::generic_category().message(number) + ")";
+  if (number == 0) {
+    sqlite3_file_control(connection, "main", SQLITE_FCNTL_LAST_ERRNO, &number);
+  }
+  return number == 0 ? std::string() : ": " + std::generic_category().message(number);
 }
 
 std::string FileName(sqlite3* connection) {
@@ -22,10 +28,15 @@ std::string FileName(sqlite3* connection) {
 }
 
 base::Error ErrorOf(sqlite3* connection) {
-  const int code = sqlite3_errcode(connection) & 0xFF;
-  const std::string reason =
-      code == SQLITE_BUSY ? "another process uses it" : std::string(sqlite3_errmsg(connection));
-  return {FileName(connection) + ": " + reason + SystemError(connection, code)};
+  const std::string file = FileName(connection) + ": ";
+  switch (sqlite3_errcode(connection) & 0xFF) {
+    case SQLITE_BUSY:
+      return {file + "another process uses it"};
+    case SQLITE_IOERR:
+      return {file + sqlite3_errmsg(connection) + SystemError(connection)};
+    default:
+      return {file + sqlite3_errmsg(connection)};
+  }
 }
 
 /// SQLite gives names like "" and "file:..." a meaning of their own; a path never has one.
@@ -96,7 +107,7 @@ base::Result<Connection, Connection::OpenError> Connection::OpenFile(const std::
     return base::Failure<OpenError>{{OpenFailure::kOther, {path + ": out of memory"}}};
   }
   if (code != SQLITE_OK) {
-    const int number = sqlite3_system_errno(opened);
+    const int number = (code & 0xFF) == SQLITE_CANTOPEN ? sqlite3_system_errno(opened) : 0;
     const std::string reason =
         number == 0 ? std::string(sqlite3_errmsg(opened)) : std::generic_category().message(number);
     return base::Failure<OpenError>{

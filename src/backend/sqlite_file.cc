@@ -310,7 +310,9 @@ base::Result<void> MakeWritable(Connection& connection, std::uint32_t version) {
   if (auto set = connection.Execute("PRAGMA synchronous = FULL;"
                                     "PRAGMA secure_delete = OFF;"
                                     "PRAGMA wal_autocheckpoint = 32;"
-                                    "PRAGMA journal_size_limit = 1048576;");
+                                    "PRAGMA journal_size_limit = 1048576;"
+                                    // A database over the limit would not be opened again.
+                                    "PRAGMA max_page_count = 512;");
       !set) {
     return set;
   }

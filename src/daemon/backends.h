@@ -1,20 +1,15 @@
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
+#include "varstored/daemon/options.h"
 #include "varstored/store/backend.h"
 
 namespace varstored::daemon {
-
-/// The values of --arg NAME:VALUE.
-using BackendArguments = std::map<std::string, std::string, std::less<>>;
 
 struct BackendArgument {
   std::string_view name;
@@ -25,8 +20,9 @@ struct BackendArgument {
 struct BackendKind {
   std::string_view name;
   std::span<const BackendArgument> arguments;
-  /// All required arguments are there. `log` outlives the backend.
-  base::Result<std::unique_ptr<store::Backend>> (*open)(const BackendArguments& arguments,
+  /// All required arguments are there. `log` outlives the backend. A call that would block ends
+  /// when `stop_fd` becomes readable.
+  base::Result<std::unique_ptr<store::Backend>> (*open)(const Options& options, int stop_fd,
                                                         base::Log& log);
 
   [[nodiscard]] bool Takes(std::string_view argument) const;

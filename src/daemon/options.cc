@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <utility>
@@ -157,6 +159,20 @@ Applied AssignDomain(Options& options, std::string_view value) {
   return ApplyNumber(value, std::uint32_t{0x7FEF}, options.domain);
 }
 
+template <auto kMember>
+Applied AssignSeconds(Options& options, std::string_view value) {
+  constexpr std::uint32_t kMostSeconds = 3600;
+  std::uint32_t seconds = 0;
+  if (auto applied = ApplyNumber(value, kMostSeconds, seconds); !applied) {
+    return applied;
+  }
+  if (seconds == 0) {
+    return BadValue("0 seconds are not enough for any call");
+  }
+  options.*kMember = std::chrono::seconds(seconds);
+  return {};
+}
+
 constexpr auto kXen = Program::Door::kXen;
 constexpr auto kLoopback = Program::Door::kLoopback;
 
@@ -188,6 +204,10 @@ constexpr std::array kOptions = {
            AssignYesOrNo<&Options::require_db>, true},
     Option{"update-dbx", "yes|no", "an update of certificates brings the host's dbx as well",
            AssignYesOrNo<&Options::update_dbx>, true},
+    Option{"start-budget", "SECONDS", "how long a start tries to reach the toolstack (25)",
+           AssignSeconds<&Options::start_budget>, true},
+    Option{"request-budget", "SECONDS", "how long a guest's request does so (15)",
+           AssignSeconds<&Options::request_budget>, true},
     Option{"version", "", "print the version and exit", Set<&Options::version>},
     Option{"help", "", "print this text and exit", Set<&Options::help>},
 };

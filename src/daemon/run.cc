@@ -91,8 +91,8 @@ base::Result<void> DropRights(const Options& options, base::Log& log) {
   return options.depriv ? sandbox::ForbidNewPrivileges() : base::Result<void>();
 }
 
-OpenedBackend OpenBackend(const Options& options, base::Log& log) {
-  auto opened = FindBackend(options.backend)->open(options.backend_arguments, log);
+OpenedBackend OpenBackend(const Options& options, int stop_fd, base::Log& log) {
+  auto opened = FindBackend(options.backend)->open(options, stop_fd, log);
   if (!opened || !options.nonpersistent) {
     return opened;
   }
@@ -160,6 +160,9 @@ base::Result<void> Save(const Options& options, const engine::VariableServices& 
 
 base::Result<void> StartAndServe(const Program& program, const Options& options, guest::Door& door,
                                  StopSignals& signals, base::Log& log) {
+  if (auto opened = signals.OpenDescriptor(); !opened) {
+    return opened;
+  }
   const auto keys = options.resume ? engine::FirstBootKeys() : ReadFirstBootKeys(program, options);
   if (!keys) {
     return keys.failure();
@@ -185,7 +188,7 @@ base::Result<void> StartAndServe(const Program& program, const Options& options,
     return dropped;
   }
 
-  const auto backend = OpenBackend(options, log);
+  const auto backend = OpenBackend(options, signals.fd(), log);
   if (!backend) {
     return backend.failure();
   }

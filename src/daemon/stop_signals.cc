@@ -37,14 +37,19 @@ StopSignals::StopSignals() {
   ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+base::Result<void> StopSignals::OpenDescriptor() {
+  const sigset_t set = StopSet();
+  fd_.Reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd_.valid()) {
+    return base::Fail("cannot read signals from a descriptor: " + base::ErrnoText());
+  }
+  return {};
+}
+
 base::Result<void> StopSignals::ReadFromDescriptor() {
   const sigset_t set = StopSet();
   if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) {
     return base::Fail("cannot block signals: " + base::ErrnoText());
-  }
-  fd_.Reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd_.valid()) {
-    return base::Fail("cannot read signals from a descriptor: " + base::ErrnoText());
   }
   return {};
 }

@@ -13,6 +13,8 @@ class StopSignals {
   /// From here on they end the process, and SIGPIPE is ignored.
   StopSignals();
 
+  /// Opens the descriptor, which stays silent until ReadFromDescriptor.
+  [[nodiscard]] base::Result<void> OpenDescriptor();
   /// From here on they make fd() readable.
   [[nodiscard]] base::Result<void> ReadFromDescriptor();
   [[nodiscard]] int fd() const { return fd_.get(); }

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -49,6 +50,11 @@ struct Options {
   bool depriv = false;
   std::optional<uid_t> uid;
   std::optional<gid_t> gid;
+
+  /// How long a backend may try when the toolstack does not answer: at the start in all, and for
+  /// each request, during which a vCPU of the guest stands still.
+  std::chrono::seconds start_budget = std::chrono::seconds(25);
+  std::chrono::seconds request_budget = std::chrono::seconds(15);
 
   std::optional<std::string> configuration_path;
   base::LogLevel log_level = base::LogLevel::kInfo;

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "varstored/base/bytes.h"
+#include "varstored/base/log.h"
+#include "varstored/base/result.h"
+#include "varstored/store/backend.h"
+
+namespace varstored::backend {
+
+struct XapiOptions {
+  /// xapi's own socket, or that of a guard that stands before it for one VM.
+  std::string socket_path = "/var/lib/xcp/xapi";
+  std::string vm_uuid;
+  /// The most time that Load takes in all, and what one Commit takes: a vCPU of the guest stands
+  /// still meanwhile.
+  std::chrono::seconds start_budget = std::chrono::seconds(25);
+  std::chrono::seconds request_budget = std::chrono::seconds(15);
+  /// Readable once the process is told to stop, which ends a call at once; -1: never.
+  int stop_fd = -1;
+  /// Whether these contents of KEK and db need no newer certificates.
+  bool (*are_certificates_up_to_date)(base::ByteSpan kek, base::ByteSpan db) = nullptr;
+};
+
+/// Keeps the variables in XAPI's database, under EFI-variables in the VM's NVRAM, as a `VARS` blob
+/// in base64 (docs/toolstack.md, "XML-RPC"). One write is one call.
+class XapiBackend final : public store::Backend {
+ public:
+  /// Nothing is sent before Load or Commit. `log` belongs to the caller and outlives this object.
+  XapiBackend(XapiOptions options, base::Log& log);
+  ~XapiBackend() override;
+  XapiBackend(const XapiBackend&) = delete;
+  XapiBackend& operator=(const XapiBackend&) = delete;
+
+  /// Also asks whether an update of certificates is wanted; that this cannot be found out is no
+  /// error, and then no write touches the administrator's mark.
+  [[nodiscard]] base::Result<std::optional<std::vector<store::Entry>>> Load() override;
+  [[nodiscard]] base::Result<void> Commit(const store::StagedStore& staged) override;
+  /// The alert VM_SECURE_BOOT_FAILED.
+  [[nodiscard]] base::Result<void> ReportSecureBootFailure() override;
+  [[nodiscard]] bool WantsCertificateUpdate() const override { return wants_certificate_update_; }
+  [[nodiscard]] base::Result<void> CommitCertificateUpdate(
+      const store::StagedStore& staged) override;
+  void ReportCertificateUpdateFailure(std::string_view why) override;
+
+ private:
+  class Calls;
+
+  XapiOptions options_;
+  base::Log& log_;
+  std::unique_ptr<Calls> calls_;
+  bool wants_certificate_update_ = false;
+};
+
+}  // namespace varstored::backend

@@ -1,0 +1,210 @@
+// The messages are taken apart by Boost.Beast, but the waiting is ours: a call has to end at a
+// deadline however slowly bytes come in, and when the process is told to stop, and it must need
+// neither a thread nor a signal handler for that (docs/dependencies.md).
+
+#include "http.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include "varstored/base/file.h"
+#include "varstored/base/unique_fd.h"
+
+namespace varstored::backend {
+namespace {
+
+namespace http = boost::beast::http;
+
+constexpr std::uint32_t kMaxHeaderBytes = 16 * 1024;
+
+base::Failure<HttpError> Refuse(HttpError::Kind kind, std::string message) {
+  return {HttpError{kind, std::move(message)}};
+}
+
+enum class Waited { kReady, kTimedOut, kStopped };
+
+/// Waits for `events` on `fd` (-1: for nothing but the deadline).
+Waited WaitFor(int fd, short events, Clock::time_point deadline, int stop_fd) {
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) {
+      return Waited::kTimedOut;
+    }
+    std::array<pollfd, 2> waited = {pollfd{fd, events, 0}, pollfd{stop_fd, POLLIN, 0}};
+    constexpr long long kLongestWait = 60000;
+    const int ready = ::poll(waited.data(), waited.size(),
+                             static_cast<int>(std::min<long long>(left, kLongestWait)));
+    if (ready > 0) {
+      return waited[1].revents != 0 ? Waited::kStopped : Waited::kReady;
+    }
+  }
+}
+
+std::optional<HttpError> WaitError(Waited waited) {
+  switch (waited) {
+    case Waited::kReady:
+      return std::nullopt;
+    case Waited::kTimedOut:
+      return HttpError{HttpError::Kind::kTimedOut, "no answer in time"};
+    case Waited::kStopped:
+      return HttpError{HttpError::Kind::kStopped,
+                       "abandoned because the daemon is told to stop; the toolstack may hold the "
+                       "newer state"};
+  }
+  return std::nullopt;
+}
+
+base::Result<base::UniqueFd, HttpError> Connect(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return Refuse(HttpError::Kind::kNotUnderstood, path + ": the path is too long for a socket");
+  }
+  std::copy(path.begin(), path.end(), std::begin(address.sun_path));
+  base::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // sockaddr is the C way to take addresses of every family.
+  const void* untyped = &address;
+  if (!socket.valid() ||
+      ::connect(socket.get(), static_cast<const sockaddr*>(untyped), sizeof(address)) != 0) {
+    return Refuse(HttpError::Kind::kUnreachable, path + ": cannot connect: " + base::ErrnoText());
+  }
+  return socket;
+}
+
+std::string RequestText(std::string_view body) {
+  return "POST / HTTP/1.1\r\n"
+         "Host: localhost\r\n"
+         "User-Agent: varstored\r\n"
+         "Accept-Encoding: identity\r\n"
+         "Connection: close\r\n"
+         "Content-Type: text/xml\r\n"
+         "Content-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+}
+
+std::optional<HttpError> Send(int socket, std::string_view text, Clock::time_point deadline,
+                              int stop_fd) {
+  while (!text.empty()) {
+    const ssize_t count = ::send(socket, text.data(), text.size(), MSG_NOSIGNAL);
+    if (count >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno == EAGAIN) {
+      if (auto error = WaitError(WaitFor(socket, POLLOUT, deadline, stop_fd))) {
+        return error;
+      }
+    } else if (errno != EINTR) {
+      return HttpError{HttpError::Kind::kClosedEarly, "cannot send: " + base::ErrnoText()};
+    }
+  }
+  return std::nullopt;
+}
+
+/// Takes an answer in pieces.
+class AnswerParser {
+ public:
+  AnswerParser() {
+    parser_.header_limit(kMaxHeaderBytes);
+    parser_.body_limit(kMaxAnswerBytes);
+    parser_.eager(true);
+  }
+
+  [[nodiscard]] bool is_done() const { return parser_.is_done(); }
+
+  /// False when the bytes are no HTTP answer, or more than is allowed.
+  [[nodiscard]] bool Put(std::string_view bytes) {
+    pending_.append(bytes);
+    while (!pending_.empty() && !parser_.is_done()) {
+      boost::system::error_code error;
+      const std::size_t used = parser_.put(boost::asio::buffer(pending_), error);
+      pending_.erase(0, used);
+      if (error == http::error::need_more) {
+        return true;
+      }
+      if (error) {
+        message_ = error.message();
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// False when the answer was not complete.
+  [[nodiscard]] bool PutEnd() {
+    boost::system::error_code error;
+    if (parser_.got_some()) {
+      parser_.put_eof(error);
+    }
+    return !error && parser_.is_done();
+  }
+
+  [[nodiscard]] const std::string& message() const { return message_; }
+
+  [[nodiscard]] base::Result<std::string, HttpError> TakeBody() {
+    if (parser_.get().result() != http::status::ok) {
+      return Refuse(HttpError::Kind::kNotUnderstood,
+                    "HTTP status " + std::to_string(parser_.get().result_int()));
+    }
+    return std::move(parser_.get().body());
+  }
+
+ private:
+  http::response_parser<http::string_body> parser_;
+  std::string pending_;
+  std::string message_;
+};
+
+base::Result<std::string, HttpError> Receive(int socket, Clock::time_point deadline, int stop_fd) {
+  AnswerParser parser;
+  std::array<char, 16384> chunk{};
+  while (!parser.is_done()) {
+    if (auto error = WaitError(WaitFor(socket, POLLIN, deadline, stop_fd))) {
+      return base::Failure<HttpError>{*std::move(error)};
+    }
+    const ssize_t count = ::recv(socket, chunk.data(), chunk.size(), 0);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) {
+      continue;
+    }
+    if (count <= 0) {
+      if (count == 0 && parser.PutEnd()) {
+        break;
+      }
+      return Refuse(HttpError::Kind::kClosedEarly, "the connection was closed before the answer");
+    }
+    if (!parser.Put({chunk.data(), static_cast<std::size_t>(count)})) {
+      return Refuse(HttpError::Kind::kNotUnderstood,
+                    "the answer is not usable: " + parser.message());
+    }
+  }
+  return parser.TakeBody();
+}
+
+}  // namespace
+
+base::Result<std::string, HttpError> Post(const std::string& path, std::string_view body,
+                                          Clock::time_point deadline, int stop_fd) {
+  const auto socket = Connect(path);
+  if (!socket) {
+    return socket.failure();
+  }
+  if (auto error = Send(socket->get(), RequestText(body), deadline, stop_fd)) {
+    return base::Failure<HttpError>{*std::move(error)};
+  }
+  return Receive(socket->get(), deadline, stop_fd);
+}
+
+bool PauseUntil(Clock::time_point deadline, int stop_fd) {
+  return WaitFor(-1, 0, deadline, stop_fd) != Waited::kStopped;
+}
+
+}  // namespace varstored::backend
