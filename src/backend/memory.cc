@@ -22,6 +22,9 @@ base::Result<std::optional<std::vector<store::Entry>>> MemoryBackend::Load() {
   if (!blob) {
     return base::Fail(*init_path_ + ": " + blob.error().message);
   }
+  // In a save file there is more than what a backend keeps.
+  std::erase_if(blob->entries,
+                [](const store::Entry& entry) { return !entry.Has(efi::kNonVolatile); });
   return std::optional(std::move(blob->entries));
 }
 

@@ -62,6 +62,17 @@ TEST_F(MemoryBackendTest, ABlobOfNoEntriesIsAStateThatWasKept) {
   EXPECT_EQ(*loaded, std::vector<store::Entry>());
 }
 
+TEST_F(MemoryBackendTest, VolatileVariablesOfASaveFileAreLeftOut) {
+  store::Variable is_volatile = {.name = efi::NameFromAscii("v"),
+                                 .vendor = efi::kGlobalVariableGuid,
+                                 .attributes = efi::kAttributes<6>,
+                                 .data = {1}};
+  const auto loaded =
+      MemoryBackend(WriteBlob({EntryNamed("a"), std::move(is_volatile)}), log_).Load();
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(*loaded, std::vector{EntryNamed("a")});
+}
+
 TEST_F(MemoryBackendTest, TheEntriesOfTheBlobAreLoadedInOrder) {
   const std::vector<store::Entry> entries = {EntryNamed("b"), EntryNamed("a")};
   const auto loaded = MemoryBackend(WriteBlob(entries), log_).Load();

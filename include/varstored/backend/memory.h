@@ -13,8 +13,9 @@ namespace varstored::backend {
 /// Keeps nothing: the variables end with the process. For tests and tools.
 class MemoryBackend final : public store::Backend {
  public:
-  /// `init_path` is a file with a `VARS` blob that counts as what the last boot left behind;
-  /// without it there was no boot yet. `log` belongs to the caller and outlives this object.
+  /// `init_path` is a file with a `VARS` blob, whose non-volatile variables count as what the last
+  /// boot left behind; without it there was no boot yet. `log` belongs to the caller and outlives
+  /// this object.
   MemoryBackend(std::optional<std::string> init_path, base::Log& log);
 
   /// Fails, naming the file, when it is not there or does not hold a blob.
