@@ -106,7 +106,8 @@ Applied ApplyBackendArgument(Options& options, std::string_view text) {
     options.save_path = value;
   } else if (name == "resume") {
     options.resume_path = value;
-  } else if (kind->Takes(name)) {
+  } else if (kind->Takes(name) || name == "socket" || name == "uuid") {
+    // The toolstack gives the last two whatever the backend is, which its user chooses.
     options.backend_arguments.insert_or_assign(std::string(name), std::string(value));
   } else {
     return Misuse("the backend " + options.backend + " has no '" + std::string(name) + "'");

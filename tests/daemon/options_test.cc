@@ -103,17 +103,29 @@ TEST(Options, WhatIsNotGivenIsOff) {
   EXPECT_EQ(options->log_level, base::LogLevel::kInfo);
 }
 
-// The toolstack's own command line, but for its backend.
-TEST(Options, TheToolstacksCommandLineIsUnderstood) {
-  const auto options =
-      Read(kXen, {"--domain", "5", "--chroot", "/var/run/xen/varstored-root-5", "--depriv", "--uid",
-                  "65540", "--gid", "1005", "--backend", "memory", "--pidfile",
-                  "/var/run/xen/varstored-5.pid", "--nonpersistent", "--resume", "--arg",
-                  "resume:/efi-vars-resume.dat", "--arg", "save:/efi-vars-save.dat"});
-  ASSERT_TRUE(options) << options.error().message;
-  EXPECT_EQ(options->domain, 5U);
-  EXPECT_EQ(options->uid, 65540U);
-  EXPECT_EQ(options->resume_path, "/efi-vars-resume.dat");
+// In its order. What it says about its socket and the VM does not depend on the backend, which is a
+// setting of the VM.
+TEST(Options, TheToolstacksCommandLineIsUnderstoodWithEveryBackend) {
+  for (const std::vector<std::string_view>& backend :
+       {std::vector<std::string_view>{"xapidb"}, {"memory"}, {"sqlite", "--arg", "path:/v"}}) {
+    std::vector<std::string_view> words = {
+        "--domain", "5",        "--chroot", "/var/run/xen/varstored-root-5",
+        "--depriv", "--uid",    "65540",    "--gid",
+        "1005",     "--backend"};
+    words.insert(words.end(), backend.begin(), backend.end());
+    words.insert(
+        words.end(),
+        {"--arg", "socket:/xapi-depriv-socket", "--pidfile", "/var/run/xen/varstored-5.pid",
+         "--arg", "uuid:c3d1f1f6-bc4b-4d2b-9a5c-3a4e3f6f9e5d", "--nonpersistent", "--resume",
+         "--arg", "resume:/efi-vars-resume.dat", "--arg", "save:/efi-vars-save.dat"});
+
+    const auto options = ReadOptions(kXen, words);
+
+    ASSERT_TRUE(options) << options.error().message;
+    EXPECT_EQ(options->domain, 5U);
+    EXPECT_EQ(options->uid, 65540U);
+    EXPECT_EQ(options->resume_path, "/efi-vars-resume.dat");
+  }
 }
 
 TEST(Options, AValueMayFollowAnEqualsSign) {
@@ -171,15 +183,15 @@ TEST(Options, AMisunderstoodCommandLineSaysWhy) {
       {{"--listen"}, 2, "--listen needs a value"},
       {{"--resume=yes"}, 2, "--resume has no value"},
       {{"--help=1"}, 2, "--help has no value"},
-      {{"--backend", "xapidb"},
+      {{"--backend", "paper"},
        2,
-       "--backend: there is no backend 'xapidb'; there are: memory, sqlite"},
+       "--backend: there is no backend 'paper'; there are: xapidb, memory, sqlite"},
       {{"--backend", ""}, 2, "--backend: there is no backend ''"},
       {{"--backend", "memory", "--backend", "memory"}, 2, "--backend: given twice"},
       {{"--arg", "save:/f", "--backend", "memory"}, 2, "--arg: comes before --backend"},
       {{"--backend", "memory", "--arg", "save"}, 2, "--arg: 'save' is not NAME:VALUE"},
       {{"--backend", "memory", "--arg", ":x"}, 2, "--arg: ':x' is not NAME:VALUE"},
-      {{"--backend", "memory", "--arg", "uuid:1"}, 2, "--arg: the backend memory has no 'uuid'"},
+      {{"--backend", "memory", "--arg", "path:1"}, 2, "--arg: the backend memory has no 'path'"},
       {{"--listen", "/s", "--backend", "memory", "--arg", "resume:/f"},
        2,
        "--arg resume:... without --resume"},
