@@ -1,0 +1,70 @@
+# A vCPU that calls while no daemon runs waits for the next one, which takes over the IOREQ server of
+# the one before. It takes over no other server, and none that is in use.
+. /lib/testbed.sh
+
+record() {
+  xenstore-read "/local/domain/$DOMAIN/varstored-ioserver"
+}
+
+create_domain orphan pvh
+# Another server of the same domain, such as a device model's; it gets number 0.
+start_null_handler 0x200
+other=$DAEMON
+start_daemon --backend memory --auth-dir "$KEYS" --arg save:/run/saved.vars
+xl unpause "$DOMAIN"
+echo 'set test:Volatile 6 text:here -> SUCCESS' | guest
+server=$(record)
+
+say "nobody starts beside a daemon that serves"
+first=$DAEMON
+launch_daemon --backend memory --auth-dir "$KEYS"
+expect_daemon_end 1 10
+grep -q 'another process serves the domain' "$LOG" || fail "it does not say why: $(cat "$LOG")"
+DAEMON=$first
+echo 'get test:Volatile -> SUCCESS 6 text:here' | guest
+
+say "killed over a request: the next one answers it"
+kill -STOP "$DAEMON"
+echo 'get test:Volatile -> timeout' | guest -t 1
+kill_daemon
+start_daemon --backend memory --auth-dir "$KEYS" --arg save:/run/saved.vars
+guest <<'END'
+get test:Volatile -> NOT_FOUND
+set test:Volatile 6 text:again -> SUCCESS
+END
+[ "$(record)" = "$server" ] || fail "server $(record) instead of $server"
+
+say "ended with a saved state: nothing is lost in between"
+stop_daemon
+echo 'set test:Waiting 6 text:asked -> timeout' | guest -t 1
+start_daemon --backend memory --auth-dir "$KEYS" --resume --arg resume:/run/saved.vars
+guest <<'END'
+get test:Volatile -> SUCCESS 6 text:again
+get test:Waiting -> SUCCESS 6 text:asked
+END
+[ "$(record)" = "$server" ] || fail "server $(record) instead of $server"
+
+say "a number in xenstore that is not true leads to nobody else's server"
+for number in 0 7 65536 one; do
+  kill_daemon
+  xenstore-write "/local/domain/$DOMAIN/varstored-ioserver" "$number"
+  start_daemon --backend memory --auth-dir "$KEYS"
+  guest <<'END'
+get global:PK -> SUCCESS 27 file:/usr/local/lib/keys/PK.esl
+in 0x200 4    -> 0
+END
+done
+kill -0 "$other"
+
+say "a start that fails leaves no server behind: the next one gets the number, and nobody waits"
+create_domain failing pvh
+for turn in 1 2 3 4 5 6 7 8 9; do
+  launch_daemon --backend memory --arg init:/run/absent --auth-dir "$KEYS"
+  expect_daemon_end 1 10
+done
+xl unpause "$DOMAIN"
+echo 'get global:PK -> unanswered' | guest
+start_daemon --backend memory --auth-dir "$KEYS"
+[ "$(record)" = 0 ] || fail "server $(record) instead of 0"
+echo "get global:PK -> SUCCESS 27 file:$KEYS/PK.esl" | guest
+stop_daemon
