@@ -1,13 +1,17 @@
 # shellcheck shell=sh disable=SC2034,SC2154  # variables of and for the one who sources it
 #
-# What build-testbed and run share. Both source it with $here set to this folder and $testbed to the
-# folder that holds the unpacked packages and the images.
+# What build-testbed and run share.
 
-packages=$testbed/packages
-images=$testbed/images
-libraries=$packages/usr/lib/x86_64-linux-gnu
-loader=$libraries/ld-linux-x86-64.so.2
-busybox=$packages/usr/bin/busybox
+# use_testbed FOLDER: where the unpacked packages and the images are, made when it is missing.
+use_testbed() {
+  mkdir -p "$1"
+  testbed=$(cd "$1" && pwd)
+  packages=$testbed/packages
+  images=$testbed/images
+  libraries=$packages/usr/lib/x86_64-linux-gnu
+  loader=$libraries/ld-linux-x86-64.so.2
+  busybox=$packages/usr/bin/busybox
+}
 
 # skip REASON: this machine cannot run the tests. That is a failure where REQUIRE_XEN=1 is set.
 skip() {

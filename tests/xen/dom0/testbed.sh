@@ -91,7 +91,7 @@ platform() {
 }
 
 # guest [-q] [-t SECONDS]: runs the script on standard input on the domain's vCPUs; the language is
-# explained at the head of guest_driver.cc.
+# explained at the head of guest_driver/main.cc.
 guest() {
   guest_driver "$@" "$DOMAIN"
 }

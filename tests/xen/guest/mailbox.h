@@ -1,7 +1,7 @@
 /* How the test guest's memory is laid out, and the orders that dom0 leaves there for its vCPUs.
  *
  * The guest knows nothing about variables: each of its vCPUs waits for an order in a page of its
- * own, carries it out, and says so. The order's author is dom0/guest_driver.cc. */
+ * own, carries it out, and says so. The order's author is dom0/guest_driver. */
 #pragma once
 
 #include <stdint.h>
