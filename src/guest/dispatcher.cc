@@ -53,8 +53,8 @@ bool IsEverydayAnswer(Reason reason) {
 
 std::string Hex(std::uint32_t value) {
   std::array<char, 8> digits{};
-  const auto end = std::to_chars(digits.begin(), digits.end(), value, 16).ptr;
-  return "0x" + std::string(digits.begin(), end);
+  const auto written = std::to_chars(digits.begin(), digits.end(), value, 16);
+  return "0x" + std::string(digits.begin(), written.ptr);
 }
 
 /// Logs the line that `make_line` gives. When memory is short, the line is left out: the counters

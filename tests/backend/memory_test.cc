@@ -37,6 +37,7 @@ class MemoryBackendTest : public ::testing::Test {
   /// The file holds a blob of `entries`.
   std::string WriteBlob(const std::vector<store::Entry>& entries) {
     std::vector<const store::Entry*> pointers;
+    pointers.reserve(entries.size());
     for (const store::Entry& entry : entries) {
       pointers.push_back(&entry);
     }

@@ -103,6 +103,7 @@ class RunTest : public ::testing::Test {
       more.insert(more.begin(),
                   {"test", "--domain", "1", "--backend", "memory", "--arg", "save:" + save_});
       std::vector<const char*> arguments;
+      arguments.reserve(more.size());
       for (const std::string& argument : more) {
         arguments.push_back(argument.c_str());
       }

@@ -22,12 +22,12 @@ namespace {
 class StartTest : public ::testing::Test {
  protected:
   std::string Write(std::string_view name, ByteSpan content) {
-    const std::string path = folder_.File(name);
+    std::string path = folder_.File(name);
     EXPECT_TRUE(base::WriteFileInPlace(path, content));
     return path;
   }
   std::string MakeFolder(std::string_view name) {
-    const std::string path = folder_.File(name);
+    std::string path = folder_.File(name);
     std::filesystem::create_directory(path);
     return path;
   }

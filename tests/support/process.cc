@@ -42,6 +42,7 @@ std::string Content(const base::UniqueFd& file) {
 pid_t Spawn(const std::vector<std::string>& arguments, int output, int errors) {
   std::vector<std::string> copies = arguments;
   std::vector<char*> pointers;
+  pointers.reserve(copies.size() + 1);
   for (std::string& copy : copies) {
     pointers.push_back(copy.data());
   }
