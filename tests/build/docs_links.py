@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Whatever the documents point to exists: usage: docs_links.py FOLDER
+
+In every document (*.md) below FOLDER: the file and the heading of each relative link, and what stands
+in backticks as a path from the root, or as a test: Suite.Name, Vectors/Name for a test vector, xen.name
+for a case on the hypervisor. In every text file: each document that is mentioned, and the heading that
+is named behind it, as in docs/engine.md, "Limits".
+"""
+import pathlib
+import re
+import sys
+
+TOP = pathlib.Path(sys.argv[1]).resolve()
+ROOTS = "bench|certs|cmake|docs|include|packaging|src|systemd|tests|tools"
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PATH = re.compile(rf"`((?:{ROOTS})/[\w./-]*)`")
+TEST_NAME = re.compile(r"`([A-Z]\w*\.[A-Z]\w*[a-z]\w*|Vectors/\w+|xen\.\w+)`")
+TEST = re.compile(r"\b(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)")
+VECTOR = re.compile(r"^test: *(\w+)$", re.M)
+MENTION = re.compile(r'([\w./-]*\w\.md)\b(?:, "([^"]+)")?')
+HEADING = re.compile(r"^#+ +(.*?) *$", re.M)
+FENCE = re.compile(r"^```.*?^```", re.M | re.S)
+
+problems = []
+
+
+def project_files():
+    """Every text file of the project, and none that a build has made."""
+    for path in sorted(TOP.rglob("*")):
+        inside = path.relative_to(TOP).parts
+        if path.is_file() and inside[0] not in ("build", ".git") and "__pycache__" not in inside:
+            try:
+                yield path, path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                continue
+
+
+def headings(document):
+    return HEADING.findall(FENCE.sub("", document.read_text(encoding="utf-8")))
+
+
+def anchor(heading):
+    """The name that web pages of the document give to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def check_document(path, text, tests):
+    for target in LINK.findall(FENCE.sub("", text)):
+        if "://" in target:
+            continue
+        file_part, _, heading = target.partition("#")
+        linked = (path.parent / file_part).resolve() if file_part else path
+        if not linked.exists() or TOP not in (linked, *linked.parents):
+            yield f"the link {target} leads nowhere"
+        elif heading and heading not in map(anchor, headings(linked)):
+            yield f"the link {target} names no heading"
+    for named in PATH.findall(text):
+        if not (TOP / named).exists():
+            yield f"there is no {named}"
+    for name in TEST_NAME.findall(text):
+        if name not in tests:
+            yield f"there is no test {name}"
+
+
+def check_mentions(path, text):
+    # A comment may break the line in the middle of what it says.
+    joined = re.sub(r"\s*\n\s*(?:///?|#)?\s*", " ", LINK.sub("]", text))
+    for name, heading in MENTION.findall(joined):
+        document = next((p for p in (TOP / name, path.parent / name) if p.is_file()), None)
+        if document is None:
+            yield f"there is no document {name}"
+        elif heading and heading not in headings(document):
+            yield f'{name} has no heading "{heading}"'
+
+
+def tests_in(path, text):
+    """The names of the tests that a file holds."""
+    inside = path.relative_to(TOP)
+    if inside.parts[:2] == ("tests", "vectors"):
+        return {f"Vectors/{name}" for name in VECTOR.findall(text)}
+    if inside.parts[:3] == ("tests", "xen", "cases"):
+        return {f"xen.{path.stem}"}
+    return {f"{suite}.{name}" for suite, name in TEST.findall(text)} if path.suffix == ".cc" else set()
+
+
+files = list(project_files())
+all_tests = set().union(*(tests_in(path, text) for path, text in files))
+for path, text in files:
+    if path != pathlib.Path(__file__).resolve():
+        found = list(check_mentions(path, text))
+        if path.suffix == ".md":
+            found += check_document(path, text, all_tests)
+        problems += [f"{path.relative_to(TOP)}: {problem}" for problem in dict.fromkeys(found)]
+
+print("\n".join(problems) or f"{len(files)} files: every reference leads somewhere")
+sys.exit(1 if problems else 0)
