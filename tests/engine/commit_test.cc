@@ -1,64 +1,22 @@
 // What the backend is asked to keep, and when: each change once, nothing that changes nothing, and
 // on a failure the state stays as it was.
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "failing_backend.h"
 #include "support/signing.h"
 #include "varstored/efi/signature_list.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/variable_services.h"
-#include "varstored/store/backend.h"
 
 namespace varstored::engine {
 namespace {
 
 constexpr efi::Guid kVendor = *efi::ParseGuid("12345678-1234-1234-1234-123456789abc");
-
-/// Keeps what it is given in memory, and writes down every commit. A commit can be made to fail.
-class RecordingBackend final : public store::Backend {
- public:
-  base::Result<std::optional<std::vector<store::Entry>>> Load() override { return kept; }
-
-  base::Result<void> Commit(const store::StagedStore& staged) override {
-    if (fail) {
-      return base::Fail("the disk is gone");
-    }
-    std::vector<std::string> names;
-    for (const auto& change : staged.Changes()) {
-      names.push_back(
-          efi::NameToUtf8((change.after != nullptr ? change.after : change.before)->name()));
-    }
-    commits.push_back(names);
-    kept.emplace();
-    staged.ForEach([this](const store::Entry& entry) {
-      if (entry.Has(efi::kNonVolatile)) {
-        kept->push_back(entry);
-      }
-    });
-    return {};
-  }
-
-  base::Result<void> ReportSecureBootFailure() override {
-    ++reports;
-    return fail ? base::Result<void>(base::Fail("nobody listens")) : base::Result<void>();
-  }
-
-  std::optional<std::vector<store::Entry>> kept;
-  std::vector<std::vector<std::string>> commits;
-  int reports = 0;
-  bool fail = false;
-};
-
-class CollectingLog final : public base::Log {
- public:
-  void Write(base::LogLevel /*level*/, std::string_view line) override { lines.emplace_back(line); }
-  std::vector<std::string> lines;
-};
 
 class Commit : public testing::Test {
  protected:
@@ -71,7 +29,7 @@ class Commit : public testing::Test {
         .reason;
   }
 
-  RecordingBackend backend;
+  FailingBackend backend;
   CollectingLog log;
   VariableServices services{Policy{.secure_boot = true}, backend, log};
 };
@@ -92,7 +50,7 @@ base::Bytes SignedKey(const char16_t* name, const efi::Guid& vendor, const test:
 
 TEST_F(Commit, AFirstBootWithoutKeysKeepsNothing) {
   ASSERT_TRUE(services.Boot({}).ok());
-  EXPECT_TRUE(backend.commits.empty());
+  EXPECT_TRUE(backend.kept_names().empty());
 }
 
 TEST_F(Commit, FirstBootKeysAndTheModesAreOneCommit) {
@@ -107,15 +65,15 @@ TEST_F(Commit, FirstBootKeysAndTheModesAreOneCommit) {
 
   const std::vector<std::string> expected = {"dbx",       "db",           "KEK",       "PK",
                                              "SetupMode", "DeployedMode", "SecureBoot"};
-  ASSERT_EQ(backend.commits.size(), 1U);
-  EXPECT_EQ(backend.commits[0], expected);
+  ASSERT_EQ(backend.kept_names().size(), 1U);
+  EXPECT_EQ(backend.kept_names()[0], expected);
 }
 
 TEST_F(Commit, FirstBootKeysThatCannotBeKeptFailTheStart) {
   const auto pk = test::Identity::Make();
   FirstBootKeys keys;
   keys.pk = SignedKey(u"PK", efi::kGlobalVariableGuid, pk, pk);
-  backend.fail = true;
+  backend.FailAlways(true);
   EXPECT_FALSE(services.Boot(keys).ok());
 }
 
@@ -123,25 +81,26 @@ TEST_F(Commit, AStateThatIsThereButEmptyIsNoFirstBoot) {
   const auto pk = test::Identity::Make();
   FirstBootKeys keys;
   keys.pk = SignedKey(u"PK", efi::kGlobalVariableGuid, pk, pk);
-  backend.kept.emplace();
+  FailingBackend empty{FailingBackend::Entries()};
+  VariableServices again(Policy{}, empty, log);
 
-  ASSERT_TRUE(services.Boot(keys).ok());
+  ASSERT_TRUE(again.Boot(keys).ok());
 
-  EXPECT_EQ(services.store().Find(store::KeyOf(efi::kPk)), nullptr);
+  EXPECT_EQ(again.store().Find(store::KeyOf(efi::kPk)), nullptr);
 }
 
 TEST_F(Commit, ANonVolatileWriteIsKeptOnceBeforeItIsAnswered) {
   ASSERT_TRUE(services.Boot({}).ok());
   EXPECT_EQ(Set("Boot0001", 0x07, {1, 2, 3}), Reason::kSuccess);
-  ASSERT_EQ(backend.commits.size(), 1U);
-  EXPECT_EQ(backend.commits[0], std::vector<std::string>{"Boot0001"});
+  ASSERT_EQ(backend.kept_names().size(), 1U);
+  EXPECT_EQ(backend.kept_names()[0], std::vector<std::string>{"Boot0001"});
 }
 
 TEST_F(Commit, AVolatileWriteIsNobodysBusiness) {
   ASSERT_TRUE(services.Boot({}).ok());
   EXPECT_EQ(Set("BootCurrent", 0x06, {1, 0}), Reason::kSuccess);
   EXPECT_EQ(Set("BootCurrent", 0x06, {}), Reason::kSuccess);
-  EXPECT_TRUE(backend.commits.empty());
+  EXPECT_TRUE(backend.kept_names().empty());
 }
 
 TEST_F(Commit, AWriteThatChangesNothingIsNotSent) {
@@ -149,7 +108,7 @@ TEST_F(Commit, AWriteThatChangesNothingIsNotSent) {
   ASSERT_EQ(Set("Boot0001", 0x07, {1, 2, 3}), Reason::kSuccess);
   EXPECT_EQ(Set("Boot0001", 0x07, {1, 2, 3}), Reason::kUnchanged);
   EXPECT_EQ(Set("Boot0001", 0x47, {}), Reason::kUnchanged);
-  EXPECT_EQ(backend.commits.size(), 1U);
+  EXPECT_EQ(backend.kept_names().size(), 1U);
 }
 
 TEST_F(Commit, MorIsNeverAReasonToKeepAnything) {
@@ -158,51 +117,51 @@ TEST_F(Commit, MorIsNeverAReasonToKeepAnything) {
             Reason::kSuccess);
   EXPECT_EQ(Set("MemoryOverwriteRequestControlLock", 0x07, {1}, efi::kMorLockGuid),
             Reason::kSuccess);
-  EXPECT_TRUE(backend.commits.empty());
+  EXPECT_TRUE(backend.kept_names().empty());
 }
 
 TEST_F(Commit, AFailureLeavesEverythingAndTheNextGoodWriteWorks) {
   ASSERT_TRUE(services.Boot({}).ok());
   ASSERT_EQ(Set("Boot0001", 0x07, {1}), Reason::kSuccess);
   const base::Bytes before = services.Save();
-  backend.fail = true;
+  backend.FailAlways(true);
 
   EXPECT_EQ(Set("Boot0001", 0x07, {2}), Reason::kBackendFailed);
   EXPECT_EQ(Set("Boot0001", 0x07, {}), Reason::kBackendFailed);
   EXPECT_EQ(Set("Boot0002", 0x07, {2}), Reason::kBackendFailed);
   EXPECT_EQ(services.Save(), before);
 
-  backend.fail = false;
+  backend.FailAlways(false);
   EXPECT_EQ(Set("Boot0002", 0x07, {2}), Reason::kSuccess);
 }
 
 TEST_F(Commit, AFailingBackendDoesNotFillTheLog) {
   ASSERT_TRUE(services.Boot({}).ok());
-  log.lines.clear();
-  backend.fail = true;
+  const std::size_t lines_before = log.lines().size();
+  backend.FailAlways(true);
   for (std::uint8_t i = 0; i < 100; ++i) {
     ASSERT_EQ(Set("Boot0001", 0x07, {i}), Reason::kBackendFailed);
   }
   // The failures 1, 2, 4, 8, 16, 32, 64.
-  EXPECT_EQ(log.lines.size(), 7U);
+  EXPECT_EQ(log.lines().size() - lines_before, 7U);
 }
 
 TEST_F(Commit, AByteOfThePpiBufferIsKeptAndItsVolatilePartIsNot) {
   ASSERT_TRUE(services.Boot({}).ok());
   services.WritePpiIndex(0x10);
   services.WritePpiData(0, 4, 0x01020304);
-  EXPECT_TRUE(backend.commits.empty());
+  EXPECT_TRUE(backend.kept_names().empty());
 
   services.WritePpiIndex(0x100);
   services.WritePpiData(0, 1, 1);
   services.WritePpiData(0, 1, 1);
-  ASSERT_EQ(backend.commits.size(), 1U);
-  EXPECT_EQ(backend.commits[0], std::vector<std::string>{"PPIBuffer"});
+  ASSERT_EQ(backend.kept_names().size(), 1U);
+  EXPECT_EQ(backend.kept_names()[0], std::vector<std::string>{"PPIBuffer"});
 }
 
 TEST_F(Commit, AByteOfThePpiBufferThatCannotBeKeptStaysAsItWas) {
   ASSERT_TRUE(services.Boot({}).ok());
-  backend.fail = true;
+  backend.FailAlways(true);
   services.WritePpiIndex(0xFE);
   services.WritePpiData(0, 4, 0xFFFFFFFF);
   EXPECT_EQ(services.ReadPpiData(0, 4), 0U);
@@ -212,12 +171,12 @@ TEST_F(Commit, ASecureBootFailureIsReportedOncePerProcess) {
   ASSERT_TRUE(services.Boot({}).ok());
   EXPECT_EQ(services.NotifySecureBootFailure().reason, Reason::kSuccess);
   EXPECT_EQ(services.NotifySecureBootFailure().reason, Reason::kAlreadyReported);
-  EXPECT_EQ(backend.reports, 1);
+  EXPECT_EQ(backend.reports(), 1U);
 }
 
 TEST_F(Commit, ASecureBootFailureThatCannotBeReportedIsADeviceError) {
   ASSERT_TRUE(services.Boot({}).ok());
-  backend.fail = true;
+  backend.FailAlways(true);
   EXPECT_EQ(StatusOf(services.NotifySecureBootFailure().reason), efi::Status::kDeviceError);
   EXPECT_EQ(services.NotifySecureBootFailure().reason, Reason::kAlreadyReported);
 }
