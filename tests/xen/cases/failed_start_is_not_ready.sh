@@ -1,5 +1,6 @@
-# A daemon that cannot do its work never says that it is ready: it says why, in its last line, and
-# ends. 2: the command line is wrong. 1: something else is.
+# A daemon that cannot do its work never says that it is ready: it says why and ends. Exit status 2:
+# the command line is wrong; the reason is the first line, and the usage follows. 1: something else
+# is; the reason is the last line.
 . /lib/testbed.sh
 
 create_domain waiting pvh
@@ -12,9 +13,14 @@ refuses() {
   launch_daemon "$@"
   expect_daemon_end "$status" 10
   if ready; then fail "ready, and yet it ended: $*"; fi
-  tail -n 1 "$LOG" | grep -qiE "$pattern" || fail "its last line does not say '$pattern': $*"
-  [ "$(wc -l <"$LOG")" -le 5 ] || fail "too many lines: $*"
-  say "exit status $status: $(tail -n 1 "$LOG")"
+  if [ "$status" = 2 ]; then
+    reason=$(head -n 1 "$LOG")
+  else
+    reason=$(tail -n 1 "$LOG")
+    [ "$(wc -l <"$LOG")" -le 5 ] || fail "too many lines: $*"
+  fi
+  echo "$reason" | grep -qiE "$pattern" || fail "it does not say '$pattern' but '$reason': $*"
+  say "exit status $status: $reason"
 }
 
 # shellcheck disable=SC2086  # $memory is words
