@@ -44,7 +44,8 @@ base::Result<ioservid_t> Register(const Hypervisor& xen) {
   ioservid_t id = 0;
   if (xendevicemodel_create_ioreq_server(xen.device_model.get(), xen.domain, kNoBufferedPage,
                                          &id) != 0) {
-    return FailWithErrno("cannot create an IOREQ server");
+    return errno == ESRCH ? base::Fail("there is no such domain")
+                          : FailWithErrno("cannot create an IOREQ server");
   }
   if (MapPorts(xen, id) != 0) {
     auto failure = FailWithErrno("cannot take the I/O ports");

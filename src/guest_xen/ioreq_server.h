@@ -37,7 +37,7 @@ class IoreqServer {
 
  private:
   struct Channel {
-    xenevtchn_port_or_error_t port;
+    xenevtchn_port_or_error_t port = -1;
     IoreqSlot slot;
   };
   struct Unmap {
