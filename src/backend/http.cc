@@ -58,9 +58,7 @@ std::optional<HttpError> WaitError(Waited waited) {
     case Waited::kTimedOut:
       return HttpError{HttpError::Kind::kTimedOut, "no answer in time"};
     case Waited::kStopped:
-      return HttpError{HttpError::Kind::kStopped,
-                       "abandoned because the daemon is told to stop; the toolstack may hold the "
-                       "newer state"};
+      return HttpError{HttpError::Kind::kStopped, "abandoned, because the daemon is told to stop"};
   }
   return std::nullopt;
 }
@@ -103,6 +101,9 @@ std::optional<HttpError> Send(int socket, std::string_view text, Clock::time_poi
       if (auto error = WaitError(WaitFor(socket, POLLOUT, deadline, stop_fd))) {
         return error;
       }
+    } else if (errno == EPIPE || errno == ECONNRESET) {
+      // It wants no more of the request; it may have answered all the same.
+      return std::nullopt;
     } else if (errno != EINTR) {
       return HttpError{HttpError::Kind::kClosedEarly, "cannot send: " + base::ErrnoText()};
     }
@@ -113,20 +114,16 @@ std::optional<HttpError> Send(int socket, std::string_view text, Clock::time_poi
 /// Takes an answer in pieces.
 class AnswerParser {
  public:
-  AnswerParser() {
-    parser_.header_limit(kMaxHeaderBytes);
-    parser_.body_limit(kMaxAnswerBytes);
-    parser_.eager(true);
-  }
+  AnswerParser() { Begin(); }
 
-  [[nodiscard]] bool is_done() const { return parser_.is_done(); }
+  [[nodiscard]] bool is_done() const { return parser_->is_done(); }
 
   /// False when the bytes are no HTTP answer, or more than is allowed.
   [[nodiscard]] bool Put(std::string_view bytes) {
     pending_.append(bytes);
-    while (!pending_.empty() && !parser_.is_done()) {
+    while (!pending_.empty() && !parser_->is_done()) {
       boost::system::error_code error;
-      const std::size_t used = parser_.put(boost::asio::buffer(pending_), error);
+      const std::size_t used = parser_->put(boost::asio::buffer(pending_), error);
       pending_.erase(0, used);
       if (error == http::error::need_more) {
         return true;
@@ -135,6 +132,10 @@ class AnswerParser {
         message_ = error.message();
         return false;
       }
+      // RFC 9110, 15.2: any number of interim answers may come before the one that counts.
+      if (parser_->is_done() && IsInterim()) {
+        Begin();
+      }
     }
     return true;
   }
@@ -142,24 +143,38 @@ class AnswerParser {
   /// False when the answer was not complete.
   [[nodiscard]] bool PutEnd() {
     boost::system::error_code error;
-    if (parser_.got_some()) {
-      parser_.put_eof(error);
+    if (parser_->got_some()) {
+      parser_->put_eof(error);
     }
-    return !error && parser_.is_done();
+    return !error && parser_->is_done();
   }
 
   [[nodiscard]] const std::string& message() const { return message_; }
 
   [[nodiscard]] base::Result<std::string, HttpError> TakeBody() {
-    if (parser_.get().result() != http::status::ok) {
+    if (parser_->get().result() != http::status::ok) {
       return Refuse(HttpError::Kind::kNotUnderstood,
-                    "HTTP status " + std::to_string(parser_.get().result_int()));
+                    "HTTP status " + std::to_string(parser_->get().result_int()));
     }
-    return std::move(parser_.get().body());
+    return std::move(parser_->get().body());
   }
 
  private:
-  http::response_parser<http::string_body> parser_;
+  void Begin() {
+    parser_.emplace();
+    parser_->header_limit(kMaxHeaderBytes);
+    parser_->body_limit(kMaxAnswerBytes);
+    // An eager parser of Boost 1.74 goes on into a body that it has just found to be too large.
+    parser_->eager(false);
+  }
+
+  [[nodiscard]] bool IsInterim() {
+    const auto& answer = parser_->get();
+    return http::to_status_class(answer.result_int()) == http::status_class::informational &&
+           answer.result() != http::status::switching_protocols;
+  }
+
+  std::optional<http::response_parser<http::string_body>> parser_;
   std::string pending_;
   std::string message_;
 };
@@ -205,6 +220,11 @@ base::Result<std::string, HttpError> Post(const std::string& path, std::string_v
 
 bool PauseUntil(Clock::time_point deadline, int stop_fd) {
   return WaitFor(-1, 0, deadline, stop_fd) != Waited::kStopped;
+}
+
+bool IsToldToStop(int stop_fd) {
+  pollfd waited = {stop_fd, POLLIN, 0};
+  return ::poll(&waited, 1, 0) > 0;
 }
 
 }  // namespace varstored::backend

@@ -12,7 +12,7 @@ namespace varstored::backend {
 using Clock = std::chrono::steady_clock;
 
 /// Larger answers are refused: the largest honest one holds a VM's variables, in base64.
-inline constexpr std::size_t kMaxAnswerBytes = 4 * 1024 * 1024;
+inline constexpr std::size_t kMaxAnswerBytes = std::size_t{2} * 1024 * 1024;
 
 struct HttpError {
   enum class Kind {
@@ -35,5 +35,8 @@ struct HttpError {
 
 /// Waits until `deadline`. False when `stop_fd` became readable before.
 [[nodiscard]] bool PauseUntil(Clock::time_point deadline, int stop_fd);
+
+/// Whether `stop_fd` can be read already.
+[[nodiscard]] bool IsToldToStop(int stop_fd);
 
 }  // namespace varstored::backend

@@ -1,6 +1,9 @@
 #include "toolstack.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace varstored::backend {
@@ -15,6 +18,8 @@ constexpr Clock::duration kFirstPause = 50ms;
 constexpr Clock::duration kLongestPause = 1s;
 /// A session or a reference that is refused right after it was given is no matter of age.
 constexpr int kMaxRenewals = 3;
+constexpr std::string_view kSessionInvalid = "SESSION_INVALID";
+constexpr Clock::duration kLogoutTime = 300ms;
 
 // A guard serves one VM, and puts its own session and reference in the place of any.
 constexpr std::string_view kGuardSession = "DUMMYSESSION";
@@ -24,14 +29,15 @@ bool IsUnknownMethod(const MethodFailure& failure) {
   return failure.Mentions("UnknownMethod") || failure.Mentions("MESSAGE_METHOD_UNKNOWN");
 }
 
-/// A toolstack that starts, and a guard that does not reach it: both end by themselves. When a
-/// guard hands on what xapi itself answered, it says Server_error.
+/// A toolstack that starts, a pool that gets another master, and a guard that does not reach xapi:
+/// these end by themselves. What xapi itself answered to a guard, the guard hands on as a
+/// Server_error; that counts, but for the session, which is the guard's own affair.
 bool IsPassing(const MethodFailure& failure) {
-  if (failure.Mentions("HOST_STILL_BOOTING")) {
+  if (failure.Mentions("HOST_STILL_BOOTING") || failure.Mentions("HOST_IS_SLAVE")) {
     return true;
   }
   return failure.Mentions("Internal_error") && !IsUnknownMethod(failure) &&
-         !failure.Mentions("Server_error");
+         (!failure.Mentions("Server_error") || failure.Mentions("SESSION_INVALID"));
 }
 
 std::string_view WordText(CertificatesWord word) {
@@ -46,17 +52,20 @@ std::string_view WordText(CertificatesWord word) {
   return "unspecified";
 }
 
-base::Failure<base::Error> Refused(const MethodCall& call, const MethodFailure& failure) {
-  return base::Fail(call.method() + ": " + failure.Text());
+base::Failure<CallError> NotDone(std::string message) { return {{std::move(message), false}}; }
+
+base::Failure<CallError> Refused(std::string_view method, const MethodFailure& failure) {
+  return NotDone(std::string(method) + ": " + failure.Text());
 }
 
-/// The answer's value, or its failure in words.
-base::Result<XmlRpcValue> ValueOf(std::string_view method, base::Result<MethodAnswer> answer) {
+/// The answer's value, or in words why there is none.
+base::Result<XmlRpcValue> ValueOf(std::string_view method,
+                                  base::Result<MethodAnswer, CallError> answer) {
   if (!answer) {
-    return answer.failure();
+    return base::Fail(answer.error().message);
   }
   if (!*answer) {
-    return base::Fail(std::string(method) + ": " + answer->error().Text());
+    return base::Fail(Refused(method, answer->error()).error.message);
   }
   return **std::move(answer);
 }
@@ -67,23 +76,29 @@ Toolstack::Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd)
     : socket_path_(std::move(socket_path)),
       vm_uuid_(std::move(vm_uuid)),
       stop_fd_(stop_fd),
+      is_guard_(socket_path_ != kXapiSocket),
       credits_(kMostCredits),
       credits_counted_at_(Clock::now()) {
-  if (is_guard()) {
+  if (is_guard_) {
     session_ = kGuardSession;
     vm_ = kGuardVm;
   }
 }
 
 Toolstack::~Toolstack() {
-  if (!is_guard() && !session_.empty()) {
-    // Sessions are a limited resource of the toolstack's, but nobody waits for this one.
+  if (is_guard_ || session_.empty()) {
+    return;
+  }
+  // Sessions are a limited resource of the toolstack's, but the end of the process cannot wait.
+  try {
     static_cast<void>(Post(socket_path_, MethodCall("session.logout").Add(session_).Encode(),
-                           Clock::now() + 1s, -1));
+                           Clock::now() + kLogoutTime, -1));
+  } catch (const std::bad_alloc&) {
+    return;
   }
 }
 
-base::Result<void> Toolstack::TakeCredit(Clock::time_point deadline) {
+base::Result<void, CallError> Toolstack::TakeCredit(Clock::time_point deadline) {
   const auto count = [this] {
     const auto now = Clock::now();
     const std::chrono::duration<double> passed = now - credits_counted_at_;
@@ -96,10 +111,10 @@ base::Result<void> Toolstack::TakeCredit(Clock::time_point deadline) {
         std::chrono::duration<double>((1 - credits_) / kCreditsPerSecond) + 1ms);
     const auto ready_at = Clock::now() + wait;
     if (ready_at > deadline) {
-      return base::Fail("the VM has made more calls than the toolstack is to be asked");
+      return NotDone("the VM has made more calls than the toolstack is to be asked");
     }
     if (!PauseUntil(ready_at, stop_fd_)) {
-      return base::Fail("not sent, because the daemon is told to stop");
+      return NotDone("not sent, because the daemon is told to stop");
     }
     count();
   }
@@ -107,64 +122,79 @@ base::Result<void> Toolstack::TakeCredit(Clock::time_point deadline) {
   return {};
 }
 
-base::Result<MethodAnswer> Toolstack::Exchange(const MethodCall& call, Repeat repeat,
-                                               Clock::time_point deadline) {
+Toolstack::Answered Toolstack::Exchange(const MethodCall& call, Repeat repeat,
+                                        Clock::time_point deadline) {
   const std::string body = call.Encode();
   Clock::duration pause = kFirstPause;
+  bool may_be_done = false;
+  const auto fail = [&](const std::string& why) {
+    return base::Failure<CallError>{{call.method() + ": " + why, may_be_done}};
+  };
+  std::string reason;  // why the last try failed
   for (;;) {
-    if (auto credit = TakeCredit(deadline); !credit) {
-      return credit.failure();
+    if (const auto credit = TakeCredit(deadline); !credit) {
+      return fail(credit.error().message);
     }
-    std::string reason;
+    if (IsToldToStop(stop_fd_)) {
+      return fail("not sent, because the daemon is told to stop");
+    }
     const auto posted = Post(socket_path_, body, deadline, stop_fd_);
     if (posted) {
       auto answer = DecodeAnswer(*posted);
       if (!answer) {
-        return base::Fail(call.method() + ": " + answer.error().message);
+        may_be_done = true;
+        return fail(answer.error().message);
       }
-      if (*answer || !IsPassing(answer->error())) {
-        return answer;
+      if (*answer || !IsPassing(answer->error()) || repeat == Repeat::kNever) {
+        return *std::move(answer);
       }
+      may_be_done = true;
       reason = answer->error().Text();
     } else {
       const HttpError& error = posted.error();
-      const bool is_passing =
-          error.kind == HttpError::Kind::kUnreachable ||
-          (error.kind == HttpError::Kind::kClosedEarly && repeat == Repeat::kHarmless);
+      const bool is_unreachable = error.kind == HttpError::Kind::kUnreachable;
+      may_be_done = may_be_done || !is_unreachable;
+      const bool is_passing = is_unreachable || (error.kind == HttpError::Kind::kClosedEarly &&
+                                                 repeat == Repeat::kHarmless);
       if (!is_passing) {
-        return base::Fail(call.method() + ": " + error.message);
+        // That the time is up says less than what it was spent on.
+        const bool is_out_of_time = error.kind == HttpError::Kind::kTimedOut && !reason.empty();
+        return fail(is_out_of_time ? "given up: " + reason : error.message);
       }
       reason = error.message;
-      if (error.kind == HttpError::Kind::kUnreachable) {
+      if (is_unreachable) {
         // It cost the toolstack nothing.
         credits_ += 1;
       }
     }
-    const auto next = Clock::now() + pause;
-    if (next >= deadline) {
-      return base::Fail(call.method() + ": given up: " + reason);
+    const auto now = Clock::now();
+    const auto last_try = deadline - kFirstPause;
+    if (now >= last_try) {
+      return fail("given up: " + reason);
     }
-    if (!PauseUntil(next, stop_fd_)) {
-      return base::Fail(call.method() +
-                        ": not tried again, because the daemon is told to stop: " + reason);
+    if (!PauseUntil(std::min(now + pause, last_try), stop_fd_)) {
+      return fail("not tried again, because the daemon is told to stop: " + reason);
     }
     pause = std::min(2 * pause, kLongestPause);
   }
 }
 
-base::Result<void> Toolstack::LogIn(Clock::time_point deadline) {
+base::Result<void, CallError> Toolstack::LogIn(Clock::time_point deadline) {
   // On its own socket the toolstack asks for no password.
   MethodCall call("session.login_with_password");
   call.Add("root").Add("").Add("").Add("varstored");
-  auto value = ValueOf(call.method(), Exchange(call, Repeat::kHarmless, deadline));
-  if (!value) {
-    return value.failure();
+  auto answer = Exchange(call, Repeat::kHarmless, deadline);
+  if (!answer) {
+    return answer.failure();
   }
-  session_ = std::move(value->text);
+  if (!*answer) {
+    return Refused(call.method(), answer->error());
+  }
+  session_ = std::move((*answer)->text);
   return {};
 }
 
-base::Result<void> Toolstack::FindVm(Clock::time_point deadline) {
+base::Result<void, CallError> Toolstack::FindVm(Clock::time_point deadline) {
   MethodCall call("VM.get_by_uuid");
   call.Add(session_).Add(vm_uuid_);
   auto answer = Exchange(call, Repeat::kHarmless, deadline);
@@ -172,97 +202,142 @@ base::Result<void> Toolstack::FindVm(Clock::time_point deadline) {
     return answer.failure();
   }
   if (!*answer) {
-    if (answer->error().Mentions("SESSION_INVALID")) {
+    if (answer->error().code() == kSessionInvalid) {
       session_.clear();
       return {};
     }
-    return Refused(call, answer->error());
+    return Refused(call.method(), answer->error());
   }
-  vm_ = (*answer)->text;
+  vm_ = std::move((*answer)->text);
   return {};
 }
 
 template <class Make>
-base::Result<MethodAnswer> Toolstack::CallWithSession(const Make& make, Repeat repeat,
-                                                      Clock::time_point deadline) {
-  for (int renewals = 0;; ++renewals) {
+Toolstack::Answered Toolstack::CallWithSession(const Make& make, Repeat repeat,
+                                               Clock::time_point deadline) {
+  for (int renewals = 0; renewals <= kMaxRenewals; ++renewals) {
     if (session_.empty()) {
-      if (auto logged_in = LogIn(deadline); !logged_in) {
-        return logged_in.failure();
+      if (const auto logged_in = LogIn(deadline); !logged_in) {
+        return NotDone(logged_in.error().message);
       }
     }
     if (vm_.empty()) {
-      if (auto found = FindVm(deadline); !found) {
-        return found.failure();
+      if (const auto found = FindVm(deadline); !found) {
+        return NotDone(found.error().message);
       }
     }
-    const bool is_ready = !session_.empty() && !vm_.empty();
-    if (is_ready) {
-      auto answer = Exchange(make(), repeat, deadline);
-      if (!answer || *answer || is_guard() || renewals == kMaxRenewals) {
-        return answer;
-      }
-      if (answer->error().Mentions("SESSION_INVALID")) {
-        session_.clear();
-      } else if (answer->error().Mentions("HANDLE_INVALID")) {
+    if (session_.empty() || vm_.empty()) {
+      continue;
+    }
+    auto answer = Exchange(make(), repeat, deadline);
+    if (!answer || *answer) {
+      return answer;
+    }
+    if (answer->error().code() == kSessionInvalid) {
+      // A guard never says so, since it has a session of its own: this is xapi itself.
+      if (std::exchange(is_guard_, false)) {
         vm_.clear();
-      } else {
-        return answer;
       }
-    } else if (renewals == kMaxRenewals) {
-      return base::Fail("the toolstack gives no usable session");
+      session_.clear();
+    } else if (answer->error().code() == "HANDLE_INVALID" && !is_guard_) {
+      vm_.clear();
+    } else {
+      return answer;
     }
+  }
+  return NotDone("the toolstack gives no session or reference that it takes");
+}
+
+Toolstack::SocketFile Toolstack::FindSocketFile() const {
+  struct stat status = {};
+  if (::stat(socket_path_.c_str(), &status) != 0) {
+    return {};
+  }
+  return {status.st_dev, status.st_ino, status.st_ctim};
+}
+
+void Toolstack::Forgo(bool& knows) {
+  knows = false;
+  forgone_on_ = FindSocketFile();
+}
+
+void Toolstack::LookForNewGeneration() {
+  if (knows_set_v2_ && knows_fourth_parameter_ && knows_certificates_field_) {
+    return;
+  }
+  const SocketFile now = FindSocketFile();
+  if (now.device != forgone_on_.device || now.number != forgone_on_.number ||
+      now.changed.tv_sec != forgone_on_.changed.tv_sec ||
+      now.changed.tv_nsec != forgone_on_.changed.tv_nsec) {
+    knows_set_v2_ = knows_fourth_parameter_ = knows_certificates_field_ = true;
   }
 }
 
 base::Result<std::optional<std::string>> Toolstack::GetVariables(Clock::time_point deadline) {
-  const auto value = ValueOf("VM.get_NVRAM", CallWithSession(
-                                                 [this] {
-                                                   MethodCall call("VM.get_NVRAM");
-                                                   call.Add(session_).Add(vm_);
-                                                   return call;
-                                                 },
-                                                 Repeat::kHarmless, deadline));
+  constexpr std::string_view kMethod = "VM.get_NVRAM";
+  const auto value = ValueOf(kMethod, CallWithSession(
+                                          [&] {
+                                            MethodCall call(kMethod);
+                                            call.Add(session_).Add(vm_);
+                                            return call;
+                                          },
+                                          Repeat::kHarmless, deadline));
   if (!value) {
     return value.failure();
+  }
+  // Anything else would look like a VM before its first boot, and its keys would be replaced.
+  if (value->kind != XmlRpcValue::Kind::kStruct) {
+    return base::Fail(std::string(kMethod) + ": the answer is no map");
   }
   const XmlRpcValue* variables = value->Member("EFI-variables");
   return variables == nullptr ? std::optional<std::string>() : std::optional(variables->text);
 }
 
 base::Result<CertificatesField> Toolstack::GetCertificatesField(Clock::time_point deadline) {
-  const auto answer = CallWithSession(
-      [this] {
-        MethodCall call("VM.get_secureboot_certificates_state");
+  constexpr std::string_view kMethod = "VM.get_secureboot_certificates_state";
+  LookForNewGeneration();
+  if (!knows_certificates_field_) {
+    return CertificatesField::kSettled;
+  }
+  auto answer = CallWithSession(
+      [&] {
+        MethodCall call(kMethod);
         call.Add(session_).Add(vm_);
         return call;
       },
       Repeat::kHarmless, deadline);
-  if (!answer) {
-    return answer.failure();
+  if (answer && !*answer && IsUnknownMethod(answer->error())) {
+    Forgo(knows_certificates_field_);
+    return CertificatesField::kSettled;
   }
-  if (!*answer) {
-    if (IsUnknownMethod(answer->error())) {
-      return CertificatesField::kSettled;
-    }
-    return base::Fail("VM.get_secureboot_certificates_state: " + answer->error().Text());
+  const auto value = ValueOf(kMethod, std::move(answer));
+  if (!value) {
+    return value.failure();
   }
-  return (*answer)->text == "update_on_boot" ? CertificatesField::kUpdateOnBoot
-                                             : CertificatesField::kSettled;
+  if (value->text == "update_on_boot") {
+    return CertificatesField::kUpdateOnBoot;
+  }
+  if (value->text == "ok" || value->text == "update_available") {
+    return CertificatesField::kSettled;
+  }
+  return base::Fail(std::string(kMethod) + ": the answer is no state that is known");
 }
 
-base::Result<void> Toolstack::SetVariables(std::string_view base64, CertificatesWord word,
-                                           Clock::time_point deadline) {
+base::Result<void, CallError> Toolstack::SetVariables(std::string_view base64,
+                                                      CertificatesWord word,
+                                                      Clock::time_point deadline) {
+  constexpr std::string_view kMethod = "VM.set_NVRAM_EFI_variables";
+  constexpr std::string_view kMethodV2 = "VM.set_NVRAM_EFI_variables_v2";
+  LookForNewGeneration();
   for (;;) {
-    const bool is_v2 = is_guard() && has_set_v2_;
-    const bool has_word = is_v2 || (!is_guard() && has_fourth_parameter_);
-    const std::string_view method =
-        is_v2 ? "VM.set_NVRAM_EFI_variables_v2" : "VM.set_NVRAM_EFI_variables";
+    // Which of the two it is may show in the answer to this very call.
+    const auto is_v2 = [this] { return is_guard_ && knows_set_v2_; };
+    const auto is_four = [this] { return !is_guard_ && knows_fourth_parameter_; };
     const auto answer = CallWithSession(
         [&] {
-          MethodCall call(method);
+          MethodCall call(is_v2() ? kMethodV2 : kMethod);
           call.Add(session_).Add(vm_).Add(base64);
-          if (has_word) {
+          if (is_v2() || is_four()) {
             call.Add(WordText(word));
           }
           return call;
@@ -274,28 +349,31 @@ base::Result<void> Toolstack::SetVariables(std::string_view base64, Certificates
     if (*answer) {
       return {};
     }
-    if (is_v2 && IsUnknownMethod(answer->error())) {
-      has_set_v2_ = false;
-    } else if (has_word && answer->error().Mentions("MESSAGE_PARAMETER_COUNT_MISMATCH")) {
-      has_fourth_parameter_ = false;
+    const MethodFailure& failure = answer->error();
+    const bool has_too_many = failure.Mentions("MESSAGE_PARAMETER_COUNT_MISMATCH");
+    // The second: a newer guard in front of an older xapi.
+    if (is_v2() && (IsUnknownMethod(failure) || has_too_many)) {
+      Forgo(knows_set_v2_);
+    } else if (is_four() && has_too_many) {
+      Forgo(knows_fourth_parameter_);
     } else {
-      return base::Fail(std::string(method) + ": " + answer->error().Text());
+      return Refused(is_v2() ? kMethodV2 : kMethod, failure);
     }
   }
 }
 
 base::Result<void> Toolstack::CreateMessage(std::string_view name, std::string_view body,
                                             Clock::time_point deadline) {
+  constexpr std::string_view kMethod = "message.create";
   constexpr int kPriority = 5;
-  auto value = ValueOf("message.create",
-                       CallWithSession(
-                           [&] {
-                             MethodCall call("message.create");
-                             call.Add(session_).Add(name).Add(kPriority).Add("VM").Add(vm_uuid_);
-                             call.Add(body);
-                             return call;
-                           },
-                           Repeat::kNever, deadline));
+  auto value = ValueOf(kMethod, CallWithSession(
+                                    [&] {
+                                      MethodCall call(kMethod);
+                                      call.Add(session_).Add(name).Add(kPriority).Add("VM");
+                                      call.Add(vm_uuid_).Add(body);
+                                      return call;
+                                    },
+                                    Repeat::kNever, deadline));
   return value ? base::Result<void>() : value.failure();
 }
 

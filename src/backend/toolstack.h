@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,16 +27,24 @@ enum class CertificatesWord {
   kUnspecified,  // "unspecified": look yourself
 };
 
+/// A call that failed.
+struct CallError {
+  std::string message;
+  /// Nobody knows whether the toolstack has done what it was asked for.
+  bool may_be_done = false;
+};
+
 /// The calls that a VM's daemon makes on the toolstack's socket, to each of the three generations
 /// of it that are in the field: xapi itself, a guard of one VM in front of it, and an older guard.
-/// Which one it is shows in the answers, is found out once, and remembered.
+/// Which one it is shows in the answers, is found out once, and remembered until another socket
+/// takes the place of the first one.
 ///
 /// A call blocks until it is answered, has failed for good, or `deadline` has passed; a toolstack
 /// that restarts in between costs time, and nothing else. Calls are counted against the rate that a
 /// VM may cost the toolstack: 100 at once, 2 a second after that.
 class Toolstack {
  public:
-  /// xapi's own socket. Every other path is taken for a guard's.
+  /// xapi's own socket. Others are a guard's, unless the answers show something else.
   static constexpr std::string_view kXapiSocket = "/var/lib/xcp/xapi";
 
   /// `stop_fd` ends each call when it becomes readable; -1 for none.
@@ -49,38 +60,56 @@ class Toolstack {
   [[nodiscard]] base::Result<CertificatesField> GetCertificatesField(Clock::time_point deadline);
 
   /// Once this has succeeded, `base64` is in the toolstack's database.
-  [[nodiscard]] base::Result<void> SetVariables(std::string_view base64, CertificatesWord word,
-                                                Clock::time_point deadline);
+  [[nodiscard]] base::Result<void, CallError> SetVariables(std::string_view base64,
+                                                           CertificatesWord word,
+                                                           Clock::time_point deadline);
 
-  /// An alert about the VM. `body` is ASCII.
+  /// An alert about the VM. `body` is ASCII. It is never sent twice.
   [[nodiscard]] base::Result<void> CreateMessage(std::string_view name, std::string_view body,
                                                  Clock::time_point deadline);
 
  private:
+  using Answered = base::Result<MethodAnswer, CallError>;
+
   /// Whether a call may be made a second time when nobody knows what became of the first.
   enum class Repeat { kHarmless, kNever };
 
-  [[nodiscard]] bool is_guard() const { return socket_path_ != kXapiSocket; }
-  [[nodiscard]] base::Result<void> TakeCredit(Clock::time_point deadline);
-  [[nodiscard]] base::Result<MethodAnswer> Exchange(const MethodCall& call, Repeat repeat,
-                                                    Clock::time_point deadline);
-  [[nodiscard]] base::Result<void> LogIn(Clock::time_point deadline);
-  [[nodiscard]] base::Result<void> FindVm(Clock::time_point deadline);
+  /// Which file a socket's path leads to.
+  struct SocketFile {
+    dev_t device = 0;
+    ino_t number = 0;
+    std::timespec changed = {};
+  };
+
+  [[nodiscard]] base::Result<void, CallError> TakeCredit(Clock::time_point deadline);
+  [[nodiscard]] Answered Exchange(const MethodCall& call, Repeat repeat,
+                                  Clock::time_point deadline);
+  [[nodiscard]] base::Result<void, CallError> LogIn(Clock::time_point deadline);
+  [[nodiscard]] base::Result<void, CallError> FindVm(Clock::time_point deadline);
   /// Makes the call that `make` builds with the session and the VM's reference, with new ones when
-  /// the toolstack no longer knows the old.
+  /// the toolstack does not know the old.
   template <class Make>
-  [[nodiscard]] base::Result<MethodAnswer> CallWithSession(const Make& make, Repeat repeat,
-                                                           Clock::time_point deadline);
+  [[nodiscard]] Answered CallWithSession(const Make& make, Repeat repeat,
+                                         Clock::time_point deadline);
+
+  [[nodiscard]] SocketFile FindSocketFile() const;
+  /// Remembers that this generation lacks what `knows` is about.
+  void Forgo(bool& knows);
+  /// A toolstack that was updated meanwhile may know what the last one did not.
+  void LookForNewGeneration();
 
   const std::string socket_path_;
   const std::string vm_uuid_;
   const int stop_fd_;
 
+  bool is_guard_;
   std::string session_;
   std::string vm_;
-  /// What this generation does not know.
-  bool has_set_v2_ = true;            // a guard's VM.set_NVRAM_EFI_variables_v2
-  bool has_fourth_parameter_ = true;  // that of xapi's VM.set_NVRAM_EFI_variables
+
+  bool knows_set_v2_ = true;              // a guard: VM.set_NVRAM_EFI_variables_v2
+  bool knows_fourth_parameter_ = true;    // xapi: that of VM.set_NVRAM_EFI_variables
+  bool knows_certificates_field_ = true;  // VM.get_secureboot_certificates_state
+  SocketFile forgone_on_;
 
   double credits_;
   Clock::time_point credits_counted_at_;

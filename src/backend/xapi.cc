@@ -11,6 +11,8 @@
 namespace varstored::backend {
 namespace {
 
+constexpr const char* kRepairCommand = "varstore-repair ";
+
 /// The blob of the non-volatile variables. The MOR and PPI part belongs to a saved state, and is
 /// zero here.
 std::string EncodeVariables(const store::StagedStore& staged) {
@@ -36,11 +38,53 @@ base::ByteSpan ContentOf(const store::StagedStore& staged, const efi::WellKnownV
   return entry != nullptr ? base::ByteSpan(entry->data()) : base::ByteSpan();
 }
 
+base::Result<store::VarsBlob> Decode(std::string_view base64) {
+  const auto bytes = base::DecodeBase64(base64);
+  return bytes ? store::DecodeVarsBlob(*bytes) : bytes.failure();
+}
+
 }  // namespace
 
 /// Keeps the transport out of the header.
 class XapiBackend::Calls : public Toolstack {
+ public:
   using Toolstack::Toolstack;
+
+  /// The word for a change of certificates. An administrator may have asked for an update since the
+  /// start. Any other word than "no" would wipe that out, so "no" is also what is said when the
+  /// field cannot be read until `deadline`.
+  [[nodiscard]] CertificatesWord ChooseWord(bool are_up_to_date, Clock::time_point deadline,
+                                            base::Log& log) {
+    const auto field = GetCertificatesField(deadline);
+    if (!field) {
+      log.Debug("the toolstack is told nothing about the certificates: " + field.error().message);
+      return CertificatesWord::kNo;
+    }
+    if (*field == CertificatesField::kUpdateOnBoot) {
+      return CertificatesWord::kNo;
+    }
+    return are_up_to_date ? CertificatesWord::kYes : CertificatesWord::kUnspecified;
+  }
+
+  /// SetVariables with all of `staged` that is kept.
+  [[nodiscard]] base::Result<void> Keep(const store::StagedStore& staged, CertificatesWord word,
+                                        Clock::time_point deadline, base::Log& log) {
+    const auto kept = SetVariables(EncodeVariables(staged), word, deadline);
+    if (kept) {
+      is_ahead_ = false;
+      return {};
+    }
+    if (kept.error().may_be_done && !std::exchange(is_ahead_, true)) {
+      log.Warning("the toolstack may hold the newer state until the next change is stored");
+    }
+    return base::Fail(kept.error().message);
+  }
+
+  /// The toolstack may hold a state of which the guest was told that it is not stored.
+  [[nodiscard]] bool is_ahead() const { return is_ahead_; }
+
+ private:
+  bool is_ahead_ = false;
 };
 
 XapiBackend::XapiBackend(XapiOptions options, base::Log& log)
@@ -51,8 +95,8 @@ XapiBackend::XapiBackend(XapiOptions options, base::Log& log)
 XapiBackend::~XapiBackend() = default;
 
 base::Result<std::optional<std::vector<store::Entry>>> XapiBackend::Load() {
-  const auto deadline = Clock::now() + options_.start_budget;
-  const auto base64 = calls_->GetVariables(deadline);
+  start_deadline_ = Clock::now() + options_.start_budget;
+  const auto base64 = calls_->GetVariables(start_deadline_);
   if (!base64) {
     return base64.failure();
   }
@@ -61,15 +105,16 @@ base::Result<std::optional<std::vector<store::Entry>>> XapiBackend::Load() {
     return std::optional<std::vector<store::Entry>>();
   }
   // What is there but cannot be read is never taken for a first boot: the VM would lose its keys.
-  const auto bytes = base::DecodeBase64(**base64);
-  if (!bytes) {
-    return base::Fail("VM.NVRAM EFI-variables: " + bytes.error().message);
-  }
-  auto blob = store::DecodeVarsBlob(*bytes);
+  auto blob = Decode(**base64);
   if (!blob) {
+    Report("VM_UEFI_VARIABLES_UNREADABLE",
+           "The VM does not start, because its UEFI variables cannot be read (" +
+               blob.error().message + "). They were left as they are. To save what can be saved: " +
+               kRepairCommand + options_.vm_uuid);
     return base::Fail("VM.NVRAM EFI-variables: " + blob.error().message);
   }
-  const auto field = calls_->GetCertificatesField(deadline);
+  ReportTooLarge(blob->entries);
+  const auto field = calls_->GetCertificatesField(ThirdOfStart());
   if (field) {
     wants_certificate_update_ = *field == CertificatesField::kUpdateOnBoot;
   } else {
@@ -80,25 +125,19 @@ base::Result<std::optional<std::vector<store::Entry>>> XapiBackend::Load() {
 }
 
 base::Result<void> XapiBackend::Commit(const store::StagedStore& staged) {
-  const auto deadline = Clock::now() + options_.request_budget;
-  CertificatesWord word = CertificatesWord::kNo;
-  if (ChangesCertificates(staged)) {
-    // An administrator may have asked for an update since the start. Any other word than "no" would
-    // wipe that out, so "no" is what is said when the field cannot be read in good time.
-    const auto field = calls_->GetCertificatesField(Clock::now() + options_.request_budget / 3);
-    if (field && *field == CertificatesField::kSettled) {
-      word = options_.are_certificates_up_to_date(ContentOf(staged, efi::kKek),
-                                                  ContentOf(staged, efi::kDb))
-                 ? CertificatesWord::kYes
-                 : CertificatesWord::kUnspecified;
-    }
+  const auto now = Clock::now();
+  auto word = CertificatesWord::kNo;
+  // What a write did that seemed to fail may have changed the field, and this one takes it back.
+  if (ChangesCertificates(staged) || calls_->is_ahead()) {
+    word = calls_->ChooseWord(AreUpToDate(staged), now + options_.request_budget / 3, log_);
   }
-  return calls_->SetVariables(EncodeVariables(staged), word, deadline);
+  return calls_->Keep(staged, word, now + options_.request_budget, log_);
 }
 
-base::Result<void> XapiBackend::CommitCertificateUpdate(const store::StagedStore& staged) {
-  return calls_->SetVariables(EncodeVariables(staged), CertificatesWord::kYes,
-                              Clock::now() + options_.request_budget);
+base::Result<void> XapiBackend::CommitAtBoot(const store::StagedStore& staged) {
+  const auto word = AreUpToDate(staged) ? CertificatesWord::kYes
+                                        : calls_->ChooseWord(false, ThirdOfStart(), log_);
+  return calls_->Keep(staged, word, start_deadline_, log_);
 }
 
 base::Result<void> XapiBackend::ReportSecureBootFailure() {
@@ -108,14 +147,39 @@ base::Result<void> XapiBackend::ReportSecureBootFailure() {
 }
 
 void XapiBackend::ReportCertificateUpdateFailure(std::string_view why) {
-  const auto created = calls_->CreateMessage(
-      "VM_SECURE_BOOT_CERTIFICATES_NOT_UPDATED",
-      "The Secure Boot certificates of the VM were not updated: " + base::Printable(why),
-      Clock::now() + options_.request_budget);
-  if (!created) {
-    log_.Error("the failed update of certificates could not be reported: " +
-               created.error().message);
+  Report("VM_SECURE_BOOT_CERTIFICATES_NOT_UPDATED",
+         "The Secure Boot certificates of the VM were not updated: " + std::string(why));
+}
+
+bool XapiBackend::AreUpToDate(const store::StagedStore& staged) const {
+  return options_.are_certificates_up_to_date(ContentOf(staged, efi::kKek),
+                                              ContentOf(staged, efi::kDb));
+}
+
+void XapiBackend::ReportTooLarge(const std::vector<store::Entry>& entries) {
+  const auto is_too_large = [](const store::Entry& entry) {
+    return entry.data().size() > store::kMaxDataBytes;
+  };
+  const auto first = std::find_if(entries.begin(), entries.end(), is_too_large);
+  if (first != entries.end()) {
+    Report("VM_UEFI_VARIABLE_TOO_LARGE",
+           "The UEFI variable " + efi::NameToUtf8(first->name()) + " of the VM has " +
+               std::to_string(first->data().size()) + " bytes, where " +
+               std::to_string(store::kMaxDataBytes) +
+               " are allowed: it can be read, but not grow. To look at it: " + kRepairCommand +
+               options_.vm_uuid);
   }
+}
+
+void XapiBackend::Report(std::string_view name, const std::string& body) {
+  if (const auto created = calls_->CreateMessage(name, base::Printable(body), ThirdOfStart());
+      !created) {
+    log_.Error("an alert could not be created: " + created.error().message);
+  }
+}
+
+XapiBackend::Time XapiBackend::ThirdOfStart() const {
+  return std::min(start_deadline_, Clock::now() + options_.start_budget / 3);
 }
 
 }  // namespace varstored::backend

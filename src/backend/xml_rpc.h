@@ -28,6 +28,9 @@ class MethodCall {
 
 /// A value of an answer. Scalars of every type are text: XAPI sends integers as bare text too.
 struct XmlRpcValue {
+  enum class Kind { kScalar, kArray, kStruct };
+
+  Kind kind = Kind::kScalar;
   std::string text;                                          // scalars; empty for nil
   std::vector<XmlRpcValue> items;                            // <array>
   std::vector<std::pair<std::string, XmlRpcValue>> members;  // <struct>
@@ -41,10 +44,12 @@ struct XmlRpcValue {
 struct MethodFailure {
   std::vector<std::string> description;
 
+  /// The first word; empty when there is none.
+  [[nodiscard]] std::string_view code() const;
   /// Whether some part of the description contains `word`. The same failure has one shape when xapi
   /// says it and another when a guard in between wraps it.
   [[nodiscard]] bool Mentions(std::string_view word) const;
-  /// The description in one line.
+  /// The description in one line of at most a few hundred bytes.
   [[nodiscard]] std::string Text() const;
 };
 
@@ -52,7 +57,7 @@ struct MethodFailure {
 using MethodAnswer = base::Result<XmlRpcValue, MethodFailure>;
 
 /// Reads an answer. Fails when it is no XML-RPC answer of XAPI's form; a document type, an entity
-/// that XML does not define, and more than 16 levels of values are none.
+/// that XML does not define, more than 16 levels of values and more than 10000 values are none.
 [[nodiscard]] base::Result<MethodAnswer> DecodeAnswer(std::string_view xml);
 
 }  // namespace varstored::backend

@@ -114,7 +114,9 @@ base::Result<void> Load(const Options& options, const engine::FirstBootKeys& key
   if (!options.resume_path) {
     // No state is not an empty state: what was kept is served. But the guest is no new one either.
     log.Warning("--resume without resume:FILE: volatile variables are lost");
-    return services.Boot({});
+    engine::FirstBootKeys none;
+    none.is_boot = false;
+    return services.Boot(none);
   }
   const auto saved = base::ReadFile(*options.resume_path, store::kMaxBlobBytes);
   if (!saved) {

@@ -13,12 +13,10 @@
 namespace varstored::engine {
 namespace {
 
-enum class Holder : std::uint8_t { kKek, kDb };
-
 /// A certificate that expires in 2026, and the one that takes its place. Both are named by the
 /// SHA-256 of their DER form.
 struct Succession {
-  Holder holder;
+  CertificateHolder holder;
   crypto::Sha256Digest old_certificate;
   crypto::Sha256Digest successor;
 };
@@ -34,13 +32,16 @@ consteval crypto::Sha256Digest Digest(std::string_view hex) {
 
 constexpr std::array<Succession, 3> kSuccessions = {{
     // Microsoft Corporation KEK CA 2011, Microsoft Corporation KEK 2K CA 2023
-    {Holder::kKek, Digest("a1117f516a32cefcba3f2d1ace10a87972fd6bbe8fe0d0b996e09e65d802a503"),
+    {CertificateHolder::kKek,
+     Digest("a1117f516a32cefcba3f2d1ace10a87972fd6bbe8fe0d0b996e09e65d802a503"),
      Digest("3cd3f0309edae228767a976dd40d9f4affc4fbd5218f2e8cc3c9dd97e8ac6f9d")},
     // Microsoft Windows Production PCA 2011, Windows UEFI CA 2023
-    {Holder::kDb, Digest("e8e95f0733a55e8bad7be0a1413ee23c51fcea64b3c8fa6a786935fddcc71961"),
+    {CertificateHolder::kDb,
+     Digest("e8e95f0733a55e8bad7be0a1413ee23c51fcea64b3c8fa6a786935fddcc71961"),
      Digest("076f1fea90ac29155ebf77c17682f75f1fdd1be196da302dc8461e350a9ae330")},
     // Microsoft Corporation UEFI CA 2011, Microsoft UEFI CA 2023
-    {Holder::kDb, Digest("48e99b991f57fc52f76149599bff0a58c47154229b9f8d603ac40d3500248507"),
+    {CertificateHolder::kDb,
+     Digest("48e99b991f57fc52f76149599bff0a58c47154229b9f8d603ac40d3500248507"),
      Digest("f6124e34125bee3fe6d79a574eaa7b91c0e7bd9d929c1a321178efd611dad901")},
 }};
 
@@ -64,18 +65,27 @@ std::vector<crypto::Sha256Digest> DigestsIn(base::ByteSpan lists_bytes) {
   return digests;
 }
 
+bool Contains(const std::vector<crypto::Sha256Digest>& digests,
+              const crypto::Sha256Digest& digest) {
+  return std::find(digests.begin(), digests.end(), digest) != digests.end();
+}
+
 }  // namespace
+
+bool HoldsCertificateOf2011(CertificateHolder holder, base::ByteSpan lists) {
+  const auto held = DigestsIn(lists);
+  return std::any_of(kSuccessions.begin(), kSuccessions.end(), [&](const Succession& row) {
+    return row.holder == holder && Contains(held, row.old_certificate);
+  });
+}
 
 CertificateState CertificateStateOf(base::ByteSpan kek, base::ByteSpan db) {
   const auto in_kek = DigestsIn(kek);
   const auto in_db = DigestsIn(db);
   const bool is_due = std::any_of(
       kSuccessions.begin(), kSuccessions.end(), [&in_kek, &in_db](const Succession& row) {
-        const auto& held = row.holder == Holder::kKek ? in_kek : in_db;
-        const auto holds = [&held](const crypto::Sha256Digest& digest) {
-          return std::find(held.begin(), held.end(), digest) != held.end();
-        };
-        return holds(row.old_certificate) && !holds(row.successor);
+        const auto& held = row.holder == CertificateHolder::kKek ? in_kek : in_db;
+        return Contains(held, row.old_certificate) && !Contains(held, row.successor);
       });
   return is_due ? CertificateState::kUpdateRequired : CertificateState::kUpToDate;
 }

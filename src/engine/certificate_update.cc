@@ -34,15 +34,27 @@ base::Result<void> StageAppend(store::StagedStore& staged, const Policy& policy,
   // The host's word counts as much as a signature of the VM's keys, so nobody has to sign.
   Policy host = policy;
   host.enforce = false;
+  // The limit is the operating system's: what lies above it the firmware needs to boot.
+  constexpr bool kAtRuntime = true;
   const base::Bytes name = base::ToBytes(variable.name);
   const Reason reason = StageSetVariable(
-      staged, host, false,
+      staged, host, kAtRuntime,
       {.name = name, .vendor = variable.vendor, .attributes = kAppendAttributes, .data = content});
   if (StatusOf(reason) != efi::Status::kSuccess) {
     return base::Fail("the host's " + file_name +
                       " cannot be appended: " + std::string(ReasonText(reason)));
   }
   return {};
+}
+
+/// Nothing happens to a variable that follows somebody else than Microsoft: its owner did not mean
+/// to trust these certificates.
+base::Result<void> StageSuccessors(store::StagedStore& staged, const Policy& policy,
+                                   CertificateHolder holder, const efi::WellKnownVariable& variable,
+                                   const std::string& file_name, const base::Bytes& content) {
+  return HoldsCertificateOf2011(holder, ContentOf(staged, variable))
+             ? StageAppend(staged, policy, variable, file_name, content)
+             : base::Result<void>();
 }
 
 }  // namespace
@@ -61,10 +73,14 @@ base::Result<void> StageCertificateUpdate(store::StagedStore& staged, const Poli
   if (CertificateStateOf(ListsIn(*keys.kek), ListsIn(*keys.db)) != CertificateState::kUpToDate) {
     return base::Fail("the host's own KEK.auth and db.auth are not up to date");
   }
-  if (auto appended = StageAppend(staged, policy, efi::kKek, "KEK.auth", *keys.kek); !appended) {
+  if (auto appended = StageSuccessors(staged, policy, CertificateHolder::kKek, efi::kKek,
+                                      "KEK.auth", *keys.kek);
+      !appended) {
     return appended;
   }
-  if (auto appended = StageAppend(staged, policy, efi::kDb, "db.auth", *keys.db); !appended) {
+  if (auto appended =
+          StageSuccessors(staged, policy, CertificateHolder::kDb, efi::kDb, "db.auth", *keys.db);
+      !appended) {
     return appended;
   }
   if (keys.update_dbx && keys.dbx) {

@@ -177,7 +177,7 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   StageModes(built_in, policy_.secure_boot);
   store_.Apply(std::move(built_in));
   if (!is_first_boot) {
-    if (backend_.WantsCertificateUpdate()) {
+    if (keys.is_boot && backend_.WantsCertificateUpdate()) {
       UpdateCertificates(keys);
     }
     return {};
@@ -187,9 +187,12 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   if (auto staged = StageFirstBootKeys(first, policy_, keys, log_); !staged) {
     return staged;
   }
-  if (CommitAndApply(std::move(first)) == Reason::kBackendFailed) {
-    return base::Fail("first boot: the keys could not be stored");
+  if (NeedsCommit(first)) {
+    if (const auto committed = backend_.CommitAtBoot(first); !committed) {
+      return base::Fail("first boot: the keys could not be stored: " + committed.error().message);
+    }
   }
+  store_.Apply(std::move(first));
   return {};
 }
 
@@ -197,14 +200,16 @@ void VariableServices::UpdateCertificates(const FirstBootKeys& keys) {
   store::StagedStore staged(store_);
   auto done = StageCertificateUpdate(staged, policy_, keys);
   if (done) {
-    done = backend_.CommitCertificateUpdate(staged);
+    done = backend_.CommitAtBoot(staged);
   }
   if (!done) {
     log_.Error("the certificates were not updated: " + done.error().message);
     backend_.ReportCertificateUpdateFailure(done.error().message);
     return;
   }
-  log_.Info("the certificates were updated");
+  log_.Info(staged.changed() ? "the certificates were updated, as an administrator asked for"
+                             : "the certificates that an administrator wanted to be updated are up "
+                               "to date");
   store_.Apply(std::move(staged));
 }
 

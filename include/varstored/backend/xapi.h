@@ -18,13 +18,13 @@ struct XapiOptions {
   /// xapi's own socket, or that of a guard that stands before it for one VM.
   std::string socket_path = "/var/lib/xcp/xapi";
   std::string vm_uuid;
-  /// The most time that Load takes in all, and what one Commit takes: a vCPU of the guest stands
-  /// still meanwhile.
-  std::chrono::seconds start_budget = std::chrono::seconds(25);
-  std::chrono::seconds request_budget = std::chrono::seconds(15);
+  /// The most time that all calls of a start take together, and what those of a guest's request
+  /// take: a vCPU of the guest stands still meanwhile.
+  std::chrono::milliseconds start_budget = std::chrono::seconds(25);
+  std::chrono::milliseconds request_budget = std::chrono::seconds(15);
   /// Readable once the process is told to stop, which ends a call at once; -1: never.
   int stop_fd = -1;
-  /// Whether these contents of KEK and db need no newer certificates.
+  /// Whether these contents of KEK and db need no newer certificates. Not null.
   bool (*are_certificates_up_to_date)(base::ByteSpan kek, base::ByteSpan db) = nullptr;
 };
 
@@ -39,23 +39,31 @@ class XapiBackend final : public store::Backend {
   XapiBackend& operator=(const XapiBackend&) = delete;
 
   /// Also asks whether an update of certificates is wanted; that this cannot be found out is no
-  /// error, and then no write touches the administrator's mark.
+  /// error. Variables that cannot be read, or are too large, are reported to the administrator.
   [[nodiscard]] base::Result<std::optional<std::vector<store::Entry>>> Load() override;
   [[nodiscard]] base::Result<void> Commit(const store::StagedStore& staged) override;
   /// The alert VM_SECURE_BOOT_FAILED.
   [[nodiscard]] base::Result<void> ReportSecureBootFailure() override;
   [[nodiscard]] bool WantsCertificateUpdate() const override { return wants_certificate_update_; }
-  [[nodiscard]] base::Result<void> CommitCertificateUpdate(
-      const store::StagedStore& staged) override;
+  [[nodiscard]] base::Result<void> CommitAtBoot(const store::StagedStore& staged) override;
   void ReportCertificateUpdateFailure(std::string_view why) override;
 
  private:
   class Calls;
+  using Time = std::chrono::steady_clock::time_point;
+
+  [[nodiscard]] bool AreUpToDate(const store::StagedStore& staged) const;
+  void ReportTooLarge(const std::vector<store::Entry>& entries);
+  /// An alert of the start.
+  void Report(std::string_view name, const std::string& body);
+  /// The end of a call that a start can do without.
+  [[nodiscard]] Time ThirdOfStart() const;
 
   XapiOptions options_;
   base::Log& log_;
   std::unique_ptr<Calls> calls_;
   bool wants_certificate_update_ = false;
+  Time start_deadline_;
 };
 
 }  // namespace varstored::backend

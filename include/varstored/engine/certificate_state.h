@@ -6,6 +6,13 @@
 
 namespace varstored::engine {
 
+/// The variables that hold certificates which expire.
+enum class CertificateHolder : std::uint8_t { kKek, kDb };
+
+/// Whether these signature lists of that variable hold a certificate of 2011. A variable that holds
+/// none is its owner's own affair.
+[[nodiscard]] bool HoldsCertificateOf2011(CertificateHolder holder, base::ByteSpan lists);
+
 /// Whether a VM follows the change of Microsoft's certificates in 2026 (docs/engine.md,
 /// "Certificates of 2011 and 2023").
 enum class CertificateState : std::uint8_t {

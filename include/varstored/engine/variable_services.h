@@ -45,6 +45,9 @@ struct FirstBootKeys {
   /// An update of certificates that was asked for brings the revocations in `dbx` too. Off, because
   /// revocations that nobody asked for stop a VM that still starts with an older boot loader.
   bool update_dbx = false;
+  /// False when the guest goes on from before, without its saved state: then its certificates are
+  /// not updated.
+  bool is_boot = true;
 };
 
 /// The variable services of one VM (UEFI 2.10, 8.2): all rules, no transport and no storage.

@@ -34,8 +34,9 @@ class Backend {
 
   /// Whether that was asked for. Known after Load.
   [[nodiscard]] virtual bool WantsCertificateUpdate() const { return false; }
-  /// Commit, and the request is done. `staged` may be unchanged.
-  [[nodiscard]] virtual base::Result<void> CommitCertificateUpdate(const StagedStore& staged) {
+  /// Commit of what a boot itself changes: the keys of a first boot, or the update, and then the
+  /// request is done. `staged` may be unchanged.
+  [[nodiscard]] virtual base::Result<void> CommitAtBoot(const StagedStore& staged) {
     return Commit(staged);
   }
   /// Tells the operator why the request could not be met; it stays.
