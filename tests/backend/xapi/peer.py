@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""A toolstack's XML-RPC socket, made of Python's own http.server and xmlrpc, for tests.
+
+    peer.py --socket PATH --folder FOLDER [--generation guard|old-guard|xapi|old-xapi]
+
+What it knows is in FOLDER, so that a test can look at it and change it at any time:
+
+    nvram          the key EFI-variables of VM.NVRAM; the VM has no such key when there is no file
+    certificates   VM.secureboot_certificates_state (default: ok)
+    fault          METHOD KIND [COUNT], or nothing: what goes wrong; see FAULTS
+    calls          written: one line for each call, METHOD PARAMETER... without base64 and session
+    requests/      written: the body of each request, as it came
+
+The line "ready" on standard output says that the socket is there.
+"""
+
+import argparse
+import http.server
+import os
+import socket
+import socketserver
+import sys
+import threading
+import xmlrpc.client
+from xml.sax.saxutils import escape
+
+GENERATIONS = ("guard", "old-guard", "xapi", "old-xapi")
+SET = "VM.set_NVRAM_EFI_variables"
+CERTIFICATES = "VM.get_secureboot_certificates_state"
+
+# The answers that are a Failure, in every shape that a description has.
+FAILURES = {
+    "failure": ["SOME_CODE", "one", "two"],
+    "failure-bare": "Unknown_error",
+    "failure-nested": [["SOME_CODE", ["one", ["two"]]]],
+    "failure-empty": [],
+    "failure-none": None,
+    "internal-error": ["Internal_error", 'Unix.Unix_error(Unix.ECONNREFUSED, "connect", "")'],
+    "server-error": ["Internal_error", 'Server_error(UUID_INVALID, [ "VM"; "x" ])'],
+    "session-invalid": ["SESSION_INVALID", "OpaqueRef:1"],
+    "handle-invalid": ["HANDLE_INVALID", "VM", "OpaqueRef:2"],
+    "still-booting": ["HOST_STILL_BOOTING"],
+}
+# All others. The toolstack does what it was asked for in the last of them, and in no other.
+FAULTS = ("closed", "truncated", "hangs", "http-500", "not-xml", "huge", "slow", "fault",
+          *FAILURES, "answer-lost")
+
+
+class Refused(Exception):
+    """A Failure with this ErrorDescription."""
+
+
+def bare(value):
+    """A value as xapi's own library writes it: strings and numbers without a type."""
+    if value is None:
+        return "<value><nil/></value>"
+    if isinstance(value, dict):
+        members = "".join(f"<member><name>{escape(name)}</name>{bare(item)}</member>"
+                          for name, item in value.items())
+        return f"<value><struct>{members}</struct></value>"
+    if isinstance(value, list):
+        return f"<value><array><data>{''.join(map(bare, value))}</data></array></value>"
+    return f"<value>{escape(str(value))}</value>"
+
+
+class Toolstack:
+    """What one of the generations answers to each method."""
+
+    def __init__(self, folder, generation):
+        self.folder = folder
+        self.generation = generation
+        self.is_guard = generation.endswith("guard")
+        self.sessions = set()
+        self.lock = threading.Lock()
+        self.calls = 0
+        os.makedirs(os.path.join(folder, "requests"), exist_ok=True)
+
+    def read(self, name, default=None):
+        try:
+            with open(os.path.join(self.folder, name), encoding="ascii") as file:
+                return file.read()
+        except FileNotFoundError:
+            return default
+
+    def write(self, name, text):
+        with open(os.path.join(self.folder, name), "w", encoding="ascii") as file:
+            file.write(text)
+
+    def take_fault(self, method):
+        """The fault of this call, which is counted."""
+        words = (self.read("fault") or "").split()
+        if not words or words[0] not in (method, "*"):
+            return None
+        if len(words) == 3:
+            count = int(words[2])
+            if count == 0:
+                return None
+            self.write("fault", f"{words[0]} {words[1]} {count - 1}")
+        return words[1]
+
+    def note(self, body, method, parameters):
+        """Keeps the request, and the line in calls."""
+        with open(os.path.join(self.folder, "requests", f"{self.calls:04}.xml"), "wb") as file:
+            file.write(body)
+        self.calls += 1
+        first = 0 if method == "session.login_with_password" else 1
+        words = [str(word).replace(" ", "_") for word in parameters[first:]]
+        if method.startswith(SET):
+            words[1] = "BASE64"
+        with open(os.path.join(self.folder, "calls"), "a", encoding="ascii") as file:
+            file.write(" ".join([method, *words]) + "\n")
+
+    def unknown(self, method):
+        if self.is_guard:
+            raise Refused(["Internal_error", f'Rpc_genfake.UnknownMethod("{method}")'])
+        raise Refused(["MESSAGE_METHOD_UNKNOWN", method])
+
+    def check_session(self, session, vm=None):
+        if self.is_guard:
+            return
+        if session not in self.sessions:
+            raise Refused(["SESSION_INVALID", session])
+        if vm not in (None, "OpaqueRef:vm"):
+            raise Refused(["HANDLE_INVALID", "VM", vm])
+
+    def answer(self, method, parameters):
+        """The value of a success. Guards ignore session, reference and any further parameter."""
+        if method == "session.login_with_password":
+            if self.is_guard:
+                return "DUMMYSESSION"
+            session = f"OpaqueRef:session-{len(self.sessions)}"
+            self.sessions.add(session)
+            return session
+        if method == "session.logout":
+            self.check_session(parameters[0])
+            self.sessions.discard(parameters[0])
+            return self.unit()
+        if method == "VM.get_by_uuid":
+            self.check_session(parameters[0])
+            return "DUMMYVM" if self.is_guard else "OpaqueRef:vm"
+        if method == "VM.get_NVRAM":
+            self.check_session(*parameters)
+            nvram = {"EFI-variables-on-boot": "persist"}
+            if (variables := self.read("nvram")) is not None:
+                nvram["EFI-variables"] = variables
+            return nvram
+        if method == CERTIFICATES and not self.generation.startswith("old"):
+            self.check_session(*parameters)
+            return self.read("certificates", "ok")
+        if method == SET:
+            return self.set_v1(parameters)
+        if method == SET + "_v2" and self.generation == "guard":
+            self.keep(parameters[2], parameters[3])
+            return self.unit()
+        if method == "message.create":
+            self.check_session(parameters[0])
+            if not isinstance(parameters[2], int):
+                raise Refused(["FIELD_TYPE_ERROR", "priority"])
+            return self.unit() if self.is_guard else "OpaqueRef:message"
+        return self.unknown(method)
+
+    def set_v1(self, parameters):
+        self.check_session(*parameters[:2])
+        word = "unspecified"
+        if not self.is_guard and len(parameters) == 4:
+            if self.generation == "old-xapi":
+                raise Refused(["MESSAGE_PARAMETER_COUNT_MISMATCH", SET, "3", "4"])
+            word = parameters[3]
+        self.keep(parameters[2], word)
+        return self.unit()
+
+    def keep(self, variables, word):
+        self.write("nvram", variables)
+        if word == "yes":
+            self.write("certificates", "ok")
+        elif word != "no":
+            # What varstore-nvram-certcheck says, for a VM that has no new certificates.
+            self.write("certificates", "update_available")
+
+    def unit(self):
+        return None if self.is_guard else ""
+
+    def envelope(self, content):
+        """The whole answer: bare values from a guard, typed ones from xapi."""
+        if self.is_guard:
+            return ('<?xml version="1.0"?><methodResponse><params><param>'
+                    f"{bare(content)}</param></params></methodResponse>").encode()
+        return xmlrpc.client.dumps((content,), methodresponse=True, allow_none=True).encode()
+
+    def handle(self, body):
+        """The answer to a request, and the fault that is to happen to it."""
+        parameters, method = xmlrpc.client.loads(body)
+        with self.lock:
+            self.note(body, method, parameters)
+            fault = self.take_fault(method)
+            if fault in FAILURES:
+                return self.envelope(self.failure(FAILURES[fault])), None
+            if fault is not None and fault != "answer-lost":
+                return self.envelope({"Status": "Success", "Value": ""}), fault
+            try:
+                content = {"Value": self.answer(method, parameters), "Status": "Success"}
+            except Refused as refused:
+                content = self.failure(refused.args[0])
+            return self.envelope(content), "hangs" if fault else None
+
+    @staticmethod
+    def failure(description):
+        if description is None:
+            return {"Status": "Failure"}
+        return {"Status": "Failure", "ErrorDescription": description}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format, *args):
+        pass
+
+    def address_string(self):
+        return "unix"
+
+    def respond(self, body, status=200, length=None):
+        self.send_response(status)
+        self.send_header("content-type", "text/xml")
+        self.send_header("content-length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        answer, fault = self.server.toolstack.handle(body)
+        try:
+            self.misbehave(answer, fault) if fault else self.respond(answer)
+        except OSError:
+            self.close_connection = True
+
+    def misbehave(self, answer, fault):
+        self.close_connection = True
+        if fault == "truncated":
+            self.respond(answer[:len(answer) // 2], length=len(answer))
+        elif fault == "hangs":
+            self.wait_for_end()
+        elif fault == "http-500":
+            self.respond(b"no", 500)
+        elif fault == "not-xml":
+            self.respond(b"<html><p>no</html>")
+        elif fault == "fault":
+            self.respond(xmlrpc.client.dumps(xmlrpc.client.Fault(1, "no")).encode())
+        elif fault == "huge":
+            self.respond(b"", length=64 << 20)
+            for _ in range(64):
+                self.wfile.write(b" " * (1 << 20))
+        elif fault == "slow":
+            for byte in b"HTTP/1.1 200 OK\r\n" * 100:
+                self.wfile.write(bytes([byte]))
+                if self.wait_for_end(1):
+                    return
+
+    def wait_for_end(self, seconds=60):
+        """Until the other side goes away: then true."""
+        self.connection.settimeout(seconds)
+        try:
+            return self.connection.recv(1) == b""
+        except TimeoutError:
+            return False
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Serves until close()."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 2  # as a guard's
+
+    def __init__(self, path, toolstack):
+        self.toolstack = toolstack
+        super().__init__(path, Handler)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+        os.unlink(self.server_address)
+
+
+def main():
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--socket", required=True)
+    parser.add_argument("--folder", required=True)
+    parser.add_argument("--generation", choices=GENERATIONS, default="guard")
+    options = parser.parse_args()
+    server = Server(options.socket, Toolstack(options.folder, options.generation))
+    print("ready", flush=True)
+    threading.Event().wait()
+    server.close()
+
+
+if __name__ == "__main__":
+    main()
