@@ -63,8 +63,9 @@ class XenDoor final : public guest::Door {
   [[nodiscard]] base::Result<void> Connect(DomainKeys& keys);
   [[nodiscard]] base::Result<void> WaitForEventsAndTime();
   [[nodiscard]] base::Result<void> HandleEvent(guest::Dispatcher& dispatcher);
-  [[nodiscard]] std::uint64_t CarryOut(const Access& access, guest::Dispatcher& dispatcher);
-  void Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher);
+  [[nodiscard]] std::uint64_t CarryOut(const Access& access, guest::Dispatcher& dispatcher,
+                                       GuestPages& mapped);
+  void Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher, GuestPages& mapped);
   [[nodiscard]] bool IsGuestThere() const;
   void Note(std::uint64_t& count, std::string_view what) noexcept;
   [[nodiscard]] std::string Named(const std::string& what) const {
@@ -223,8 +224,9 @@ base::Result<void> XenDoor::HandleEvent(guest::Dispatcher& dispatcher) {
   }
   const auto channel = static_cast<evtchn_port_t>(port);
   if (IoreqSlot* slot = server_->SlotOf(port)) {
+    GuestPages mapped;  // given back when the vCPU runs: it need not wait for that
     if (const auto access = slot->Take()) {
-      slot->Complete(CarryOut(*access, dispatcher));
+      slot->Complete(CarryOut(*access, dispatcher, mapped));
     }
     // Complete from this access, or since a daemon was killed before the next line: in both cases
     // the vCPU sleeps until the event. When it is awake already, the event does nothing.
@@ -240,7 +242,8 @@ base::Result<void> XenDoor::HandleEvent(guest::Dispatcher& dispatcher) {
 }
 
 /// Returns what the vCPU reads. For a write it is of no consequence.
-std::uint64_t XenDoor::CarryOut(const Access& access, guest::Dispatcher& dispatcher) {
+std::uint64_t XenDoor::CarryOut(const Access& access, guest::Dispatcher& dispatcher,
+                                GuestPages& mapped) {
   // Xen asks every server to forget mappings when the guest gives pages away. None is kept.
   if (access.type == IOREQ_TYPE_INVALIDATE) {
     return 0;
@@ -255,17 +258,17 @@ std::uint64_t XenDoor::CarryOut(const Access& access, guest::Dispatcher& dispatc
   }
   if (const auto first_page =
           dispatcher.WritePort(port_access->port, port_access->size, port_access->value)) {
-    Serve(*first_page, dispatcher);
+    Serve(*first_page, dispatcher, mapped);
   }
   return 0;
 }
 
-void XenDoor::Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher) {
-  const auto mapped = GuestPages::Map(*xen_, first_page);
+void XenDoor::Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher, GuestPages& mapped) {
+  mapped = MapGuestPages(*xen_, first_page);
   if (!mapped) {
     return dispatcher.PagesNotMapped(first_page);
   }
-  guest::MappedPages pages(mapped->start());
+  guest::MappedPages pages(mapped.get());
   const std::uint64_t written_bytes = dispatcher.Serve(pages);
   // During a live migration Xen notes which pages change, to send them again. It does not see what
   // is written through a mapping of another domain's.

@@ -44,6 +44,17 @@ get test:Waiting -> SUCCESS 6 text:asked
 END
 [ "$(record)" = "$server" ] || fail "server $(record) instead of $server"
 
+say "killed at any moment, over and over: every call gets an answer, and none is a false one"
+echo 'hammer 1000 get global:PK -> well-formed' | guest -t 60 &
+calls=$!
+for turn in 1 2 3 4 5 6 7 8; do
+  sleep 0.1  # some calls are served
+  kill_daemon
+  start_daemon --backend memory --auth-dir "$KEYS"
+done
+wait $calls
+[ "$(record)" = "$server" ] || fail "server $(record) instead of $server"
+
 say "a number in xenstore that is not true leads to nobody else's server"
 for number in 0 7 65536 one; do
   kill_daemon
