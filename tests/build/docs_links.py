@@ -67,7 +67,9 @@ def check_mentions(path, text):
     # A comment may break the line in the middle of what it says.
     joined = re.sub(r"\s*\n\s*(?:///?|#)?\s*", " ", LINK.sub("]", text))
     for name, heading in MENTION.findall(joined):
-        document = next((p for p in (TOP / name, path.parent / name) if p.is_file()), None)
+        name = name.lstrip("/")  # behind the name of the root
+        folders = (TOP, path.parent, TOP / "docs")
+        document = next((f / name for f in folders if (f / name).is_file()), None)
         if document is None:
             yield f"there is no document {name}"
         elif heading and heading not in headings(document):
