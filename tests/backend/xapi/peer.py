@@ -10,8 +10,7 @@ What it knows is in FOLDER, so that a test can look at it and change it at any t
     fault          METHOD KIND [COUNT], or nothing: what goes wrong; see FAULTS
     calls          written: one line for each call, METHOD PARAMETER... without base64 and session
     requests/      written: the body of each request, as it came
-
-The line "ready" on standard output says that the socket is there.
+    listening      written: calls are taken
 """
 
 import argparse
@@ -293,10 +292,10 @@ def main():
     parser.add_argument("--folder", required=True)
     parser.add_argument("--generation", choices=GENERATIONS, default="guard")
     options = parser.parse_args()
-    server = Server(options.socket, Toolstack(options.folder, options.generation))
-    print("ready", flush=True)
+    toolstack = Toolstack(options.folder, options.generation)
+    Server(options.socket, toolstack)
+    toolstack.write("listening", "")
     threading.Event().wait()
-    server.close()
 
 
 if __name__ == "__main__":
