@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include <libxml/xmlreader.h>
 
@@ -207,7 +208,8 @@ class AnswerReader {
       if (!member || !Advance() || type_ != XML_READER_TYPE_END_ELEMENT) {
         return std::nullopt;
       }
-      value.members.emplace_back(*std::move(name), *std::move(member));
+      value.names.push_back(*std::move(name));
+      value.items.push_back(*std::move(member));
     }
     return std::nullopt;
   }
@@ -248,9 +250,6 @@ void CollectText(const XmlRpcValue& value, std::vector<std::string>& texts) {
   for (const XmlRpcValue& item : value.items) {
     CollectText(item, texts);
   }
-  for (const auto& member : value.members) {
-    CollectText(member.second, texts);
-  }
 }
 
 MethodFailure FailureOf(const XmlRpcValue* description) {
@@ -281,9 +280,8 @@ std::string MethodCall::Encode() const {
 }
 
 const XmlRpcValue* XmlRpcValue::Member(std::string_view name) const {
-  const auto found = std::find_if(members.begin(), members.end(),
-                                  [name](const auto& member) { return member.first == name; });
-  return found == members.end() ? nullptr : &found->second;
+  const auto found = std::find(names.begin(), names.end(), name);
+  return found == names.end() ? nullptr : &items[static_cast<std::size_t>(found - names.begin())];
 }
 
 std::string_view MethodFailure::code() const {

@@ -2,7 +2,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "varstored/base/result.h"
@@ -31,9 +30,9 @@ struct XmlRpcValue {
   enum class Kind { kScalar, kArray, kStruct };
 
   Kind kind = Kind::kScalar;
-  std::string text;                                          // scalars; empty for nil
-  std::vector<XmlRpcValue> items;                            // <array>
-  std::vector<std::pair<std::string, XmlRpcValue>> members;  // <struct>
+  std::string text;                // of a scalar; empty for nil
+  std::vector<XmlRpcValue> items;  // of an array; the members' values of a struct
+  std::vector<std::string> names;  // of a struct, as many as items
 
   /// The member of that name, or null; their order means nothing.
   [[nodiscard]] const XmlRpcValue* Member(std::string_view name) const;
