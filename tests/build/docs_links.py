@@ -2,8 +2,8 @@
 """Whatever the documents point to exists: usage: docs_links.py FOLDER
 
 In every document (*.md) below FOLDER: the file and the heading of each relative link, and what stands
-in backticks as a path from the root, or as a test: Suite.Name, Vectors/Name for a test vector, xen.name
-for a case on the hypervisor. In every text file: each document that is mentioned, and the heading that
+in backticks as a path from the root, or as a test: Suite.Name, Vectors/Name for a test vector, or the
+name of CTest's for what is a script. In every text file: each document that is mentioned, and the heading that
 is named behind it, as in docs/engine.md, "Limits".
 """
 import pathlib
@@ -15,8 +15,9 @@ ROOTS = "bench|certs|cmake|docs|include|packaging|src|systemd|tests|tools"
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(rf"`((?:{ROOTS})/[\w./-]*)`")
-TEST_NAME = re.compile(r"`([A-Z]\w*\.[A-Z]\w*[a-z]\w*|Vectors/\w+|xen\.\w+)`")
+TEST_NAME = re.compile(r"`([A-Z]\w*\.[A-Z]\w*[a-z]\w*|Vectors/\w+|(?:build|xapi|xen)\.\w+)`")
 TEST = re.compile(r"\b(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)")
+SCRIPT = re.compile(r"add_test\(\s*NAME ([\w.]+)")
 VECTOR = re.compile(r"^test: *(\w+)$", re.M)
 MENTION = re.compile(r'([\w./-]*\w\.md)\b(?:, "([^"]+)")?')
 HEADING = re.compile(r"^#+ +(.*?) *$", re.M)
@@ -83,6 +84,8 @@ def tests_in(path, text):
         return {f"Vectors/{name}" for name in VECTOR.findall(text)}
     if inside.parts[:3] == ("tests", "xen", "cases"):
         return {f"xen.{path.stem}"}
+    if path.name == "CMakeLists.txt":
+        return set(SCRIPT.findall(text))
     return {f"{suite}.{name}" for suite, name in TEST.findall(text)} if path.suffix == ".cc" else set()
 
 
