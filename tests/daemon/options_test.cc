@@ -66,6 +66,10 @@ TEST(Options, EachHasItsEffect) {
                                  "yes",
                                  "--require-db",
                                  "yes",
+                                 "--start-budget",
+                                 "7",
+                                 "--request-budget",
+                                 "8",
                                  "--update-dbx",
                                  "yes"});
   ASSERT_TRUE(options) << options.error().message;
@@ -88,6 +92,8 @@ TEST(Options, EachHasItsEffect) {
   EXPECT_TRUE(options->require_kek);
   EXPECT_TRUE(options->require_db);
   EXPECT_TRUE(options->update_dbx);
+  EXPECT_EQ(options->start_budget.count(), 7);
+  EXPECT_EQ(options->request_budget.count(), 8);
 }
 
 TEST(Options, WhatIsNotGivenIsOff) {
@@ -206,6 +212,8 @@ TEST(Options, AMisunderstoodCommandLineSaysWhy) {
       {{"--uid", "4294967295"}, 1, "--uid: '4294967295' is not a number from 0 to 4294967294"},
       {{"--gid", "99999999999999999999"}, 1, "--gid: '99999999999999999999' is not a number"},
       {{"--log-level", "loud"}, 1, "--log-level: 'loud' is none of error, warning, info, debug"},
+      {{"--start-budget", "0"}, 1, "--start-budget: 0 seconds are not enough for any call"},
+      {{"--request-budget", "3601"}, 1, "--request-budget: '3601' is not a number from 0 to 3600"},
       {{"--require-kek", "1"}, 1, "--require-kek: '1' is neither yes nor no"},
   };
   for (const Refused& refused : cases) {

@@ -234,7 +234,7 @@ TEST_F(L01, AnswersStayWellFormedWhileAnotherThreadRewritesTheRequest) {
                                            << (round % 64));
     }
   });
-  for (int i = 0; i < 20000; ++i) {
+  for (int i = 0; i < 5000; ++i) {
     WatchedPages watched(pages.mapped());
     const std::size_t size = dispatcher.Serve(watched);
     const ByteSpan reply = watched.reply();
