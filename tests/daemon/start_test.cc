@@ -228,6 +228,18 @@ TEST_F(RightsTest, OfTheToolstacksCommandLineAreGivenUp) {
   EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(process.pid()) + "/root"),
             std::filesystem::canonical(root));
 
+  const std::string proc = "/proc/" + std::to_string(process.pid());
+  EXPECT_NE(base::ToString(*base::ReadFile(proc + "/limits", 1 << 16))
+                .find("Max file size             2097152              2097152"),
+            std::string::npos);
+  // A container may forbid even root to leave them; the daemon says so then.
+  for (const std::string space : {"mnt", "ipc", "net", "uts"}) {
+    EXPECT_TRUE(std::filesystem::read_symlink(proc + "/ns/" + space) !=
+                    std::filesystem::read_symlink("/proc/self/ns/" + space) ||
+                process.Errors().find("cannot leave the host's namespaces") != std::string::npos)
+        << space;
+  }
+
   LoopbackClient guest(socket_);
   EXPECT_EQ(guest.SetVariable(u"Name", {}, 7, Bytes{1}), kEfiSuccess);
   const Ended ended = process.Stop();
