@@ -233,9 +233,9 @@ TEST_F(RightsTest, OfTheToolstacksCommandLineAreGivenUp) {
                 .find("Max file size             2097152              2097152"),
             std::string::npos);
   // A container may forbid even root to leave them; the daemon says so then.
-  for (const std::string space : {"mnt", "ipc", "net", "uts"}) {
-    EXPECT_TRUE(std::filesystem::read_symlink(proc + "/ns/" + space) !=
-                    std::filesystem::read_symlink("/proc/self/ns/" + space) ||
+  for (const std::string space : {"/ns/mnt", "/ns/ipc", "/ns/net", "/ns/uts"}) {
+    EXPECT_TRUE(std::filesystem::read_symlink(proc + space) !=
+                    std::filesystem::read_symlink("/proc/self" + space) ||
                 process.Errors().find("cannot leave the host's namespaces") != std::string::npos)
         << space;
   }
