@@ -95,7 +95,7 @@ class SqliteBackend::Rows {
         new Rows(std::move(connection), *std::move(put), *std::move(erase), *std::move(mark)));
   }
 
-  [[nodiscard]] Connection& connection() { return connection_; }
+  [[nodiscard]] const Connection& connection() const { return connection_; }
 
   /// From now on the log is folded into the database at the end; a file that is refused is not even
   /// touched by that.
@@ -109,9 +109,7 @@ class SqliteBackend::Rows {
     if (!kept) {
       return kept.failure();
     }
-    if (kept->Number(0) == 0) {
-      return std::optional<std::vector<store::Entry>>();
-    }
+    const bool is_first_boot = kept->Number(0) == 0;
     auto row = connection_.Prepare(
         "SELECT position, name, vendor, attributes, timestamp, signer, data"
         " FROM variable ORDER BY position DESC");
@@ -126,7 +124,7 @@ class SqliteBackend::Rows {
         return stepped.failure();
       }
       if (!*stepped) {
-        return std::optional(std::move(entries));
+        break;
       }
       auto entry = EntryOf(*row);
       if (!entry) {
@@ -139,6 +137,13 @@ class SqliteBackend::Rows {
       }
       entries.push_back(*std::move(entry));
     }
+    if (!is_first_boot) {
+      return std::optional(std::move(entries));
+    }
+    if (!entries.empty()) {
+      return Damaged("it has variables, but says that nothing was ever kept");
+    }
+    return std::optional<std::vector<store::Entry>>();
   }
 
   /// One row, made or changed. A new one comes first in a walk.
@@ -190,8 +195,10 @@ class SqliteBackend::Rows {
         entries.push_back(&entry);
       }
     });
-    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-      if (auto written = Put(**entry); !written) {
+    // The newest comes first in a walk, and last into the table.
+    std::reverse(entries.begin(), entries.end());
+    for (const store::Entry* entry : entries) {
+      if (auto written = Put(*entry); !written) {
         return written;
       }
     }

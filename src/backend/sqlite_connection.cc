@@ -27,15 +27,15 @@ std::string FileName(sqlite3* connection) {
   return name == nullptr ? std::string() : std::string(name);
 }
 
-base::Error ErrorOf(sqlite3* connection) {
+base::Failure<base::Error> FailureOf(sqlite3* connection) {
   const std::string file = FileName(connection) + ": ";
   switch (sqlite3_errcode(connection) & 0xFF) {
     case SQLITE_BUSY:
-      return {file + "another process uses it"};
+      return base::Fail(file + "another process uses it");
     case SQLITE_IOERR:
-      return {file + sqlite3_errmsg(connection) + SystemError(connection)};
+      return base::Fail(file + sqlite3_errmsg(connection) + SystemError(connection));
     default:
-      return {file + sqlite3_errmsg(connection)};
+      return base::Fail(file + sqlite3_errmsg(connection));
   }
 }
 
@@ -66,7 +66,7 @@ void Statement::Bind(int parameter, base::ByteSpan blob) {
 base::Result<bool> Statement::Step() {
   const int code = bind_code_ == SQLITE_OK ? sqlite3_step(statement_.get()) : bind_code_;
   if (code != SQLITE_ROW && code != SQLITE_DONE) {
-    return base::Failure{ErrorOf(sqlite3_db_handle(statement_.get()))};
+    return FailureOf(sqlite3_db_handle(statement_.get()));
   }
   return code == SQLITE_ROW;
 }
@@ -131,14 +131,14 @@ base::Result<Connection> Connection::OpenInMemory() {
 
 std::string Connection::file_name() const { return FileName(get()); }
 
-base::Result<void> Connection::Execute(const std::string& sql) {
+base::Result<void> Connection::Execute(const std::string& sql) const {
   if (sqlite3_exec(get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
     return Failed();
   }
   return {};
 }
 
-base::Result<Statement> Connection::Prepare(const char* sql) {
+base::Result<Statement> Connection::Prepare(const char* sql) const {
   sqlite3_stmt* prepared = nullptr;
   if (sqlite3_prepare_v3(get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &prepared, nullptr) !=
       SQLITE_OK) {
@@ -147,7 +147,7 @@ base::Result<Statement> Connection::Prepare(const char* sql) {
   return Statement(prepared);
 }
 
-base::Result<Statement> Connection::Query(const char* sql) {
+base::Result<Statement> Connection::Query(const char* sql) const {
   auto statement = Prepare(sql);
   if (!statement) {
     return statement;
@@ -162,9 +162,9 @@ base::Result<Statement> Connection::Query(const char* sql) {
   return statement;
 }
 
-base::Failure<base::Error> Connection::Failed() const { return {ErrorOf(get())}; }
+base::Failure<base::Error> Connection::Failed() const { return FailureOf(get()); }
 
-base::Result<Transaction> Transaction::Begin(Connection& connection) {
+base::Result<Transaction> Transaction::Begin(const Connection& connection) {
   // An undo that found no memory has left the last transaction open.
   if (sqlite3_get_autocommit(connection.get()) == 0) {
     if (auto undone = connection.Execute("ROLLBACK"); !undone) {
@@ -179,7 +179,7 @@ base::Result<Transaction> Transaction::Begin(Connection& connection) {
 
 base::Result<void> Transaction::Commit() {
   if (sqlite3_exec(connection_.get(), "COMMIT", nullptr, nullptr, nullptr) != SQLITE_OK) {
-    return base::Failure{ErrorOf(connection_.get())};
+    return FailureOf(connection_.get());
   }
   // Nothing is left to undo; the connection belongs to another.
   [[maybe_unused]] sqlite3* const done = connection_.release();

@@ -49,7 +49,7 @@ class Connection {
   /// Why a file could not be opened.
   enum class OpenFailure { kNoSuchFile, kOther };
   struct OpenError {
-    OpenFailure failure;
+    OpenFailure failure = OpenFailure::kOther;
     base::Error error;
   };
 
@@ -63,11 +63,11 @@ class Connection {
   [[nodiscard]] std::string file_name() const;
 
   /// Runs statements that take no parameter; rows are thrown away.
-  [[nodiscard]] base::Result<void> Execute(const std::string& sql);
+  [[nodiscard]] base::Result<void> Execute(const std::string& sql) const;
   /// Prepares one statement, to be used many times. It must not outlive the connection.
-  [[nodiscard]] base::Result<Statement> Prepare(const char* sql);
+  [[nodiscard]] base::Result<Statement> Prepare(const char* sql) const;
   /// Runs a statement whose first row is all that is wanted of it, and stands on that row.
-  [[nodiscard]] base::Result<Statement> Query(const char* sql);
+  [[nodiscard]] base::Result<Statement> Query(const char* sql) const;
   /// The failure of the last call, naming the file.
   [[nodiscard]] base::Failure<base::Error> Failed() const;
 
@@ -85,7 +85,7 @@ class Connection {
 /// A transaction that writes; it is undone unless Commit succeeds.
 class Transaction {
  public:
-  [[nodiscard]] static base::Result<Transaction> Begin(Connection& connection);
+  [[nodiscard]] static base::Result<Transaction> Begin(const Connection& connection);
   Transaction(Transaction&&) noexcept = default;
   Transaction& operator=(Transaction&&) = delete;
   Transaction(const Transaction&) = delete;

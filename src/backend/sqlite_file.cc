@@ -73,7 +73,7 @@ base::Failure<base::Error> Refuse(const Connection& connection, const std::strin
   return base::Fail(connection.file_name() + ": " + reason);
 }
 
-base::Result<void> Migrate(Connection& connection, std::uint32_t from, std::uint32_t to) {
+base::Result<void> Migrate(const Connection& connection, std::uint32_t from, std::uint32_t to) {
   for (std::uint32_t version = from; version < to; ++version) {
     if (auto done = connection.Execute(kSteps.at(version)); !done) {
       return done;
@@ -186,7 +186,7 @@ constexpr std::array<Setting, 11> kLimits = {{
 constexpr sqlite3_int64 kMaxHeapBytes = sqlite3_int64{8} * 1024 * 1024;
 
 /// A hostile file gets little memory and little of SQLite to play with.
-base::Result<void> Harden(Connection& connection) {
+base::Result<void> Harden(const Connection& connection) {
   sqlite3_hard_heap_limit64(kMaxHeapBytes);
   for (const Setting& setting : kSwitches) {
     if (sqlite3_db_config(connection.get(), setting.number, setting.value, nullptr) != SQLITE_OK) {
@@ -204,7 +204,7 @@ base::Result<void> Harden(Connection& connection) {
 }
 
 /// The schema as text, row by row.
-base::Result<std::vector<std::string>> ReadSchema(Connection& connection) {
+base::Result<std::vector<std::string>> ReadSchema(const Connection& connection) {
   auto rows = connection.Prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema");
   if (!rows) {
     return rows.failure();
@@ -226,7 +226,7 @@ base::Result<std::vector<std::string>> ReadSchema(Connection& connection) {
 
 /// SQLite takes half of a last page for a whole one, with zeros in the end. With a log beside it
 /// the file may be so for a good reason: then the log has the page.
-base::Result<void> CheckLength(Connection& connection) {
+base::Result<void> CheckLength(const Connection& connection) {
   struct stat log = {};
   if (::stat((connection.file_name() + "-wal").c_str(), &log) == 0 && log.st_size != 0) {
     return {};
@@ -249,7 +249,7 @@ base::Result<void> CheckLength(Connection& connection) {
 
 /// Locks the file and looks whether it is what its header says. Gives the version of its schema,
 /// which may stand in the log.
-base::Result<std::uint32_t> CheckContent(Connection& connection) {
+base::Result<std::uint32_t> CheckContent(const Connection& connection) {
   const auto version = connection.Query("PRAGMA user_version");
   if (!version) {
     return version.failure();
@@ -291,7 +291,7 @@ base::Result<std::uint32_t> CheckContent(Connection& connection) {
 
 /// Chooses the write-ahead log (docs/backends.md says why), and writes once: what cannot be written
 /// is found out before anybody is told that variables can be kept.
-base::Result<void> MakeWritable(Connection& connection, std::uint32_t version) {
+base::Result<void> MakeWritable(const Connection& connection, std::uint32_t version) {
   {
     const auto mode = connection.Query("PRAGMA journal_mode = WAL");
     if (!mode) {
@@ -371,9 +371,10 @@ base::Result<void> MakeDatabaseFile(const std::string& path) {
   // A log would be taken for the new database's. It may hold the last changes of one that was lost,
   // or belong to a process that has just made the file.
   for (const char* suffix : {"-wal", "-journal"}) {
+    const std::string log = path + suffix;
     struct stat status = {};
-    if (::stat((path + suffix).c_str(), &status) == 0 && status.st_size != 0) {
-      return base::Fail(path + ": it is gone, but " + path + suffix +
+    if (::stat(log.c_str(), &status) == 0 && status.st_size != 0) {
+      return base::Fail(path + ": it is gone, but " + log +
                         " is there; for a first boot remove that too");
     }
   }
@@ -401,7 +402,7 @@ base::Result<Connection> OpenDatabaseFile(const std::string& path) {
     opened = Connection::OpenFile(path);
   }
   if (!opened) {
-    return base::Failure{opened.error().error};
+    return base::Fail(opened.error().error.message);
   }
   Connection connection = *std::move(opened);
   if (auto known = CheckHeader(connection); !known) {

@@ -31,7 +31,7 @@ void WriteFolder(const std::string& folder, const FolderContent& content) {
   std::filesystem::remove_all(folder);
   std::filesystem::create_directory(folder);
   for (const auto& [name, bytes] : content) {
-    std::ofstream file(folder + "/" + name, std::ios::binary);
+    std::ofstream file(std::filesystem::path(folder) / name, std::ios::binary);
     std::copy(bytes.begin(), bytes.end(), std::ostreambuf_iterator<char>(file));
   }
 }
@@ -110,14 +110,14 @@ class PowerCutTest : public testing::Test {
   }
 
   TemporaryFolder live_;
-  TemporaryFolder scratch_{FastFolder()};
+  TemporaryFolder scratch_{FastParent()};
   std::string path_ = live_.File("vm.db");
   SqliteDisk disk_;
   FolderContent before_;
   std::vector<Acknowledged> history_;
 };
 
-TEST_F(PowerCutTest, LeavesTheOldStateOrTheNewOneAtEveryCut) {
+TEST_F(PowerCutTest, L28LeavesTheOldStateOrTheNewOneAtEveryCut) {
   const std::vector<DiskOperation> log = disk_.log();
   const std::string folder = scratch_.File("found");
   std::mt19937 random(20260101);

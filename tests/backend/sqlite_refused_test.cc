@@ -73,7 +73,7 @@ class SqliteRefusedTest : public testing::Test {
     EXPECT_EQ(Content(path_), before) << error;
   }
 
-  TemporaryFolder folder_{FastFolder()};
+  TemporaryFolder folder_{FastParent()};
   std::string path_ = folder_.File("vm.db");
 };
 
@@ -176,6 +176,12 @@ TEST_F(SqliteRefusedTest, RowsThatAreNoVariables) {
   }
 }
 
+TEST_F(SqliteRefusedTest, VariablesThatNobodyKept) {
+  MakeDatabase();
+  Run("UPDATE state SET kept = 0");
+  EXPECT_THROW({ const Session session(path_); }, std::runtime_error);
+}
+
 TEST_F(SqliteRefusedTest, MoreVariablesThanAStoreTakes) {
   MakeDatabase();
   Run("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1024)"
@@ -240,8 +246,8 @@ TEST_F(SqliteRefusedTest, SomethingElseThanAFile) {
   EXPECT_TRUE(Says(OpenError(folder_.File("pipe")), "pipe"));
 }
 
-// L-10: the log may hold the last changes of a database that was lost.
-TEST_F(SqliteRefusedTest, ALogWhoseDatabaseIsGone) {
+// The log may hold the last changes of a database that was lost.
+TEST_F(SqliteRefusedTest, L10ALogWhoseDatabaseIsGone) {
   Write(path_ + "-wal", base::Bytes(100, 'x'));
   EXPECT_TRUE(Says(OpenError(path_), path_ + "-wal is there"));
   EXPECT_FALSE(std::filesystem::exists(path_));

@@ -34,11 +34,6 @@ store::Entry MakeVariable(std::string_view name, std::size_t data_bytes, std::ui
   return store::MakeEntry(std::move(record));
 }
 
-std::string FastFolder() {
-  const std::filesystem::path memory = "/dev/shm";
-  return std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
-}
-
 std::string OpenError(const std::string& path) {
   Lines log;
   const auto opened = backend::SqliteBackend::Open(path, log);

@@ -32,9 +32,6 @@ class Lines final : public base::Log {
 [[nodiscard]] store::Entry MakeVariable(std::string_view name, std::size_t data_bytes,
                                         std::uint8_t fill = 0x5A, std::uint32_t attributes = 7);
 
-/// Where a sync costs nothing, when there is such a place: for tests of thousands of starts.
-[[nodiscard]] std::string FastFolder();
-
 /// What is wrong with opening the database at `path`; empty when nothing is.
 [[nodiscard]] std::string OpenError(const std::string& path);
 

@@ -25,13 +25,12 @@ class SqliteBackendTest : public testing::Test {
   std::string path_ = folder_.File("vm.db");
 };
 
-// L-10: "no state" and "empty state" are two cases.
-TEST_F(SqliteBackendTest, AFileThatNothingWasKeptInIsAFirstBoot) {
+TEST_F(SqliteBackendTest, L10AFileThatNothingWasKeptInIsAFirstBoot) {
   EXPECT_TRUE(Session(path_).is_first_boot());
   EXPECT_TRUE(Session(path_).is_first_boot());
 }
 
-TEST_F(SqliteBackendTest, AStateThatBecameEmptyIsNoFirstBoot) {
+TEST_F(SqliteBackendTest, L10AStateThatBecameEmptyIsNoFirstBoot) {
   const store::Entry variable = MakeVariable("BootOrder", 2);
   {
     Session session(path_);

@@ -14,12 +14,13 @@ namespace varstored::backend {
 /// Keeps the non-volatile variables in an SQLite database, one row each (docs/backends.md). While
 /// an object lives, no other process can use the file.
 ///
-/// Every file that it needs is open when Open returns. From then on it makes no system call that
-/// takes a path, takes no lock that could be lost by a chroot, and never writes a file longer than
-/// kMaxFileBytes. Locks do not survive a fork: open it in the process that is going to use it.
+/// Every file that it needs is open when Open returns: it goes on in a chroot, with the few system
+/// calls that docs/backends.md lists. Locks do not survive a fork, so it has to be opened by the
+/// process that is going to use it.
 class SqliteBackend final : public store::Backend {
  public:
-  /// The largest file that it reads or writes, in bytes: what RLIMIT_FSIZE must allow.
+  /// The largest file that it takes or makes, in bytes. A smaller RLIMIT_FSIZE would let commits
+  /// fail (and SIGXFSZ has to be ignored).
   static constexpr std::size_t kMaxFileBytes = std::size_t{2} * 1024 * 1024;
 
   /// Opens the database at `path`, or makes it when there is none: mode 0600, in a folder that
