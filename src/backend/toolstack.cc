@@ -122,6 +122,40 @@ base::Result<void, CallError> Toolstack::TakeCredit(Clock::time_point deadline) 
   return {};
 }
 
+base::Result<MethodAnswer, Toolstack::TryError> Toolstack::Try(const std::string& body,
+                                                               Repeat repeat,
+                                                               Clock::time_point deadline) {
+  if (const auto credit = TakeCredit(deadline); !credit) {
+    return base::Failure<TryError>{{.reason = credit.error().message}};
+  }
+  if (IsToldToStop(stop_fd_)) {
+    return base::Failure<TryError>{{.reason = "not sent, because the daemon is told to stop"}};
+  }
+  const auto posted = Post(socket_path_, body, deadline, stop_fd_);
+  if (!posted) {
+    const auto& [kind, message] = posted.error();
+    if (kind == HttpError::Kind::kUnreachable) {
+      // It cost the toolstack nothing.
+      credits_ += 1;
+      return base::Failure<TryError>{{.reason = message, .is_passing = true}};
+    }
+    return base::Failure<TryError>{
+        {.reason = message,
+         .may_be_done = true,
+         .is_passing = kind == HttpError::Kind::kClosedEarly && repeat == Repeat::kHarmless,
+         .is_time_up = kind == HttpError::Kind::kTimedOut}};
+  }
+  auto answer = DecodeAnswer(*posted);
+  if (!answer) {
+    return base::Failure<TryError>{{.reason = answer.error().message, .may_be_done = true}};
+  }
+  if (!*answer && IsPassing(answer->error()) && repeat == Repeat::kHarmless) {
+    return base::Failure<TryError>{
+        {.reason = answer->error().Text(), .may_be_done = true, .is_passing = true}};
+  }
+  return *std::move(answer);
+}
+
 Toolstack::Answered Toolstack::Exchange(const MethodCall& call, Repeat repeat,
                                         Clock::time_point deadline) {
   const std::string body = call.Encode();
@@ -132,41 +166,17 @@ Toolstack::Answered Toolstack::Exchange(const MethodCall& call, Repeat repeat,
   };
   std::string reason;  // why the last try failed
   for (;;) {
-    if (const auto credit = TakeCredit(deadline); !credit) {
-      return fail(credit.error().message);
+    auto tried = Try(body, repeat, deadline);
+    if (tried) {
+      return *std::move(tried);
     }
-    if (IsToldToStop(stop_fd_)) {
-      return fail("not sent, because the daemon is told to stop");
+    const TryError& error = tried.error();
+    may_be_done = may_be_done || error.may_be_done;
+    if (!error.is_passing) {
+      // That the time is up says less than what it was spent on.
+      return fail(error.is_time_up && !reason.empty() ? "given up: " + reason : error.reason);
     }
-    const auto posted = Post(socket_path_, body, deadline, stop_fd_);
-    if (posted) {
-      auto answer = DecodeAnswer(*posted);
-      if (!answer) {
-        may_be_done = true;
-        return fail(answer.error().message);
-      }
-      if (*answer || !IsPassing(answer->error()) || repeat == Repeat::kNever) {
-        return *std::move(answer);
-      }
-      may_be_done = true;
-      reason = answer->error().Text();
-    } else {
-      const HttpError& error = posted.error();
-      const bool is_unreachable = error.kind == HttpError::Kind::kUnreachable;
-      may_be_done = may_be_done || !is_unreachable;
-      const bool is_passing = is_unreachable || (error.kind == HttpError::Kind::kClosedEarly &&
-                                                 repeat == Repeat::kHarmless);
-      if (!is_passing) {
-        // That the time is up says less than what it was spent on.
-        const bool is_out_of_time = error.kind == HttpError::Kind::kTimedOut && !reason.empty();
-        return fail(is_out_of_time ? "given up: " + reason : error.message);
-      }
-      reason = error.message;
-      if (is_unreachable) {
-        // It cost the toolstack nothing.
-        credits_ += 1;
-      }
-    }
+    reason = error.reason;
     const auto now = Clock::now();
     const auto last_try = deadline - kFirstPause;
     if (now >= last_try) {

@@ -74,6 +74,14 @@ class Toolstack {
   /// Whether a call may be made a second time when nobody knows what became of the first.
   enum class Repeat { kHarmless, kNever };
 
+  /// What came of a call that was made once, when it is no answer to go by.
+  struct TryError {
+    std::string reason;
+    bool may_be_done = false;
+    bool is_passing = false;  // the next try may succeed
+    bool is_time_up = false;
+  };
+
   /// Which file a socket's path leads to.
   struct SocketFile {
     dev_t device = 0;
@@ -82,6 +90,9 @@ class Toolstack {
   };
 
   [[nodiscard]] base::Result<void, CallError> TakeCredit(Clock::time_point deadline);
+  [[nodiscard]] base::Result<MethodAnswer, TryError> Try(const std::string& body, Repeat repeat,
+                                                         Clock::time_point deadline);
+  /// Tries until there is an answer that will not pass, or `deadline` has passed.
   [[nodiscard]] Answered Exchange(const MethodCall& call, Repeat repeat,
                                   Clock::time_point deadline);
   [[nodiscard]] base::Result<void, CallError> LogIn(Clock::time_point deadline);

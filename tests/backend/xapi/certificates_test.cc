@@ -52,7 +52,7 @@ class CertificatesTest : public RealDataTest {
   }
 
   [[nodiscard]] Bytes Certificate(const std::string& name) const {
-    return Read("certificates/" + name + ".der");
+    return Read("secureboot_objects/certificates/" + name + ".der");
   }
 
   // ---- the toolstack ----

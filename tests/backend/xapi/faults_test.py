@@ -360,9 +360,19 @@ def document(results):
     return text
 
 
-def run(case):
+def documented(text):
+    """The outcome of each case in the page."""
+    rows = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for fault in cells[2].split(", ") if len(cells) == 6 else ():
+            rows[cells[0], cells[1].strip("`"), fault.strip("`")] = tuple(cells[3:])
+    return rows
+
+
+def run(scenario, fault):
     try:
-        return case.run()
+        return scenario(fault).run()
     except Exception as error:  # pylint: disable=broad-except
         return "FAILED", f"{type(error).__name__}: {error}".replace("\n", " / "), "-"
 
@@ -378,8 +388,17 @@ def main():
 
     cases = [(scenario, fault) for scenario in SCENARIOS for fault in scenario.faults]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        outcomes = pool.map(lambda case: run(case[0](case[1])), cases)
-        results = dict(zip(cases, outcomes))
+        results = dict(zip(cases, pool.map(lambda case: run(*case), cases)))
+    expected = ""
+    if not options.write:
+        with open(options.document, encoding="utf-8") as file:
+            expected = file.read()
+    # Another program may have taken the processor, so what is odd is done again, and alone.
+    rows = documented(expected)
+    for scenario, fault in cases:
+        if not options.write and results[scenario, fault] != rows.get(
+                (scenario.title, scenario.method, fault)):
+            results[scenario, fault] = run(scenario, fault)
     failed = [case for case in cases if results[case][0] == "FAILED"]
     for scenario, fault in failed:
         print(f"{scenario.__name__}, {fault}: {results[scenario, fault][1]}", file=sys.stderr)
@@ -390,8 +409,6 @@ def main():
         with open(options.document, "w", encoding="utf-8") as file:
             file.write(text)
         return
-    with open(options.document, encoding="utf-8") as file:
-        expected = file.read()
     if text != expected:
         sys.stderr.writelines(difference(expected, text))
         sys.exit(f"{options.document} is out of date; faults_test.py --write makes it anew")

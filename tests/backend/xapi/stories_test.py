@@ -334,6 +334,23 @@ def the_end_does_not_wait_for_the_next_try_of_a_call():
 
 
 @story
+def nothing_is_sent_once_the_end_has_come():
+    with Host() as host:
+        daemon = host.start()
+        client = daemon.guest()
+        host.toolstack.write("fault", FIELD.split()[0] + " hangs")
+        host.forget_calls()
+        client.send(1, client.set_fields("db", guest.hash_list(bytes(32)), 0x27,
+                                         guest.SECURITY_DATABASE))
+        while not host.calls():
+            time.sleep(0.005)
+        expect(daemon.stop(), 0)
+        expect(client.answer()[0], guest.DEVICE_ERROR)
+        expect(host.calls(), [FIELD])
+        assert "may hold the newer state" not in daemon.log(), daemon.log()
+
+
+@story
 def the_end_comes_at_once_while_a_start_hangs():
     with Host() as host:
         host.toolstack.write("fault", "VM.get_NVRAM hangs")

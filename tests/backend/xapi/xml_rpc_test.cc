@@ -227,24 +227,29 @@ TEST(DecodeAnswer, DocumentTypesAndEntitiesAreRefused) {
   }
 }
 
-std::string Arrays(int depth) {
-  std::string value = "<value>x</value>";
+/// A value with so many levels around it.
+std::string Nest(int depth, const std::string& before, const std::string& behind) {
+  std::string value;
   for (int i = 0; i < depth; ++i) {
-    value = "<value><array><data>" + value + "</data></array></value>";
+    value += before;
+  }
+  value += "<value>x</value>";
+  for (int i = 0; i < depth; ++i) {
+    value += behind;
   }
   return value;
+}
+std::string Arrays(int depth) {
+  return Nest(depth, "<value><array><data>", "</data></array></value>");
 }
 
 TEST(DecodeAnswer, DepthIsBounded) {
   // The envelope and the innermost value are levels too.
   EXPECT_TRUE(DecodeAnswer(Success(Arrays(14))));
   EXPECT_FALSE(DecodeAnswer(Success(Arrays(15))));
-  EXPECT_FALSE(DecodeAnswer(Success(Arrays(3000))));
-  std::string structs = "<value>x</value>";
-  for (int i = 0; i < 15; ++i) {
-    structs = "<value><struct>" + Member("m", structs) + "</struct></value>";
-  }
-  EXPECT_FALSE(DecodeAnswer(Success(structs)));
+  EXPECT_FALSE(DecodeAnswer(Success(Arrays(50000))));
+  EXPECT_FALSE(DecodeAnswer(
+      Success(Nest(15, "<value><struct><member><name>m</name>", "</member></struct></value>"))));
 }
 
 TEST(DecodeAnswer, TheNumberOfValuesIsBounded) {
