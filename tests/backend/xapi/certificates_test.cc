@@ -445,11 +445,13 @@ TEST_F(CertificatesTest, AGuestThatAddsTheCertificatesByItselfIsUpToDateOnceItHa
   Put("certificates", "update_available");
   Boot();
   static_cast<void>(Calls());
-  EXPECT_EQ(guest_->SetVariable(u"db", kSecurityDatabaseGuid, 0x67, Read("db/DBUpdate2024.bin")),
+  EXPECT_EQ(guest_->SetVariable(u"db", kSecurityDatabaseGuid, 0x67,
+                                Read("secureboot_objects/db/DBUpdate2024.bin")),
             kEfiSuccess);
   EXPECT_EQ(Calls(), (Strings{kField, "set unspecified"}));
   EXPECT_EQ(state(), "update_available");
-  EXPECT_EQ(guest_->SetVariable(u"db", kSecurityDatabaseGuid, 0x67, Read("db/DBUpdate3P2023.bin")),
+  EXPECT_EQ(guest_->SetVariable(u"db", kSecurityDatabaseGuid, 0x67,
+                                Read("secureboot_objects/db/DBUpdate3P2023.bin")),
             kEfiSuccess);
   EXPECT_EQ(Calls(), (Strings{kField, "set yes"}));
   EXPECT_EQ(state(), "ok");
@@ -464,9 +466,11 @@ TEST_F(CertificatesTest, AMarkThatIsSetWhileTheVmRunsIsThereAtItsNextBoot) {
   Boot();
   Mark();
   EXPECT_EQ(guest_->SetVariable(u"Fox", kVendor, 7, Bytes(1)), kEfiSuccess);
-  EXPECT_EQ(guest_->SetVariable(u"db", kSecurityDatabaseGuid, 0x67, Read("db/DBUpdate2024.bin")),
+  EXPECT_EQ(guest_->SetVariable(u"db", kSecurityDatabaseGuid, 0x67,
+                                Read("secureboot_objects/db/DBUpdate2024.bin")),
             kEfiSuccess);
-  EXPECT_EQ(guest_->SetVariable(u"db", kSecurityDatabaseGuid, 0x67, Read("db/DBUpdate3P2023.bin")),
+  EXPECT_EQ(guest_->SetVariable(u"db", kSecurityDatabaseGuid, 0x67,
+                                Read("secureboot_objects/db/DBUpdate3P2023.bin")),
             kEfiSuccess);
   EXPECT_EQ(state(), "update_on_boot");
   Boot();

@@ -138,6 +138,23 @@ def each_generation_is_found_out_once_and_a_write_is_one_call():
 
 
 @story
+def the_socket_of_xapi_itself_is_known_by_its_path():
+    if os.geteuid() != 0:
+        print("only root can change into a root folder with that path: not tried")
+        return
+    with Host() as host:
+        folder = os.path.join(host.folder, "root/var/lib/xcp")
+        os.makedirs(folder)
+        server = peer.Server(os.path.join(folder, "xapi"), peer.Toolstack(host.folder, "xapi"))
+        host.cleanup.callback(server.close)
+        host.socket = "/var/lib/xcp/xapi"
+        daemon = host.start("--chroot", os.path.join(host.folder, "root"), "--arg", "save:/save")
+        expect(daemon.guest().set("Fox", b"quick"), guest.SUCCESS)
+        expect([call.strip() for call in host.calls()],
+               [*XAPI_FIND, XAPI_GET, XAPI_SET + " no"])
+
+
+@story
 def what_was_written_is_there_at_the_next_start():
     for generation in CALLS:
         with Host(generation) as host:
