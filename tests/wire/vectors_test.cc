@@ -3,9 +3,9 @@
 
 #include <cctype>
 #include <cstddef>
+#include <filesystem>
 #include <iterator>
 #include <map>
-#include <ostream>
 #include <regex>
 #include <set>
 #include <stdexcept>
@@ -28,10 +28,6 @@ struct Vector {
   std::string name;
   Stanza stanza;
 };
-
-std::ostream& operator<<(std::ostream& out, const Vector& vector) {
-  return out << vector.stanza.Where();
-}
 
 [[noreturn]] void Fail(const Stanza& stanza, const std::string& what) {
   throw std::runtime_error(stanza.Where() + ": " + what);
@@ -140,15 +136,42 @@ std::vector<Vector> LoadVectors() {
   return all;
 }
 
-class Vectors : public testing::TestWithParam<Vector> {};
+class VectorTest : public testing::Test {
+ public:
+  explicit VectorTest(Stanza stanza) : stanza_(std::move(stanza)) {}
 
-TEST_P(Vectors, Hold) {
-  KeyRing keys(ReadStanzas(VARSTORED_TEST_VECTORS "/keys.txt"));
-  Story(keys).Tell(GetParam().stanza);
+  void TestBody() override {
+    KeyRing keys(ReadStanzas(VARSTORED_TEST_VECTORS "/keys.txt"));
+    Story(keys).Tell(stanza_);
+  }
+
+ private:
+  Stanza stanza_;
+};
+
+/// "Authority" for ".../authority.txt".
+std::string SuiteName(const Stanza& stanza) {
+  std::string name = std::filesystem::path(stanza.path).stem().string();
+  bool starts_a_word = true;
+  for (char& c : name) {
+    c = starts_a_word ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
+    starts_a_word = c == '_';
+  }
+  std::erase(name, '_');
+  return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Wire, Vectors, testing::ValuesIn(LoadVectors()),
-                         [](const auto& vector) { return vector.param.name; });
+bool RegisterVectors() {
+  for (const Vector& vector : LoadVectors()) {
+    const Stanza& stanza = vector.stanza;
+    testing::RegisterTest(SuiteName(stanza).c_str(), vector.name.c_str(), nullptr, nullptr,
+                          stanza.path.c_str(), static_cast<int>(stanza.lines.front().number),
+                          [stanza]() -> testing::Test* { return new VectorTest(stanza); });
+  }
+  return true;
+}
+
+[[maybe_unused]] const bool kAreRegistered = RegisterVectors();
 
 }  // namespace
 }  // namespace varstored::test
