@@ -226,8 +226,8 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
     if (efi::kSecureBoot.Is(key.name, key.vendor)) {
       secure_boot = SingleByte(&entry) == 1;
     }
-    // The five computed ones too: they are replaced below, but where they stand, so that a walk that
-    // was under way goes on.
+    // The five computed ones too: they are replaced below, but where they stand, so that a walk
+    // that was under way goes on.
     loaded.Append(std::move(entry));
   }
   loaded.SetAncillary(blob->ancillary);
