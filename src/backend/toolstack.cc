@@ -134,15 +134,12 @@ base::Result<MethodAnswer, Toolstack::TryError> Toolstack::Try(const std::string
   const auto posted = Post(socket_path_, body, deadline, stop_fd_);
   if (!posted) {
     const auto& [kind, message] = posted.error();
-    if (kind == HttpError::Kind::kUnreachable) {
-      // It cost the toolstack nothing.
-      credits_ += 1;
-      return base::Failure<TryError>{{.reason = message, .is_passing = true}};
-    }
+    const bool is_unreachable = kind == HttpError::Kind::kUnreachable;
     return base::Failure<TryError>{
         {.reason = message,
-         .may_be_done = true,
-         .is_passing = kind == HttpError::Kind::kClosedEarly && repeat == Repeat::kHarmless,
+         .may_be_done = !is_unreachable,
+         .is_passing = is_unreachable ||
+                       (kind == HttpError::Kind::kClosedEarly && repeat == Repeat::kHarmless),
          .is_time_up = kind == HttpError::Kind::kTimedOut}};
   }
   auto answer = DecodeAnswer(*posted);

@@ -287,6 +287,12 @@ class LogIn(Write):
         return super().start("--resume", "--arg", "resume:" + self.saved, *options, wait=wait)
 
 
+    def check_log(self, daemon):
+        # The write itself was not sent.
+        assert "may hold the newer state" not in daemon.log(), daemon.log()
+        super().check_log(daemon)
+
+
 class FindVm(LogIn):
     method = "VM.get_by_uuid"
 
