@@ -7,25 +7,28 @@
 // where * stands for any one word. A line that gets another answer is printed with FAILED, and the
 // exit status is 1 in the end. -q prints only those lines. Lines that begin with # are comments.
 //
-//   get VARIABLE [size=N] [runtime]         -> SUCCESS ATTRIBUTES DATA | BUFFER_TOO_SMALL N |
-//   STATUS set VARIABLE ATTRIBUTES DATA [runtime]  -> STATUS next VARIABLE|- [size=N] [runtime] ->
-//   SUCCESS VARIABLE | BUFFER_TOO_SMALL N | STATUS walk [runtime]                          ->
-//   VARIABLE... (all of them, in any order) query ATTRIBUTES                        -> SUCCESS
-//   MAXIMUM REMAINING LARGEST | STATUS notify                                  -> STATUS (the
-//   firmware refused an image) call HEX                                -> HEX               (any
-//   request; as long as expected) out PORT WIDTH VALUE                    -> done              (one
-//   port write) in PORT WIDTH                           -> VALUE             (hexadecimal) rep-out
-//   PORT WIDTH COUNT                -> done              (`rep outs` from the shared pages) rep-in
-//   PORT WIDTH COUNT                 -> done              (`rep ins` into them) repeat N
-//   get|set|next|query|call ...    -> as the repeated command; each reply is compared hammer N
-//   get|set|next|query|call ...    -> well-formed | N malformed (the replies may differ,
-//                                              but each must begin with an EFI_STATUS)
-//   shutdown REASON                         -> done
-//   second start                            -> done              (start the second vCPU)
-//   second repeat ...                       -> as above; N=0 goes on until it is stopped
-//   second rewrite OFFSET HEX HEX           -> done              (rewrite the first vCPU's pages
-//                                              from OFFSET on, back and forth, until stopped)
-//   second stop                             -> all alike | N different, N malformed | done
+//   get VARIABLE [size=N] [runtime]      -> SUCCESS ATTRIBUTES DATA | BUFFER_TOO_SMALL N | STATUS
+//   set VARIABLE ATTRIBUTES DATA [runtime] -> STATUS
+//   next VARIABLE|- [size=N] [runtime]   -> SUCCESS VARIABLE | BUFFER_TOO_SMALL N | STATUS
+//   walk [runtime]                       -> VARIABLE... (all of them, in any order)
+//   query ATTRIBUTES                     -> SUCCESS MAXIMUM REMAINING LARGEST | STATUS
+//   notify                               -> STATUS      (the firmware refused an image)
+//   put HEX                              -> done        (into the shared pages, without a call)
+//   peek N                               -> DATA        (the first N bytes of the shared pages)
+//   call HEX                             -> HEX         (any request; as long as expected)
+//   out PORT WIDTH VALUE                 -> done        (one port write)
+//   in PORT WIDTH                        -> VALUE       (hexadecimal)
+//   rep-out PORT WIDTH COUNT             -> done        (`rep outs` from the shared pages)
+//   rep-in PORT WIDTH COUNT              -> done        (`rep ins` into them)
+//   repeat N get|set|next|query|call ... -> as the repeated command; each reply is compared
+//   hammer N get|set|next|query|call ... -> well-formed | N malformed
+//                                              (replies may differ, but each begins with a status)
+//   shutdown REASON                      -> done
+//   second start                         -> done        (start the second vCPU)
+//   second repeat ...                    -> as above; N=0 goes on until it is stopped
+//   second rewrite OFFSET HEX HEX        -> done        (rewrite the first vCPU's pages from
+//                                              OFFSET on, back and forth, until stopped)
+//   second stop                          -> all alike | N different, N malformed | done
 //
 // VARIABLE is VENDOR:NAME, where VENDOR is a GUID or one of the words in kVendors. ATTRIBUTES is
 // hexadecimal. DATA is hex:00ff, text:abc, zeros:N, pattern:N (N bytes that differ), file:PATH, or
