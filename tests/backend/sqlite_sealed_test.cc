@@ -123,6 +123,29 @@ TEST_F(SqliteSealedTest, LivesInAChrootWithFewCallsAndSmallFiles) {
   EXPECT_EQ(std::filesystem::file_size(path_ + "-wal"), 0U);
 }
 
+// The largest state that can come from elsewhere: a saved one of many records over today's limits.
+TEST_F(SqliteSealedTest, TheLargestStateFitsTheLimitTwice) {
+  const int ended = Fork([this] {
+    store::Store resumed;
+    for (int i = 0; i < 17; ++i) {
+      resumed.Append(MakeVariable("Legacy" + std::to_string(i), 61440));
+    }
+    for (std::uint8_t process = 0; process < 2; ++process) {
+      Lines log;
+      const auto backend = backend::SqliteBackend::Open(path_, log);
+      store::StagedStore staged(resumed);
+      staged.Put(MakeVariable("BootNext", 2, process));
+      if (!LimitFileSize(backend::SqliteBackend::kMaxFileBytes) || !backend.ok() ||
+          !(*backend)->Commit(staged).ok()) {
+        ::_exit(1);
+      }
+    }
+    ::_exit(0);
+  });
+  EXPECT_EQ(ended, 0);
+  EXPECT_EQ(Reopen(path_).size(), 18U);
+}
+
 TEST_F(SqliteSealedTest, AFileSizeLimitIsAnErrorAndSmallerWritesGoOn) {
   const int ended = Fork([this] {
     Session session(path_);

@@ -14,11 +14,9 @@
 
 #include "support/loopback_client.h"
 #include "support/process.h"
-#include "support/real_data.h"
 #include "support/signing.h"
 #include "support/temporary_folder.h"
 #include "varstored/base/file.h"
-#include "varstored/base/reader.h"
 
 namespace varstored::test {
 namespace {
@@ -130,65 +128,6 @@ TEST_F(SqliteServiceTest, L23AFullStoreStillTakesTheWritesOfABoot) {
                                 kGlobalGuid, 7, Bytes(200, 1)),
               kEfiSuccess);
   }
-}
-
-/// What real firmware asked for, and what the older daemon answered.
-class SqliteTraceTest : public RealDataTest {
- protected:
-  struct Exchange {
-    Bytes request;
-    Bytes reply;
-  };
-  [[nodiscard]] std::vector<Exchange> ReadTrace(const std::string& name) const {
-    const Bytes trace = Read("boots/" + name);
-    std::vector<Exchange> exchanges;
-    for (base::Reader reader(trace); !reader.empty();) {
-      Exchange exchange;
-      for (Bytes* part : {&exchange.request, &exchange.reply}) {
-        std::uint32_t size = 0;
-        base::ByteSpan bytes;
-        if (!reader.ReadU32(size) || !reader.ReadBytes(size, bytes)) {
-          throw std::runtime_error(name + " is cut off");
-        }
-        *part = base::ToBytes(bytes);
-      }
-      exchanges.push_back(std::move(exchange));
-    }
-    return exchanges;
-  }
-
-  /// Sends all requests. Every write that succeeded once succeeds again.
-  void Replay(LoopbackClient& guest, const std::string& name) {
-    std::size_t writes = 0;
-    for (const Exchange& exchange : ReadTrace(name)) {
-      const Bytes pages = guest.Command(exchange.request);
-      constexpr std::uint8_t kSetVariable = 1;
-      if (exchange.request.at(4) == kSetVariable) {
-        const Bytes status(pages.begin(), pages.begin() + 8);
-        EXPECT_EQ(status, Bytes(exchange.reply.begin(), exchange.reply.begin() + 8)) << writes;
-        ++writes;
-      }
-    }
-    EXPECT_GT(writes, 50U);
-  }
-
-  TemporaryFolder folder_{FastParent()};
-  std::string socket_ = folder_.File("socket");
-  std::vector<std::string> arguments_ = {"--backend", "sqlite", "--arg",
-                                         "path:" + folder_.File("vm.db")};
-};
-
-TEST_F(SqliteTraceTest, L23ARealBootWorksOnAStoreThatWasFilled) {
-  {
-    Process process = StartLoopback(socket_, arguments_);
-    LoopbackClient guest(socket_);
-    Replay(guest, "boot-1.trace");
-    ASSERT_NO_FATAL_FAILURE(FillAtRuntime(guest));
-    ASSERT_EQ(process.Stop(SIGKILL).exit_code, 128 + SIGKILL);
-  }
-  const Process process = StartLoopback(socket_, arguments_);
-  LoopbackClient guest(socket_);
-  Replay(guest, "boot-2.trace");
 }
 
 /// A change that the program was asked for, at its start or by the guest.
