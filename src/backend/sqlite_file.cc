@@ -374,8 +374,7 @@ base::Result<void> MakeDatabaseFile(const std::string& path) {
     const std::string log = path + suffix;
     struct stat status = {};
     if (::stat(log.c_str(), &status) == 0 && status.st_size != 0) {
-      return base::Fail(path + ": it is gone, but " + log +
-                        " is there; for a first boot remove that too");
+      return base::Fail(log + ": its database is gone; for a first boot remove this too");
     }
   }
   std::string temporary = path + ".XXXXXX";

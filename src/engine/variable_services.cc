@@ -240,6 +240,9 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
   StageSignatureSupport(built_in);
   StageModes(built_in, secure_boot);
   store_.Apply(std::move(built_in));
+  if (auto kept = backend_.KeepResumed(store::StagedStore(store_)); !kept) {
+    return base::Fail("the resumed state could not be stored: " + kept.error().message);
+  }
   return {};
 }
 

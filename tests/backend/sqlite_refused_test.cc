@@ -249,7 +249,7 @@ TEST_F(SqliteRefusedTest, SomethingElseThanAFile) {
 // The log may hold the last changes of a database that was lost.
 TEST_F(SqliteRefusedTest, L10ALogWhoseDatabaseIsGone) {
   Write(path_ + "-wal", base::Bytes(100, 'x'));
-  EXPECT_TRUE(Says(OpenError(path_), path_ + "-wal is there"));
+  EXPECT_TRUE(Says(OpenError(path_), path_ + "-wal: its database is gone"));
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
 

@@ -76,6 +76,31 @@ TEST_F(SqliteServiceTest, L28AKillLosesNothing) {
   EXPECT_TRUE(Ask(guest) == acknowledged);
 }
 
+TEST_F(SqliteServiceTest, AVmThatCameFromAnotherHostFindsItsVariablesAtItsNextBoot) {
+  const std::string save = folder_.File("save");
+  const Bytes data = {1, 2, 3};
+  std::vector<std::string> there = Arguments();
+  there.insert(there.end(), {"--arg", "save:" + save});
+  {
+    Process process = StartLoopback(socket_, there);
+    LoopbackClient guest(socket_);
+    ASSERT_EQ(guest.SetVariable(u"Boot0001", kVendor, 7, data), kEfiSuccess);
+    ASSERT_EQ(process.Stop().exit_code, 0);
+  }
+  database_ = folder_.File("other-host.db");
+  std::vector<std::string> here = Arguments();
+  here.insert(here.end(), {"--resume", "--arg", "resume:" + save});
+  {
+    // Nothing is written: what is kept is what was resumed.
+    Process process = StartLoopback(socket_, here);
+    ASSERT_EQ(process.Stop().exit_code, 0);
+  }
+
+  const Process process = Start();
+  LoopbackClient guest(socket_);
+  EXPECT_EQ(guest.GetVariable(u"Boot0001", kVendor).data, data);
+}
+
 TEST_F(SqliteServiceTest, ASecondDaemonOnTheFileIsRefused) {
   const Process first = Start();
   std::vector<std::string> arguments = Arguments();

@@ -40,6 +40,11 @@ class SqliteBackend final : public store::Backend {
   /// rows anew, because nobody can say which are right.
   [[nodiscard]] base::Result<void> Commit(const store::StagedStore& staged) override;
 
+  /// A Commit of all rows: the database may be of another host's, or not there yet.
+  [[nodiscard]] base::Result<void> KeepResumed(const store::StagedStore& staged) override {
+    return Commit(staged);
+  }
+
   /// A line in the log: without a toolstack there is nobody else to tell.
   [[nodiscard]] base::Result<void> ReportSecureBootFailure() override;
 

@@ -25,6 +25,11 @@ class Backend {
   /// failure what was kept before is still there. All changes together or none.
   [[nodiscard]] virtual base::Result<void> Commit(const StagedStore& staged) = 0;
 
+  /// Takes over the state of a VM that goes on from a saved state, here or on another host, before
+  /// the first Commit. A backend that is reached from every host has it already; one that is this
+  /// host's own keeps it, so that the VM's next boot finds it.
+  [[nodiscard]] virtual base::Result<void> KeepResumed(const StagedStore& /*staged*/) { return {}; }
+
   /// Tells the operator that the guest's firmware refused an image.
   [[nodiscard]] virtual base::Result<void> ReportSecureBootFailure() = 0;
 
