@@ -2,13 +2,16 @@
 PREFIX = /usr
 DESTDIR =
 
-.PHONY: demo check format lint install
+.PHONY: demo check bench format lint install
 
 demo:
 	./demo
 
 check:
 	./check
+
+bench:
+	bench/run
 
 format:
 	git ls-files -z '*.cc' '*.h' '*.c' | xargs -0 -r clang-format -i
