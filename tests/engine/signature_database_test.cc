@@ -20,6 +20,7 @@ constexpr efi::Guid kOther = *efi::ParseGuid("9be025e2-415b-435d-ad61-6b3e094fc2
 base::Bytes List(SignatureKind kind, const efi::Guid& owner,
                  const std::vector<std::uint8_t>& fills) {
   std::vector<base::Bytes> entries;
+  entries.reserve(fills.size());
   for (const std::uint8_t fill : fills) {
     entries.emplace_back(kind == SignatureKind::kX509 ? 100 : efi::TypeOf(kind).data_bytes, fill);
   }
