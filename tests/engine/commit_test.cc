@@ -24,14 +24,14 @@ class Commit : public testing::Test {
              const efi::Guid& vendor = kVendor) {
     const auto valid = efi::NameFromUtf8(name);
     const base::Bytes name_bytes = base::ToBytes(valid->bytes());
-    return services
+    return services_
         .SetVariable({.name = name_bytes, .vendor = vendor, .attributes = attributes, .data = data})
         .reason;
   }
 
-  FailingBackend backend;
-  CollectingLog log;
-  VariableServices services{Policy{.secure_boot = true}, backend, log};
+  FailingBackend backend_;
+  CollectingLog log_;
+  VariableServices services_{Policy{.secure_boot = true}, backend_, log_};
 };
 
 base::Bytes CertificateList(const test::Identity& identity) {
@@ -49,8 +49,8 @@ base::Bytes SignedKey(const char16_t* name, const efi::Guid& vendor, const test:
 }
 
 TEST_F(Commit, AFirstBootWithoutKeysKeepsNothing) {
-  ASSERT_TRUE(services.Boot({}).ok());
-  EXPECT_TRUE(backend.kept_names().empty());
+  ASSERT_TRUE(services_.Boot({}).ok());
+  EXPECT_TRUE(backend_.kept_names().empty());
 }
 
 TEST_F(Commit, FirstBootKeysAndTheModesAreOneCommit) {
@@ -61,20 +61,20 @@ TEST_F(Commit, FirstBootKeysAndTheModesAreOneCommit) {
   keys.db = SignedKey(u"db", efi::kImageSecurityDatabaseGuid, pk, pk);
   keys.dbx = SignedKey(u"dbx", efi::kImageSecurityDatabaseGuid, pk, pk, 0x67);
 
-  ASSERT_TRUE(services.Boot(keys).ok());
+  ASSERT_TRUE(services_.Boot(keys).ok());
 
   const std::vector<std::string> expected = {"dbx",       "db",           "KEK",       "PK",
                                              "SetupMode", "DeployedMode", "SecureBoot"};
-  ASSERT_EQ(backend.kept_names().size(), 1U);
-  EXPECT_EQ(backend.kept_names()[0], expected);
+  ASSERT_EQ(backend_.kept_names().size(), 1U);
+  EXPECT_EQ(backend_.kept_names()[0], expected);
 }
 
 TEST_F(Commit, FirstBootKeysThatCannotBeKeptFailTheStart) {
   const auto pk = test::Identity::Make();
   FirstBootKeys keys;
   keys.pk = SignedKey(u"PK", efi::kGlobalVariableGuid, pk, pk);
-  backend.FailAlways(true);
-  EXPECT_FALSE(services.Boot(keys).ok());
+  backend_.FailAlways(true);
+  EXPECT_FALSE(services_.Boot(keys).ok());
 }
 
 TEST_F(Commit, AStateThatIsThereButEmptyIsNoFirstBoot) {
@@ -82,7 +82,7 @@ TEST_F(Commit, AStateThatIsThereButEmptyIsNoFirstBoot) {
   FirstBootKeys keys;
   keys.pk = SignedKey(u"PK", efi::kGlobalVariableGuid, pk, pk);
   FailingBackend empty{FailingBackend::Entries()};
-  VariableServices again(Policy{}, empty, log);
+  VariableServices again(Policy{}, empty, log_);
 
   ASSERT_TRUE(again.Boot(keys).ok());
 
@@ -90,95 +90,95 @@ TEST_F(Commit, AStateThatIsThereButEmptyIsNoFirstBoot) {
 }
 
 TEST_F(Commit, ANonVolatileWriteIsKeptOnceBeforeItIsAnswered) {
-  ASSERT_TRUE(services.Boot({}).ok());
+  ASSERT_TRUE(services_.Boot({}).ok());
   EXPECT_EQ(Set("Boot0001", 0x07, {1, 2, 3}), Reason::kSuccess);
-  ASSERT_EQ(backend.kept_names().size(), 1U);
-  EXPECT_EQ(backend.kept_names()[0], std::vector<std::string>{"Boot0001"});
+  ASSERT_EQ(backend_.kept_names().size(), 1U);
+  EXPECT_EQ(backend_.kept_names()[0], std::vector<std::string>{"Boot0001"});
 }
 
 TEST_F(Commit, AVolatileWriteIsNobodysBusiness) {
-  ASSERT_TRUE(services.Boot({}).ok());
+  ASSERT_TRUE(services_.Boot({}).ok());
   EXPECT_EQ(Set("BootCurrent", 0x06, {1, 0}), Reason::kSuccess);
   EXPECT_EQ(Set("BootCurrent", 0x06, {}), Reason::kSuccess);
-  EXPECT_TRUE(backend.kept_names().empty());
+  EXPECT_TRUE(backend_.kept_names().empty());
 }
 
 TEST_F(Commit, AWriteThatChangesNothingIsNotSent) {
-  ASSERT_TRUE(services.Boot({}).ok());
+  ASSERT_TRUE(services_.Boot({}).ok());
   ASSERT_EQ(Set("Boot0001", 0x07, {1, 2, 3}), Reason::kSuccess);
   EXPECT_EQ(Set("Boot0001", 0x07, {1, 2, 3}), Reason::kUnchanged);
   EXPECT_EQ(Set("Boot0001", 0x47, {}), Reason::kUnchanged);
-  EXPECT_EQ(backend.kept_names().size(), 1U);
+  EXPECT_EQ(backend_.kept_names().size(), 1U);
 }
 
 TEST_F(Commit, MorIsNeverAReasonToKeepAnything) {
-  ASSERT_TRUE(services.Boot({}).ok());
+  ASSERT_TRUE(services_.Boot({}).ok());
   EXPECT_EQ(Set("MemoryOverwriteRequestControl", 0x07, {1}, efi::kMorControlGuid),
             Reason::kSuccess);
   EXPECT_EQ(Set("MemoryOverwriteRequestControlLock", 0x07, {1}, efi::kMorLockGuid),
             Reason::kSuccess);
-  EXPECT_TRUE(backend.kept_names().empty());
+  EXPECT_TRUE(backend_.kept_names().empty());
 }
 
 TEST_F(Commit, AFailureLeavesEverythingAndTheNextGoodWriteWorks) {
-  ASSERT_TRUE(services.Boot({}).ok());
+  ASSERT_TRUE(services_.Boot({}).ok());
   ASSERT_EQ(Set("Boot0001", 0x07, {1}), Reason::kSuccess);
-  const base::Bytes before = services.Save();
-  backend.FailAlways(true);
+  const base::Bytes before = services_.Save();
+  backend_.FailAlways(true);
 
   EXPECT_EQ(Set("Boot0001", 0x07, {2}), Reason::kBackendFailed);
   EXPECT_EQ(Set("Boot0001", 0x07, {}), Reason::kBackendFailed);
   EXPECT_EQ(Set("Boot0002", 0x07, {2}), Reason::kBackendFailed);
-  EXPECT_EQ(services.Save(), before);
+  EXPECT_EQ(services_.Save(), before);
 
-  backend.FailAlways(false);
+  backend_.FailAlways(false);
   EXPECT_EQ(Set("Boot0002", 0x07, {2}), Reason::kSuccess);
 }
 
 TEST_F(Commit, AFailingBackendDoesNotFillTheLog) {
-  ASSERT_TRUE(services.Boot({}).ok());
-  const std::size_t lines_before = log.lines().size();
-  backend.FailAlways(true);
+  ASSERT_TRUE(services_.Boot({}).ok());
+  const std::size_t lines_before = log_.lines().size();
+  backend_.FailAlways(true);
   for (std::uint8_t i = 0; i < 100; ++i) {
     ASSERT_EQ(Set("Boot0001", 0x07, {i}), Reason::kBackendFailed);
   }
   // The failures 1, 2, 4, 8, 16, 32, 64.
-  EXPECT_EQ(log.lines().size() - lines_before, 7U);
+  EXPECT_EQ(log_.lines().size() - lines_before, 7U);
 }
 
 TEST_F(Commit, AByteOfThePpiBufferIsKeptAndItsVolatilePartIsNot) {
-  ASSERT_TRUE(services.Boot({}).ok());
-  services.WritePpiIndex(0x10);
-  services.WritePpiData(0, 4, 0x01020304);
-  EXPECT_TRUE(backend.kept_names().empty());
+  ASSERT_TRUE(services_.Boot({}).ok());
+  services_.WritePpiIndex(0x10);
+  services_.WritePpiData(0, 4, 0x01020304);
+  EXPECT_TRUE(backend_.kept_names().empty());
 
-  services.WritePpiIndex(0x100);
-  services.WritePpiData(0, 1, 1);
-  services.WritePpiData(0, 1, 1);
-  ASSERT_EQ(backend.kept_names().size(), 1U);
-  EXPECT_EQ(backend.kept_names()[0], std::vector<std::string>{"PPIBuffer"});
+  services_.WritePpiIndex(0x100);
+  services_.WritePpiData(0, 1, 1);
+  services_.WritePpiData(0, 1, 1);
+  ASSERT_EQ(backend_.kept_names().size(), 1U);
+  EXPECT_EQ(backend_.kept_names()[0], std::vector<std::string>{"PPIBuffer"});
 }
 
 TEST_F(Commit, AByteOfThePpiBufferThatCannotBeKeptStaysAsItWas) {
-  ASSERT_TRUE(services.Boot({}).ok());
-  backend.FailAlways(true);
-  services.WritePpiIndex(0xFE);
-  services.WritePpiData(0, 4, 0xFFFFFFFF);
-  EXPECT_EQ(services.ReadPpiData(0, 4), 0U);
+  ASSERT_TRUE(services_.Boot({}).ok());
+  backend_.FailAlways(true);
+  services_.WritePpiIndex(0xFE);
+  services_.WritePpiData(0, 4, 0xFFFFFFFF);
+  EXPECT_EQ(services_.ReadPpiData(0, 4), 0U);
 }
 
 TEST_F(Commit, ASecureBootFailureIsReportedOncePerProcess) {
-  ASSERT_TRUE(services.Boot({}).ok());
-  EXPECT_EQ(services.NotifySecureBootFailure().reason, Reason::kSuccess);
-  EXPECT_EQ(services.NotifySecureBootFailure().reason, Reason::kAlreadyReported);
-  EXPECT_EQ(backend.reports(), 1U);
+  ASSERT_TRUE(services_.Boot({}).ok());
+  EXPECT_EQ(services_.NotifySecureBootFailure().reason, Reason::kSuccess);
+  EXPECT_EQ(services_.NotifySecureBootFailure().reason, Reason::kAlreadyReported);
+  EXPECT_EQ(backend_.reports(), 1U);
 }
 
 TEST_F(Commit, ASecureBootFailureThatCannotBeReportedIsADeviceError) {
-  ASSERT_TRUE(services.Boot({}).ok());
-  backend.FailAlways(true);
-  EXPECT_EQ(StatusOf(services.NotifySecureBootFailure().reason), efi::Status::kDeviceError);
-  EXPECT_EQ(services.NotifySecureBootFailure().reason, Reason::kAlreadyReported);
+  ASSERT_TRUE(services_.Boot({}).ok());
+  backend_.FailAlways(true);
+  EXPECT_EQ(StatusOf(services_.NotifySecureBootFailure().reason), efi::Status::kDeviceError);
+  EXPECT_EQ(services_.NotifySecureBootFailure().reason, Reason::kAlreadyReported);
 }
 
 }  // namespace
