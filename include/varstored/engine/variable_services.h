@@ -65,8 +65,8 @@ class VariableServices {
   /// keys; that it cannot be done is reported, and is no failure of the start.
   [[nodiscard]] base::Result<void> Boot(const FirstBootKeys& keys);
 
-  /// The continuation of a VM from what Save gave, here or on another host. The backend is asked for
-  /// nothing, and may keep what was resumed; that it cannot is a failure.
+  /// The continuation of a VM from what Save gave, here or on another host. The backend is asked
+  /// for nothing, and may keep what was resumed; that it cannot is a failure.
   [[nodiscard]] base::Result<void> Resume(base::ByteSpan saved);
 
   /// All variables and their surrounding state, for Resume.
