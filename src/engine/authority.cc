@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "modes.h"
 #include "varstored/base/writer.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/crypto/digest.h"
@@ -123,7 +124,7 @@ Mode ModeOf(const Policy& policy, const store::StagedStore& staged) {
   if (!policy.enforce) {
     return Mode::kPermissive;
   }
-  return staged.Find(store::KeyOf(efi::kPk)) != nullptr ? Mode::kUser : Mode::kSetup;
+  return HasPlatformKey(staged) ? Mode::kUser : Mode::kSetup;
 }
 
 Operation OperationOf(efi::Attributes attributes, bool payload_is_empty, bool exists) {

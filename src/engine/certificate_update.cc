@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "modes.h"
 #include "set_variable.h"
 #include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/well_known.h"
@@ -64,7 +65,7 @@ base::Result<void> StageCertificateUpdate(store::StagedStore& staged, const Poli
   if (IsUpToDate(staged)) {
     return {};
   }
-  if (staged.Find(store::KeyOf(efi::kPk)) == nullptr) {
+  if (!HasPlatformKey(staged)) {
     return base::Fail("the VM has no PK: it is in setup mode, and stays so");
   }
   if (!keys.kek || !keys.db) {
