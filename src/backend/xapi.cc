@@ -33,11 +33,6 @@ bool ChangesCertificates(const store::StagedStore& staged) {
   });
 }
 
-base::ByteSpan ContentOf(const store::StagedStore& staged, const efi::WellKnownVariable& variable) {
-  const store::Entry* entry = staged.Find(store::KeyOf(variable));
-  return entry != nullptr ? base::ByteSpan(entry->data()) : base::ByteSpan();
-}
-
 base::Result<store::VarsBlob> Decode(std::string_view base64) {
   const auto bytes = base::DecodeBase64(base64);
   return bytes ? store::DecodeVarsBlob(*bytes) : bytes.failure();
@@ -152,8 +147,8 @@ void XapiBackend::ReportCertificateUpdateFailure(std::string_view why) {
 }
 
 bool XapiBackend::AreUpToDate(const store::StagedStore& staged) const {
-  return options_.are_certificates_up_to_date(ContentOf(staged, efi::kKek),
-                                              ContentOf(staged, efi::kDb));
+  return options_.are_certificates_up_to_date(store::ContentOf(staged, efi::kKek),
+                                              store::ContentOf(staged, efi::kDb));
 }
 
 void XapiBackend::ReportTooLarge(const std::vector<store::Entry>& entries) {

@@ -45,8 +45,7 @@ std::vector<crypto::Certificate> CertificatesIn(base::ByteSpan lists_bytes) {
 
 std::vector<crypto::Certificate> CertificatesOf(const store::StagedStore& staged,
                                                 const efi::WellKnownVariable& variable) {
-  const store::Entry* entry = staged.Find(store::KeyOf(variable));
-  return entry == nullptr ? std::vector<crypto::Certificate>() : CertificatesIn(entry->data());
+  return CertificatesIn(store::ContentOf(staged, variable));
 }
 
 crypto::Trust TrustFor(Authority authority, const store::StagedStore& staged,

@@ -13,14 +13,9 @@ namespace {
 
 constexpr std::uint32_t kAppendAttributes = 0x67;
 
-base::ByteSpan ContentOf(const store::StagedStore& staged, const efi::WellKnownVariable& variable) {
-  const store::Entry* entry = staged.Find(store::KeyOf(variable));
-  return entry != nullptr ? base::ByteSpan(entry->data()) : base::ByteSpan();
-}
-
 bool IsUpToDate(const store::StagedStore& staged) {
-  return CertificateStateOf(ContentOf(staged, efi::kKek), ContentOf(staged, efi::kDb)) ==
-         CertificateState::kUpToDate;
+  return CertificateStateOf(store::ContentOf(staged, efi::kKek),
+                            store::ContentOf(staged, efi::kDb)) == CertificateState::kUpToDate;
 }
 
 /// The signature lists in a host's file; empty when its form is wrong.
@@ -53,7 +48,7 @@ base::Result<void> StageAppend(store::StagedStore& staged, const Policy& policy,
 base::Result<void> StageSuccessors(store::StagedStore& staged, const Policy& policy,
                                    CertificateHolder holder, const efi::WellKnownVariable& variable,
                                    const std::string& file_name, const base::Bytes& content) {
-  return HoldsCertificateOf2011(holder, ContentOf(staged, variable))
+  return HoldsCertificateOf2011(holder, store::ContentOf(staged, variable))
              ? StageAppend(staged, policy, variable, file_name, content)
              : base::Result<void>();
 }

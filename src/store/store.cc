@@ -177,4 +177,9 @@ void StagedStore::ForEach(const std::function<void(const Entry&)>& visit) const 
   }
 }
 
+base::ByteSpan ContentOf(const StagedStore& staged, const efi::WellKnownVariable& variable) {
+  const Entry* entry = staged.Find(KeyOf(variable));
+  return entry != nullptr ? base::ByteSpan(entry->data()) : base::ByteSpan();
+}
+
 }  // namespace varstored::store

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "varstored/base/bytes.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/store/variable.h"
@@ -159,5 +160,10 @@ class StagedStore {
   std::size_t size_;
   std::size_t used_bytes_;
 };
+
+/// The data of that variable as it will be, empty when it is absent. The bytes belong to `staged`
+/// or to the store below it, until the variable is changed.
+[[nodiscard]] base::ByteSpan ContentOf(const StagedStore& staged,
+                                       const efi::WellKnownVariable& variable);
 
 }  // namespace varstored::store
