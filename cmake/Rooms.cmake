@@ -101,10 +101,40 @@ function(varstored_version)
   target_include_directories(varstored_version INTERFACE ${view})
 endfunction()
 
+# varstored_page(<name> <section> <installed>)
+#
+# What is made of the page docs/tools/<name>.md (docs/tools/README.md): pages/<name>/page.h,
+# man/<name>.<section> and completion/<name> in the build tree. The last two are installed unless
+# <installed> is empty.
+function(varstored_page name section installed)
+  set(page ${PROJECT_SOURCE_DIR}/docs/tools/${name}.md)
+  set(make_page ${PROJECT_SOURCE_DIR}/tools/pages/make_page.py)
+  set(header ${PROJECT_BINARY_DIR}/pages/${name}/page.h)
+  set(man ${PROJECT_BINARY_DIR}/man/${name}.${section})
+  set(completion ${PROJECT_BINARY_DIR}/completion/${name})
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/pages/${name} ${PROJECT_BINARY_DIR}/man
+    ${PROJECT_BINARY_DIR}/completion)
+  add_custom_command(OUTPUT ${header} ${man} ${completion}
+    COMMAND ${Python3_EXECUTABLE} ${make_page} header ${page} > ${header}
+    COMMAND ${Python3_EXECUTABLE} ${make_page} man ${page} ${PROJECT_VERSION} ${section} > ${man}.md
+    COMMAND ${LOWDOWN} -s -Tman --out-no-smarty -o ${man} ${man}.md
+    COMMAND ${Python3_EXECUTABLE} ${make_page} completion ${page} > ${completion}
+    DEPENDS ${page} ${make_page}
+    COMMENT "Page of ${name}"
+    VERBATIM)
+  add_custom_target(page_${name} DEPENDS ${header} ${man} ${completion})
+  add_dependencies(programs page_${name})
+  if(installed)
+    install(FILES ${man} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+    install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  endif()
+endfunction()
+
 # varstored_program(<name> SOURCES file... [USES room...] [LIBS target...] [INSTALL folder])
 #
 # The executable <name>, left in <build>/bin; installed when a folder is given (relative to the
-# prefix, such as ${CMAKE_INSTALL_SBINDIR}).
+# prefix, such as ${CMAKE_INSTALL_SBINDIR}). It finds what is made of its page docs/tools/<name>.md,
+# when that is there, as "page.h".
 function(varstored_program name)
   varstored_arguments(varstored_program ${name} "INSTALL")
   varstored_room_targets("the program ${name}" "${ARG_USES}" used_targets)
@@ -114,6 +144,15 @@ function(varstored_program name)
   add_dependencies(programs ${name})
   if(ARG_INSTALL)
     install(TARGETS ${name} RUNTIME DESTINATION ${ARG_INSTALL})
+  endif()
+  if(EXISTS ${PROJECT_SOURCE_DIR}/docs/tools/${name}.md)
+    set(section 1)
+    if(ARG_INSTALL STREQUAL CMAKE_INSTALL_SBINDIR)
+      set(section 8)
+    endif()
+    varstored_page(${name} ${section} "${ARG_INSTALL}")
+    target_include_directories(${name} PRIVATE ${PROJECT_BINARY_DIR}/pages/${name})
+    add_dependencies(${name} page_${name})
   endif()
 endfunction()
 

@@ -1,11 +1,12 @@
+#include "page.h"
 #include "varstored/daemon/run.h"
 #include "varstored/guest_xen/xen_door.h"
 
 int main(int argc, char** argv) {
   using namespace varstored;
   constexpr daemon::Program kProgram = {
-      .name = "varstored",
-      .purpose = "Keeps the UEFI variables of a Xen guest, out of the guest's reach.",
+      .name = page::kName,
+      .help = page::kHelp,
       .door = daemon::Program::Door::kXen,
       .configuration_path = "/etc/varstored.conf",
       .auth_folder = "/var/lib/varstored",

@@ -1,13 +1,14 @@
 #include <memory>
 
+#include "page.h"
 #include "varstored/daemon/run.h"
 #include "varstored/guest/loopback.h"
 
 int main(int argc, char** argv) {
   using namespace varstored;
   constexpr daemon::Program kProgram = {
-      .name = "varstored-loopback",
-      .purpose = "Serves UEFI variables as varstored does, to a client on a unix socket.",
+      .name = page::kName,
+      .help = page::kHelp,
       .door = daemon::Program::Door::kLoopback,
       .configuration_path = {},
       .auth_folder = {},

@@ -23,11 +23,11 @@ constexpr std::size_t kMaxConfigurationBytes = 65536;
 base::Failure<OptionError> Misuse(std::string message) { return {{std::move(message), 2}}; }
 base::Failure<OptionError> BadValue(std::string message) { return {{std::move(message), 1}}; }
 
-/// One option: how it is written, and what it does.
+/// One option: how it is written, and what it does. People read of it in docs/tools/varstored.md
+/// and docs/tools/varstored-loopback.md.
 struct Option {
   std::string_view name;
-  std::string_view value;  // what the value is, for the usage; empty: the option has none
-  std::string_view help;
+  bool has_value;
   Applied (*apply)(Options& options, std::string_view value);
   bool in_configuration = false;
   std::optional<Program::Door> only_with = std::nullopt;
@@ -178,39 +178,28 @@ constexpr auto kXen = Program::Door::kXen;
 constexpr auto kLoopback = Program::Door::kLoopback;
 
 constexpr std::array kOptions = {
-    Option{"domain", "ID", "the domain to serve", AssignDomain, false, kXen},
-    Option{"listen", "PATH", "serve clients on a unix socket with this path",
-           Assign<&Options::listen_path>, false, kLoopback},
-    Option{"platform", "KEY=VALUE", "what xenstore has below platform/: secureboot, auth-enforce",
-           ApplyPlatform, false, kLoopback},
-    Option{"backend", "NAME", "where variables are kept", ApplyBackend},
-    Option{"arg", "NAME:VALUE", "an argument of the backend, or save:FILE, resume:FILE",
-           ApplyBackendArgument},
-    Option{"nonpersistent", "", "keep no change of a variable", Set<&Options::nonpersistent>},
-    Option{"resume", "", "go on with the state in resume:FILE", Set<&Options::resume>},
-    Option{"pidfile", "FILE", "write the process id there, and lock the file",
-           Assign<&Options::pid_path>},
-    Option{"chroot", "FOLDER", "change into this root folder; paths of --arg are inside",
-           Assign<&Options::chroot_path>},
-    Option{"depriv", "", "leave the host's namespaces", Set<&Options::depriv>},
-    Option{"uid", "ID", "become this user", AssignId<&Options::uid>},
-    Option{"gid", "ID", "become this group", AssignId<&Options::gid>},
-    Option{"config", "FILE", "read this configuration", Assign<&Options::configuration_path>},
-    Option{"log-level", "LEVEL", "error, warning, info or debug", ApplyLogLevel, true},
-    Option{"auth-dir", "FOLDER", "where a first boot finds PK.auth, KEK.auth, db.auth, dbx.auth",
-           Assign<&Options::auth_folder>, true},
-    Option{"require-kek", "yes|no", "a first boot without KEK.auth stays in setup mode",
-           AssignYesOrNo<&Options::require_kek>, true},
-    Option{"require-db", "yes|no", "a first boot without db.auth stays in setup mode",
-           AssignYesOrNo<&Options::require_db>, true},
-    Option{"update-dbx", "yes|no", "an update of certificates brings the host's dbx as well",
-           AssignYesOrNo<&Options::update_dbx>, true},
-    Option{"start-budget", "SECONDS", "how long a start tries to reach the toolstack (25)",
-           AssignSeconds<&Options::start_budget>, true},
-    Option{"request-budget", "SECONDS", "how long a guest's request does so (15)",
-           AssignSeconds<&Options::request_budget>, true},
-    Option{"version", "", "print the version and exit", Set<&Options::version>},
-    Option{"help", "", "print this text and exit", Set<&Options::help>},
+    Option{"domain", true, AssignDomain, false, kXen},
+    Option{"listen", true, Assign<&Options::listen_path>, false, kLoopback},
+    Option{"platform", true, ApplyPlatform, false, kLoopback},
+    Option{"backend", true, ApplyBackend},
+    Option{"arg", true, ApplyBackendArgument},
+    Option{"nonpersistent", false, Set<&Options::nonpersistent>},
+    Option{"resume", false, Set<&Options::resume>},
+    Option{"pidfile", true, Assign<&Options::pid_path>},
+    Option{"chroot", true, Assign<&Options::chroot_path>},
+    Option{"depriv", false, Set<&Options::depriv>},
+    Option{"uid", true, AssignId<&Options::uid>},
+    Option{"gid", true, AssignId<&Options::gid>},
+    Option{"config", true, Assign<&Options::configuration_path>},
+    Option{"log-level", true, ApplyLogLevel, true},
+    Option{"auth-dir", true, Assign<&Options::auth_folder>, true},
+    Option{"require-kek", true, AssignYesOrNo<&Options::require_kek>, true},
+    Option{"require-db", true, AssignYesOrNo<&Options::require_db>, true},
+    Option{"update-dbx", true, AssignYesOrNo<&Options::update_dbx>, true},
+    Option{"start-budget", true, AssignSeconds<&Options::start_budget>, true},
+    Option{"request-budget", true, AssignSeconds<&Options::request_budget>, true},
+    Option{"version", false, Set<&Options::version>},
+    Option{"help", false, Set<&Options::help>},
 };
 
 const Option* FindOption(const Program& program, std::string_view name) {
@@ -240,10 +229,10 @@ base::Result<std::vector<Given>, OptionError> SplitCommandLine(
       return Misuse("there is no option --" + std::string(name));
     }
     Given given = {option, is_joined ? argument.substr(equals + 1) : std::string_view()};
-    if (option->value.empty() && is_joined) {
+    if (!option->has_value && is_joined) {
       return Misuse("--" + std::string(name) + " has no value");
     }
-    if (!option->value.empty() && !is_joined) {
+    if (option->has_value && !is_joined) {
       if (++i == arguments.size()) {
         return Misuse("--" + std::string(name) + " needs a value");
       }
@@ -376,41 +365,6 @@ base::Result<void, OptionError> ApplyConfiguration(const Program& program, const
     }
   }
   return {};
-}
-
-std::string Usage(const Program& program) {
-  constexpr std::size_t kHelpColumn = 26;
-  std::string text = "usage: " + std::string(program.name) +
-                     (program.door == kXen ? " --domain ID" : " --listen PATH") +
-                     " --backend NAME [OPTION]...\n" + std::string(program.purpose) + "\n\n";
-  for (const Option& option : kOptions) {
-    if (option.BelongsTo(program)) {
-      std::string left = "  --" + std::string(option.name);
-      left += option.value.empty() ? "" : " " + std::string(option.value);
-      left.resize(std::max(left.size() + 1, kHelpColumn), ' ');
-      text += left + std::string(option.help) + "\n";
-    }
-  }
-  text += "\nBackends and their arguments:\n";
-  for (const BackendKind& kind : Backends()) {
-    text += "  " + std::string(kind.name);
-    for (const BackendArgument& argument : kind.arguments) {
-      text += " " + std::string(argument.name) + (argument.is_required ? "" : " (optional)");
-    }
-    text += "\n";
-  }
-  std::string keys;
-  for (const Option& option : kOptions) {
-    if (option.in_configuration) {
-      keys += (keys.empty() ? "" : ", ") + std::string(option.name);
-    }
-  }
-  text += "\nThe configuration holds lines of KEY=VALUE with the keys " + keys + ".\n";
-  if (!program.configuration_path.empty()) {
-    text += "It is read from " + std::string(program.configuration_path) +
-            " if that file is there; what the command line says wins.\n";
-  }
-  return text;
 }
 
 }  // namespace varstored::daemon

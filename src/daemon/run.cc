@@ -225,13 +225,13 @@ int RunWithLog(const Program& program, std::span<const std::string_view> argumen
     const auto& [message, exit_code] = options.error();
     log.Error(message);
     if (exit_code == 2) {
-      static_cast<void>(std::fputs(Usage(program).c_str(), stderr));
+      static_cast<void>(std::fputs(std::string(program.help).c_str(), stderr));
     }
     return exit_code;
   }
   if (options->help || options->version) {
     const std::string text = options->help
-                                 ? Usage(program)
+                                 ? std::string(program.help)
                                  : std::string(program.name) + " " + std::string(kVersion) + "\n";
     return std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? 0 : 1;
   }

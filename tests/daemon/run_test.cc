@@ -23,7 +23,7 @@ namespace varstored::daemon {
 namespace {
 
 constexpr Program kProgram = {.name = "test",
-                              .purpose = "Test.",
+                              .help = "Test.",
                               .door = Program::Door::kXen,
                               .configuration_path = {},
                               .auth_folder = {}};

@@ -21,8 +21,8 @@ struct Program {
   enum class Door { kXen, kLoopback };
 
   std::string_view name;
-  std::string_view purpose;  // a sentence for --help
-  Door door;                 // decides which options there are
+  std::string_view help;  // the whole text of --help
+  Door door;              // decides which options there are
   /// The configuration that is read when it is there and --config names no other; empty: none.
   std::string_view configuration_path;
   /// The folder of the first boot's keys when none is given; it may be missing. Empty: none.
@@ -83,8 +83,5 @@ struct OptionError {
                                                                  const std::string& path,
                                                                  std::string_view text,
                                                                  Options& options);
-
-/// The text for --help.
-[[nodiscard]] std::string Usage(const Program& program);
 
 }  // namespace varstored::daemon

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""What is made of a program's page below docs/tools, so that it is written once:
+
+    make_page.py header PAGE                     the text of --help and the list of options, for C++
+    make_page.py man PAGE VERSION SECTION        what lowdown makes a man page of
+    make_page.py completion PAGE                 completion for bash
+
+The result goes to standard output. docs/tools/README.md explains the form of a page.
+"""
+import pathlib
+import re
+import sys
+import textwrap
+
+WIDTH = 80
+OPTION = re.compile(r"- ((?:`-[^`]+`(?:, )?)+): (.*)", re.S)
+
+
+class Option:
+    """One bullet of the section Options: `-c`, `--clone FILE`: text."""
+
+    def __init__(self, spellings, text):
+        self.spellings = spellings
+        self.text = text
+        self.short = self.long = self.value = ""
+        for spelling in spellings:
+            word, _, value = spelling.partition(" ")
+            self.value = value or self.value
+            if word.startswith("--"):
+                self.long = word[2:]
+            else:
+                self.short = word[1:]
+
+
+class Page:
+    """The page of a program, checked for its form."""
+
+    def __init__(self, path):
+        self.path = path
+        text = path.read_text(encoding="utf-8")
+        parts = re.split(r"^## (.+)\n", text, flags=re.M)
+        head = re.fullmatch(r"# (\S+)\n\n(.+)\n\s*", parts[0], re.S)
+        if not head or head.group(1) != path.stem:
+            self.fail(f"it does not start with '# {path.stem}' and a sentence")
+        self.name = head.group(1)
+        self.purpose = plain(" ".join(head.group(2).split()))
+        self.sections = list(zip(parts[1::2], parts[2::2]))
+        bodies = dict(self.sections)
+        for needed in ("Synopsis", "Options", "Exit status"):
+            if needed not in bodies:
+                self.fail(f"there is no section '{needed}'")
+        block = re.fullmatch(r"\n```\n(.*)```\n\s*", bodies["Synopsis"], re.S)
+        if not block:
+            self.fail("the section Synopsis is not one block of code")
+        self.synopsis = block.group(1).splitlines()
+        # Headings below Options are parts of the help text, too.
+        options, *rest = re.split(r"^### (.+)\n", bodies["Options"], flags=re.M)
+        self.options = []
+        for bullet in bullets(options):
+            found = OPTION.fullmatch(bullet)
+            if not found:
+                self.fail(f"this is no option: {bullet}")
+            spellings = re.findall(r"`([^`]+)`", found.group(1))
+            self.options.append(Option(spellings, found.group(2)))
+        if not self.options:
+            self.fail("the section Options has none")
+        self.more_help = [*zip(rest[0::2], rest[1::2]), ("Exit status", bodies["Exit status"])]
+
+    def fail(self, message):
+        sys.exit(f"{self.path}: {message}")
+
+
+def bullets(text):
+    """The bullets of a list, each on one line."""
+    return [" ".join(one.split()) for one in re.split(r"^(?=- )", text, flags=re.M) if one.startswith("- ")]
+
+
+def plain(text):
+    """Markdown's marks taken away: a terminal shows none of them."""
+    text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", text)
+    return re.sub(r"`([^`]+)`|\*\*([^*]+)\*\*", lambda m: m.group(1) or m.group(2), text)
+
+
+def help_text(page):
+    lines = [("usage: " if i == 0 else "       ") + line for i, line in enumerate(page.synopsis)]
+    lines += ["", *textwrap.wrap(page.purpose, WIDTH), "", "Options:"]
+    column = 26
+    indent = "    " if any(option.short for option in page.options) else ""
+    for option in page.options:
+        left = "  " + ("" if option.short else indent) + ", ".join(option.spellings)
+        right = textwrap.wrap(plain(option.text), WIDTH - column, break_on_hyphens=False)
+        if len(left) < column - 1:
+            lines.append(left.ljust(column) + right.pop(0))
+        else:
+            lines.append(left)
+        lines += [" " * column + line for line in right]
+    for title, body in page.more_help:
+        lines += ["", title + ":"]
+        for block in re.split(r"\n(?=- )|\n\n+", body.strip("\n")):
+            is_bullet = block.startswith("- ")
+            text = plain(" ".join(block[2 if is_bullet else 0:].split()))
+            lines += textwrap.wrap(text, WIDTH, initial_indent="  ", break_on_hyphens=False,
+                                   subsequent_indent="      " if is_bullet else "  ")
+    return "\n".join(lines) + "\n"
+
+
+def header(page):
+    text = help_text(page)
+    delimiter = "page"
+    assert f"){delimiter}\"" not in text
+    rows = "".join(
+        f'    Option{{"{option.long}", '
+        + (f"'{option.short}'" if option.short else "'\\0'")
+        + f", {'true' if option.value else 'false'}}},\n"
+        for option in page.options)
+    return f"""#pragma once
+// Made of docs/tools/{page.name}.md.
+
+#include <array>
+#include <string_view>
+
+namespace varstored::page {{
+
+/// An option of this program. `long_name` and `short_name` are without their dashes; an option
+/// without one of them has an empty string or '\\0' there.
+struct Option {{
+  const char* long_name;
+  char short_name;
+  bool has_value;
+}};
+
+inline constexpr std::string_view kName = "{page.name}";
+
+/// The whole text of --help.
+inline constexpr std::string_view kHelp = R"{delimiter}({text}){delimiter}";
+
+inline constexpr std::array<Option, {len(page.options)}> kOptions = {{{{
+{rows}}}}};
+
+}}  // namespace varstored::page
+"""
+
+
+def man(page, version, section):
+    parts = [f"title: {page.name}\nsection: {section}\nsource: varstored {version}\n",
+             f"# NAME\n\n{page.name} - {page.purpose}"]
+    for title, body in page.sections:
+        # A page in the tree points to its neighbours; a man page stands alone.
+        body = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", body)
+        if title == "Options":
+            body = re.sub(r"^### ", "## ", body, flags=re.M)
+            for option in page.options:
+                names = ", ".join(f"**{s}**" for s in option.spellings)
+                raw = r"^- " + re.escape(", ".join(f"`{s}`" for s in option.spellings)) + r": "
+                body = re.sub(raw, lambda _, names=names: f"\n{names}\n: ", body, flags=re.M)
+        else:
+            body = re.sub(r"^### ", "## ", body, flags=re.M)
+        parts.append(f"# {title.upper()}\n{body}")
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def completion(page):
+    function = "_" + page.name.replace("-", "_")
+    cases = []
+    for option in page.options:
+        if not option.value:
+            continue
+        words = "|".join(s.split(" ")[0] for s in option.spellings)
+        if re.fullmatch(r"[a-z0-9-]+(\|[a-z0-9-]+)+", option.value):
+            reply = f'compgen -W "{option.value.replace("|", " ")}" -- "$word"'
+        elif option.value == "FOLDER":
+            reply = 'compgen -d -- "$word"'
+        elif option.value in ("FILE", "PATH"):
+            reply = 'compgen -f -- "$word"'
+        else:
+            reply = ""
+        action = f'mapfile -t COMPREPLY < <({reply})' if reply else ":"
+        cases.append(f"    {words}) {action}; return ;;\n")
+    cases = f'  case $previous in\n{"".join(cases)}  esac\n' if cases else ""
+    words = " ".join(s.split(" ")[0] for option in page.options for s in option.spellings)
+    return f"""# bash completion for {page.name}, made of docs/tools/{page.name}.md
+{function}() {{
+  local word=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}}
+  COMPREPLY=()
+{cases}  case $word in
+    -*) mapfile -t COMPREPLY < <(compgen -W "{words}" -- "$word") ;;
+    *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+  esac
+}}
+complete -o filenames -F {function} {page.name}
+"""
+
+
+def main():
+    match sys.argv[1:]:
+        case ["header", path]:
+            print(header(Page(pathlib.Path(path))), end="")
+        case ["man", path, version, section]:
+            print(man(Page(pathlib.Path(path)), version, section), end="")
+        case ["completion", path]:
+            print(completion(Page(pathlib.Path(path))), end="")
+        case _:
+            sys.exit(__doc__)
+
+
+main()
