@@ -2,7 +2,7 @@
 PREFIX = /usr
 DESTDIR =
 
-.PHONY: demo check bench format lint install
+.PHONY: demo check bench docs format lint install
 
 demo:
 	./demo
@@ -12,6 +12,9 @@ check:
 
 bench:
 	bench/run
+
+docs:
+	tools/site/build
 
 format:
 	git ls-files -z '*.cc' '*.h' '*.c' | xargs -0 -r clang-format -i
