@@ -7,6 +7,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -17,6 +19,55 @@ namespace {
 
 Failure<Error> FailWithErrno(const std::string& path, const char* what) {
   return Fail(path + ": " + what + ": " + ErrnoText());
+}
+
+Result<void> WriteAndSync(int fd, const std::string& path, ByteSpan bytes) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = ::write(fd, bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return FailWithErrno(path, "cannot write");
+    }
+    done += static_cast<std::size_t>(count);
+  }
+  if (::fsync(fd) != 0) {
+    return FailWithErrno(path, "cannot sync");
+  }
+  return {};
+}
+
+/// Of a file that is there, the one behind all symbolic links; of another, the path as it is.
+Result<std::string> FileBehind(const std::string& path) {
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) != 0) {
+    return errno == ENOENT ? Result<std::string>(path) : FailWithErrno(path, "cannot stat");
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return Fail(path + ": not a regular file");
+  }
+  std::error_code error;
+  const auto real = std::filesystem::canonical(path, error);
+  return error ? Result<std::string>(Fail(path + ": " + error.message())) : real.string();
+}
+
+Result<void> WriteNewFile(const std::string& path, ByteSpan bytes) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  return fd.valid() ? WriteAndSync(fd.get(), path, bytes)
+                    : FailWithErrno(path, "cannot open for writing");
+}
+
+/// A name is on the disk once its folder is.
+Result<void> SyncFolderOf(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid() || ::fsync(fd.get()) != 0) {
+    return FailWithErrno(folder, "cannot sync");
+  }
+  return {};
 }
 
 }  // namespace
@@ -79,21 +130,24 @@ Result<void> WriteFileInPlace(const std::string& path, ByteSpan bytes) {
   if (!fd.valid()) {
     return FailWithErrno(path, "cannot open for writing");
   }
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = ::write(fd.get(), bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count < 0) {
-      return FailWithErrno(path, "cannot write");
-    }
-    done += static_cast<std::size_t>(count);
+  return WriteAndSync(fd.get(), path, bytes);
+}
+
+Result<void> ReplaceFile(const std::string& path, ByteSpan bytes) {
+  const auto file = FileBehind(path);
+  if (!file) {
+    return file.failure();
   }
-  if (::fsync(fd.get()) != 0) {
-    return FailWithErrno(path, "cannot sync");
+  const std::string beside = *file + "." + std::to_string(::getpid()) + ".new";
+  auto written = WriteNewFile(beside, bytes);
+  if (written && ::rename(beside.c_str(), file->c_str()) != 0) {
+    written = FailWithErrno(*file, "cannot replace");
   }
-  return {};
+  if (!written) {
+    ::unlink(beside.c_str());
+    return written;
+  }
+  return SyncFolderOf(*file);
 }
 
 }  // namespace varstored::base

@@ -1,10 +1,14 @@
 #include "varstored/base/file.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
@@ -38,6 +42,10 @@ std::string Message(const Result<void>& write) { return write ? "written" : writ
 
 class File : public ::testing::Test {
  protected:
+  [[nodiscard]] std::ptrdiff_t FilesThere() const {
+    return std::distance(std::filesystem::directory_iterator(folder_.path()), {});
+  }
+
   test::TemporaryFolder folder_;
   std::string path_ = folder_.File("file");
 };
@@ -188,6 +196,65 @@ TEST_F(File, WritingDoesNotWaitForTheReaderOfAPipe) {
             path_ + ": cannot open for writing: No such device or address");
 }
 
+TEST_F(File, AFileIsReplacedByAnother) {
+  Make(path_, "a long old content");
+  const UniqueFd held(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(held.valid());
+
+  EXPECT_EQ(Message(ReplaceFile(path_, ToBytes("new"))), "written");
+
+  EXPECT_EQ(Content(path_), "new");
+  std::string seen(32, '\0');
+  EXPECT_EQ(::read(held.get(), seen.data(), seen.size()), 18);
+  EXPECT_EQ(FilesThere(), 1);
+}
+
+TEST_F(File, AFileIsMadeWhenThereIsNoneToReplace) {
+  EXPECT_EQ(Message(ReplaceFile(path_, ToBytes("new"))), "written");
+  EXPECT_EQ(Content(path_), "new");
+}
+
+TEST_F(File, TheFileBehindASymbolicLinkIsReplaced) {
+  Make(path_, "old");
+  const std::string link = folder_.File("link");
+  ASSERT_EQ(::symlink(path_.c_str(), link.c_str()), 0);
+  EXPECT_EQ(Message(ReplaceFile(link, ToBytes("new"))), "written");
+  EXPECT_EQ(Content(path_), "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+}
+
+TEST_F(File, WhatIsNoFileIsNotReplaced) {
+  EXPECT_EQ(Message(ReplaceFile("/dev/null", ToBytes("x"))), "/dev/null: not a regular file");
+  EXPECT_EQ(Message(ReplaceFile(folder_.path(), ToBytes("x"))),
+            folder_.path() + ": not a regular file");
+}
+
+TEST_F(File, AFailedReplacementLeavesEverythingAsItWas) {
+  Make(path_, "old");
+  // Where a file would be written first, there is a folder.
+  const std::string beside = path_ + "." + std::to_string(::getpid()) + ".new";
+  ASSERT_TRUE(std::filesystem::create_directory(beside));
+  EXPECT_EQ(Message(ReplaceFile(path_, ToBytes("new"))),
+            beside + ": cannot open for writing: File exists");
+  EXPECT_EQ(Content(path_), "old");
+  EXPECT_EQ(FilesThere(), 2);
+}
+
+TEST_F(File, WhatDoesNotFitOnTheDiskReplacesNothing) {
+  Make(path_, "old");
+  rlimit limit = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit smaller = {.rlim_cur = 10, .rlim_max = limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &smaller), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const std::string message = Message(ReplaceFile(path_, Bytes(11, 'x')));
+  std::signal(SIGXFSZ, handler);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  EXPECT_NE(message.find("cannot write: File too large"), std::string::npos) << message;
+  EXPECT_EQ(Content(path_), "old");
+  EXPECT_EQ(FilesThere(), 1);
+}
+
 TEST_F(File, NoDescriptorIsLeftOpen) {
   const auto lowest_free = [] { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)).get(); };
   const int before = lowest_free();
@@ -195,6 +262,7 @@ TEST_F(File, NoDescriptorIsLeftOpen) {
   EXPECT_EQ(Message(ReadFile(path_, 5)), "read");
   EXPECT_EQ(Message(ReadFile(path_, 1)), path_ + ": larger than 1 bytes");
   EXPECT_EQ(Message(WriteFileInPlace(path_, {})), "written");
+  EXPECT_EQ(Message(ReplaceFile(path_, {})), "written");
   EXPECT_EQ(lowest_free(), before);
 }
 
