@@ -72,10 +72,12 @@ base::Result<XmlRpcValue> ValueOf(std::string_view method,
 
 }  // namespace
 
-Toolstack::Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd)
+Toolstack::Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd,
+                     std::optional<Clock::duration> patience)
     : socket_path_(std::move(socket_path)),
       vm_uuid_(std::move(vm_uuid)),
       stop_fd_(stop_fd),
+      patience_(patience),
       is_guard_(socket_path_ != kXapiSocket),
       credits_(kMostCredits),
       credits_counted_at_(Clock::now()) {
@@ -156,6 +158,8 @@ base::Result<MethodAnswer, Toolstack::TryError> Toolstack::Try(const std::string
 Toolstack::Answered Toolstack::Exchange(const MethodCall& call, Repeat repeat,
                                         Clock::time_point deadline) {
   const std::string body = call.Encode();
+  const auto last_try =
+      (patience_ ? std::min(deadline, Clock::now() + *patience_) : deadline) - kFirstPause;
   Clock::duration pause = kFirstPause;
   bool may_be_done = false;
   const auto fail = [&](const std::string& why) {
@@ -175,7 +179,6 @@ Toolstack::Answered Toolstack::Exchange(const MethodCall& call, Repeat repeat,
     }
     reason = error.reason;
     const auto now = Clock::now();
-    const auto last_try = deadline - kFirstPause;
     if (now >= last_try) {
       return fail("given up: " + reason);
     }
@@ -298,6 +301,21 @@ base::Result<std::optional<std::string>> Toolstack::GetVariables(Clock::time_poi
   }
   const XmlRpcValue* variables = value->Member("EFI-variables");
   return variables == nullptr ? std::optional<std::string>() : std::optional(variables->text);
+}
+
+base::Result<std::optional<std::string>> Toolstack::GetPowerState(Clock::time_point deadline) {
+  constexpr std::string_view kMethod = "VM.get_power_state";
+  if (is_guard_) {
+    return std::optional<std::string>();
+  }
+  auto value = ValueOf(kMethod, CallWithSession(
+                                    [&] {
+                                      MethodCall call(kMethod);
+                                      call.Add(session_).Add(vm_);
+                                      return call;
+                                    },
+                                    Repeat::kHarmless, deadline));
+  return value ? base::Result<std::optional<std::string>>(std::move(value->text)) : value.failure();
 }
 
 base::Result<CertificatesField> Toolstack::GetCertificatesField(Clock::time_point deadline) {

@@ -47,8 +47,10 @@ class Toolstack {
   /// xapi's own socket. Others are a guard's, unless the answers show something else.
   static constexpr std::string_view kXapiSocket = "/var/lib/xcp/xapi";
 
-  /// `stop_fd` ends each call when it becomes readable; -1 for none.
-  Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd);
+  /// `stop_fd` ends each call when it becomes readable; -1 for none. `patience` is the most that a
+  /// call waits for a toolstack that restarts, where that is less than the call may take.
+  Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd,
+            std::optional<Clock::duration> patience);
   /// Gives the session back, where there is one.
   ~Toolstack();
   Toolstack(const Toolstack&) = delete;
@@ -58,6 +60,10 @@ class Toolstack {
   [[nodiscard]] base::Result<std::optional<std::string>> GetVariables(Clock::time_point deadline);
 
   [[nodiscard]] base::Result<CertificatesField> GetCertificatesField(Clock::time_point deadline);
+
+  /// VM.power_state, such as "Running"; nothing from a guard, which has no such method. A guard is
+  /// told from xapi by an earlier call.
+  [[nodiscard]] base::Result<std::optional<std::string>> GetPowerState(Clock::time_point deadline);
 
   /// Once this has succeeded, `base64` is in the toolstack's database.
   [[nodiscard]] base::Result<void, CallError> SetVariables(std::string_view base64,
@@ -112,6 +118,7 @@ class Toolstack {
   const std::string socket_path_;
   const std::string vm_uuid_;
   const int stop_fd_;
+  const std::optional<Clock::duration> patience_;
 
   bool is_guard_;
   std::string session_;

@@ -85,7 +85,8 @@ class XapiBackend::Calls : public Toolstack {
 XapiBackend::XapiBackend(XapiOptions options, base::Log& log)
     : options_(std::move(options)),
       log_(log),
-      calls_(std::make_unique<Calls>(options_.socket_path, options_.vm_uuid, options_.stop_fd)) {}
+      calls_(std::make_unique<Calls>(options_.socket_path, options_.vm_uuid, options_.stop_fd,
+                                     options_.patience)) {}
 
 XapiBackend::~XapiBackend() = default;
 
@@ -107,6 +108,9 @@ base::Result<std::optional<std::vector<store::Entry>>> XapiBackend::Load() {
                blob.error().message + "). They were left as they are. To save what can be saved: " +
                kRepairCommand + options_.vm_uuid);
     return base::Fail("VM.NVRAM EFI-variables: " + blob.error().message);
+  }
+  if (options_.is_tool) {
+    return std::optional(std::move(blob->entries));
   }
   ReportTooLarge(blob->entries);
   const auto field = calls_->GetCertificatesField(ThirdOfStart());
@@ -166,7 +170,14 @@ void XapiBackend::ReportTooLarge(const std::vector<store::Entry>& entries) {
   }
 }
 
+base::Result<std::optional<std::string>> XapiBackend::VmState() {
+  return calls_->GetPowerState(Clock::now() + options_.request_budget);
+}
+
 void XapiBackend::Report(std::string_view name, const std::string& body) {
+  if (options_.is_tool) {
+    return;
+  }
   if (const auto created = calls_->CreateMessage(name, base::Printable(body), ThirdOfStart());
       !created) {
     log_.Error("an alert could not be created: " + created.error().message);

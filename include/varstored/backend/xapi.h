@@ -17,11 +17,16 @@ namespace varstored::backend {
 struct XapiOptions {
   /// xapi's own socket, or that of a guard that stands before it for one VM.
   std::string socket_path = "/var/lib/xcp/xapi";
-  std::string vm_uuid;
+  std::string vm_uuid = {};
   /// The most time that all calls of a start take together, and what those of a guest's request
   /// take: a vCPU of the guest stands still meanwhile.
   std::chrono::milliseconds start_budget = std::chrono::seconds(25);
   std::chrono::milliseconds request_budget = std::chrono::seconds(15);
+  /// The most of it for which a toolstack that cannot be reached is waited for; nothing: all of it.
+  std::optional<std::chrono::milliseconds> patience = std::nullopt;
+  /// An administrator's tool is told itself what is wrong, so nobody else is alerted, and nothing
+  /// is asked that only a boot needs.
+  bool is_tool = false;
   /// Readable once the process is told to stop, which ends a call at once; -1: never.
   int stop_fd = -1;
   /// Whether these contents of KEK and db need no newer certificates. Not null.
@@ -47,6 +52,8 @@ class XapiBackend final : public store::Backend {
   [[nodiscard]] bool WantsCertificateUpdate() const override { return wants_certificate_update_; }
   [[nodiscard]] base::Result<void> CommitAtBoot(const store::StagedStore& staged) override;
   void ReportCertificateUpdateFailure(std::string_view why) override;
+  /// Known from xapi's own socket only.
+  [[nodiscard]] base::Result<std::optional<std::string>> VmState() override;
 
  private:
   class Calls;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,13 @@ class Backend {
   /// the first Commit. A backend that is reached from every host has it already; one that is this
   /// host's own keeps it, so that the VM's next boot finds it.
   [[nodiscard]] virtual base::Result<void> KeepResumed(const StagedStore& /*staged*/) { return {}; }
+
+  /// What the VM does, in its toolstack's word ("Running", "Halted"), for a tool that is about to
+  /// write: the process of a VM that is not halted overwrites what it finds. Nothing when that is
+  /// not known, and when no process can use the variables meanwhile.
+  [[nodiscard]] virtual base::Result<std::optional<std::string>> VmState() {
+    return std::optional<std::string>();
+  }
 
   /// Tells the operator that the guest's firmware refused an image.
   [[nodiscard]] virtual base::Result<void> ReportSecureBootFailure() = 0;
