@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "backends.h"
+#include "varstored/backend/kinds.h"
 #include "varstored/base/file.h"
 
 namespace varstored::daemon {
@@ -80,9 +80,9 @@ Applied ApplyBackend(Options& options, std::string_view name) {
   if (!options.backend.empty()) {
     return Misuse("given twice");
   }
-  if (FindBackend(name) == nullptr) {
+  if (backend::FindBackendKind(name) == nullptr) {
     std::string known;
-    for (const BackendKind& kind : Backends()) {
+    for (const backend::BackendKind& kind : backend::BackendKinds()) {
       known += (known.empty() ? "" : ", ") + std::string(kind.name);
     }
     return Misuse("there is no backend '" + std::string(name) + "'; there are: " + known);
@@ -93,7 +93,7 @@ Applied ApplyBackend(Options& options, std::string_view name) {
 
 /// Which names are known is a matter of the backend, so that one has to come first.
 Applied ApplyBackendArgument(Options& options, std::string_view text) {
-  const BackendKind* kind = FindBackend(options.backend);
+  const backend::BackendKind* kind = backend::FindBackendKind(options.backend);
   if (kind == nullptr) {
     return Misuse("comes before --backend");
   }
@@ -266,7 +266,8 @@ Applied CheckComplete(const Program& program, const std::vector<Given>& all,
       return Misuse("--" + std::string(needed) + " is missing");
     }
   }
-  for (const BackendArgument& argument : FindBackend(options.backend)->arguments) {
+  for (const backend::BackendArgument& argument :
+       backend::FindBackendKind(options.backend)->arguments) {
     if (argument.is_required && !options.backend_arguments.contains(argument.name)) {
       return Misuse("--arg " + std::string(argument.name) + ":... is missing for the backend " +
                     options.backend);

@@ -13,11 +13,12 @@
 #include <vector>
 
 #include "announcer.h"
-#include "backends.h"
 #include "pid_file.h"
 #include "stop_signals.h"
+#include "varstored/backend/kinds.h"
 #include "varstored/backend/non_persistent.h"
 #include "varstored/base/file.h"
+#include "varstored/engine/certificate_state.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/guest/dispatcher.h"
 #include "varstored/sandbox/sandbox.h"
@@ -92,7 +93,13 @@ base::Result<void> DropRights(const Options& options, base::Log& log) {
 }
 
 OpenedBackend OpenBackend(const Options& options, int stop_fd, base::Log& log) {
-  auto opened = FindBackend(options.backend)->open(options, stop_fd, log);
+  const backend::XapiOptions xapi = {
+      .start_budget = options.start_budget,
+      .request_budget = options.request_budget,
+      .stop_fd = stop_fd,
+      .are_certificates_up_to_date = engine::AreCertificatesUpToDate};
+  auto opened =
+      backend::FindBackendKind(options.backend)->open(options.backend_arguments, xapi, log);
   if (!opened || !options.nonpersistent) {
     return opened;
   }

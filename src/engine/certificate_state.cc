@@ -90,4 +90,8 @@ CertificateState CertificateStateOf(base::ByteSpan kek, base::ByteSpan db) {
   return is_due ? CertificateState::kUpdateRequired : CertificateState::kUpToDate;
 }
 
+bool AreCertificatesUpToDate(base::ByteSpan kek, base::ByteSpan db) {
+  return CertificateStateOf(kek, db) == CertificateState::kUpToDate;
+}
+
 }  // namespace varstored::engine

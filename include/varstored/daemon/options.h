@@ -4,12 +4,12 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "varstored/backend/kinds.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
 #include "varstored/guest/door.h"
@@ -39,7 +39,7 @@ struct Options {
   guest::Platform platform;  // Program::Door::kLoopback
 
   std::string backend;
-  std::map<std::string, std::string, std::less<>> backend_arguments;
+  backend::BackendArguments backend_arguments;
   bool nonpersistent = false;
   bool resume = false;
   std::optional<std::string> resume_path;

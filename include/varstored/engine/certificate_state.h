@@ -25,4 +25,7 @@ enum class CertificateState : std::uint8_t {
 /// 2023 is not. A VM without these variables, or with keys of its own only, is up to date.
 [[nodiscard]] CertificateState CertificateStateOf(base::ByteSpan kek, base::ByteSpan db);
 
+/// The same as a yes or no.
+[[nodiscard]] bool AreCertificatesUpToDate(base::ByteSpan kek, base::ByteSpan db);
+
 }  // namespace varstored::engine
