@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -39,24 +40,59 @@ Result<void> WriteAndSync(int fd, const std::string& path, ByteSpan bytes) {
   return {};
 }
 
-/// Of a file that is there, the one behind all symbolic links; of another, the path as it is.
-Result<std::string> FileBehind(const std::string& path) {
+/// A file that is to be replaced, behind all symbolic links, or the place of one that is not there.
+struct Target {
+  std::string path;
+  std::optional<struct stat> status;
+};
+
+Result<Target> FindTarget(const std::string& path) {
   struct stat status = {};
   if (::stat(path.c_str(), &status) != 0) {
-    return errno == ENOENT ? Result<std::string>(path) : FailWithErrno(path, "cannot stat");
+    return errno == ENOENT ? Result<Target>(Target{path, std::nullopt})
+                           : FailWithErrno(path, "cannot stat");
   }
   if (!S_ISREG(status.st_mode)) {
     return Fail(path + ": not a regular file");
   }
   std::error_code error;
   const auto real = std::filesystem::canonical(path, error);
-  return error ? Result<std::string>(Fail(path + ": " + error.message())) : real.string();
+  return error ? Result<Target>(Fail(path + ": " + error.message()))
+               : Target{real.string(), status};
 }
 
-Result<void> WriteNewFile(const std::string& path, ByteSpan bytes) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  return fd.valid() ? WriteAndSync(fd.get(), path, bytes)
-                    : FailWithErrno(path, "cannot open for writing");
+/// Gives a new file the owner and the mode of the one that it replaces.
+Result<void> TakeOver(int fd, const std::string& path, const struct stat& old) {
+  constexpr mode_t kModeBits = 07777;
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) {
+    return FailWithErrno(path, "cannot stat");
+  }
+  const bool is_owned = status.st_uid == old.st_uid && status.st_gid == old.st_gid;
+  if (!is_owned && ::fchown(fd, old.st_uid, old.st_gid) != 0) {
+    return FailWithErrno(path, "cannot keep its owner");
+  }
+  // Behind fchown, which takes bits away.
+  if (::fchmod(fd, old.st_mode & kModeBits) != 0) {
+    return FailWithErrno(path, "cannot keep its mode");
+  }
+  return {};
+}
+
+Result<void> WriteNewFile(const std::string& path, const std::optional<struct stat>& old,
+                          ByteSpan bytes) {
+  // What only its owner can read is at no time read by others.
+  const mode_t mode = old ? 0600 : 0644;
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!fd.valid()) {
+    return FailWithErrno(path, "cannot open for writing");
+  }
+  if (old) {
+    if (auto taken = TakeOver(fd.get(), path, *old); !taken) {
+      return taken;
+    }
+  }
+  return WriteAndSync(fd.get(), path, bytes);
 }
 
 /// A name is on the disk once its folder is.
@@ -134,20 +170,20 @@ Result<void> WriteFileInPlace(const std::string& path, ByteSpan bytes) {
 }
 
 Result<void> ReplaceFile(const std::string& path, ByteSpan bytes) {
-  const auto file = FileBehind(path);
-  if (!file) {
-    return file.failure();
+  const auto target = FindTarget(path);
+  if (!target) {
+    return target.failure();
   }
-  const std::string beside = *file + "." + std::to_string(::getpid()) + ".new";
-  auto written = WriteNewFile(beside, bytes);
-  if (written && ::rename(beside.c_str(), file->c_str()) != 0) {
-    written = FailWithErrno(*file, "cannot replace");
+  const std::string beside = target->path + "." + std::to_string(::getpid()) + ".new";
+  auto written = WriteNewFile(beside, target->status, bytes);
+  if (written && ::rename(beside.c_str(), target->path.c_str()) != 0) {
+    written = FailWithErrno(target->path, "cannot replace");
   }
   if (!written) {
     ::unlink(beside.c_str());
     return written;
   }
-  return SyncFolderOf(*file);
+  return SyncFolderOf(target->path);
 }
 
 }  // namespace varstored::base

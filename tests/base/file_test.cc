@@ -223,6 +223,19 @@ TEST_F(File, TheFileBehindASymbolicLinkIsReplaced) {
   EXPECT_TRUE(std::filesystem::is_symlink(link));
 }
 
+TEST_F(File, TheNewFileHasTheOwnerAndTheModeOfTheOld) {
+  Make(path_, "old");
+  ASSERT_EQ(::chmod(path_.c_str(), 0640), 0);
+  // Without the right to give a file away, the test still has its mode.
+  const uid_t owner = ::chown(path_.c_str(), 1234, 2345) == 0 ? 1234 : ::getuid();
+  EXPECT_EQ(Message(ReplaceFile(path_, ToBytes("new"))), "written");
+  struct stat status = {};
+  ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0640U);
+  EXPECT_EQ(status.st_uid, owner);
+  EXPECT_EQ(Content(path_), "new");
+}
+
 TEST_F(File, WhatIsNoFileIsNotReplaced) {
   EXPECT_EQ(Message(ReplaceFile("/dev/null", ToBytes("x"))), "/dev/null: not a regular file");
   EXPECT_EQ(Message(ReplaceFile(folder_.path(), ToBytes("x"))),

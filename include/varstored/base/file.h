@@ -28,8 +28,9 @@ namespace varstored::base {
 
 /// Makes `bytes` the whole content of the file at `path`, so that whoever opens it finds the old
 /// content or the new one, after a power cut too: they are written and synced beside it, under the
-/// name `path`.PID.new, which then takes the file's place. A new file has mode 0644, less what the
-/// umask takes. A symbolic link is followed. Something else than a file is an error.
+/// name `path`.PID.new, which then takes the file's place, with its owner and its mode. Where there
+/// was none the mode is 0644, less what the umask takes. A symbolic link is followed. Something
+/// else than a file is an error.
 [[nodiscard]] Result<void> ReplaceFile(const std::string& path, ByteSpan bytes);
 
 }  // namespace varstored::base
