@@ -106,12 +106,12 @@ constexpr std::array<FirstBootFile, 4> kFirstBootFiles = {{
 }};
 
 /// Whether PK may be enrolled without the keys that are missing; says so when not.
-bool AreRequiredKeysThere(const FirstBootKeys& keys, base::Log& log) {
+bool AreRequiredKeysThere(const FirstBootKeys& keys, const std::string& occasion, base::Log& log) {
   bool complete = true;
   const auto check = [&](const char* file_name, bool is_there, bool is_required) {
     if (!is_there) {
       log.Warning(
-          std::string("first boot: there is no ") + file_name +
+          occasion + ": there is no " + file_name +
           (is_required ? ", which the configuration requires: the VM stays in setup mode" : ""));
       complete = complete && !is_required;
     }
@@ -123,8 +123,9 @@ bool AreRequiredKeysThere(const FirstBootKeys& keys, base::Log& log) {
 }
 
 base::Result<void> StageFirstBootKeys(store::StagedStore& staged, const Policy& policy,
-                                      const FirstBootKeys& keys, base::Log& log) {
-  const bool enroll_pk = AreRequiredKeysThere(keys, log);
+                                      const FirstBootKeys& keys, const std::string& occasion,
+                                      base::Log& log) {
+  const bool enroll_pk = AreRequiredKeysThere(keys, occasion, log);
   for (const FirstBootFile& file : kFirstBootFiles) {
     const std::optional<base::Bytes>& content = keys.*file.content;
     if (!content) {
@@ -137,7 +138,7 @@ base::Result<void> StageFirstBootKeys(store::StagedStore& staged, const Policy& 
                                             .attributes = file.attributes,
                                             .data = *content});
     if (StatusOf(reason) != efi::Status::kSuccess) {
-      return base::Fail(std::string("first boot: ") + file.file_name +
+      return base::Fail(occasion + ": " + file.file_name +
                         " cannot be used: " + std::string(ReasonText(reason)));
     }
   }
@@ -184,7 +185,7 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   }
 
   store::StagedStore first(store_);
-  if (auto staged = StageFirstBootKeys(first, policy_, keys, log_); !staged) {
+  if (auto staged = StageFirstBootKeys(first, policy_, keys, "first boot", log_); !staged) {
     return staged;
   }
   if (NeedsCommit(first)) {
@@ -244,6 +245,26 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
     return base::Fail("the resumed state could not be stored: " + kept.error().message);
   }
   return {};
+}
+
+base::Result<void> VariableServices::ReplaceKeys(const std::optional<FirstBootKeys>& keys) {
+  store::StagedStore staged(store_);
+  for (const FirstBootFile& file : kFirstBootFiles) {
+    staged.Erase(store::KeyOf(file.variable));
+  }
+  StageModes(staged, policy_.secure_boot);
+  if (keys) {
+    if (auto enrolled = StageFirstBootKeys(staged, policy_, *keys, "the host's keys", log_);
+        !enrolled) {
+      return enrolled;
+    }
+    if (!HasPlatformKey(staged)) {
+      return base::Fail("the host's keys: the VM would be left in setup mode");
+    }
+  }
+  const Reason kept = CommitAndApply(std::move(staged));
+  return StatusOf(kept) == efi::Status::kSuccess ? base::Result<void>()
+                                                 : base::Fail(std::string(ReasonText(kept)));
 }
 
 base::Bytes VariableServices::Save() const {

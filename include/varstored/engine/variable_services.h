@@ -69,6 +69,12 @@ class VariableServices {
   /// for nothing, and may keep what was resumed; that it cannot is a failure.
   [[nodiscard]] base::Result<void> Resume(base::ByteSpan saved);
 
+  /// For an administrator's tool, after Boot or Resume: removes PK, KEK, db and dbx and, when there
+  /// are `keys`, enrolls them as a first boot does. All at once, in one commit; a failure has
+  /// changed nothing. A VM that has keys but no PK in the end would be in setup mode, so that is a
+  /// failure.
+  [[nodiscard]] base::Result<void> ReplaceKeys(const std::optional<FirstBootKeys>& keys);
+
   /// All variables and their surrounding state, for Resume.
   [[nodiscard]] base::Bytes Save() const;
 
