@@ -152,7 +152,7 @@ void StagedStore::SetAncillary(const Ancillary& ancillary) {
   }
 }
 
-bool StagedStore::changed() const { return !prepared_.empty() || ancillary_.has_value(); }
+bool StagedStore::changed() const { return !prepared_.empty() || changes_ancillary(); }
 
 std::vector<StagedStore::Change> StagedStore::Changes() const {
   std::vector<Change> changes;

@@ -126,6 +126,8 @@ class StagedStore {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t used_bytes() const { return used_bytes_; }
 
+  /// Whether Apply would change what lies beside the entries.
+  [[nodiscard]] bool changes_ancillary() const { return ancillary_.has_value(); }
   /// Whether Apply would change anything.
   [[nodiscard]] bool changed() const;
   /// Every difference to the store that this was built on, in the order in which they were staged.

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "varstored/base/log.h"
+#include "varstored/base/result.h"
+#include "varstored/efi/guid.h"
+#include "varstored/efi/variable_name.h"
+#include "varstored/engine/variable_services.h"
+#include "varstored/store/store.h"
+#include "varstored/tool/place.h"
+
+namespace varstored::tool {
+
+/// The variables of one VM in an administrator's hands: the variable services, permissive and
+/// without Secure Boot (docs/engine.md, "Modes"), over a place. What is done to them is seen by
+/// nobody before Save.
+class Session {
+ public:
+  /// Loads the variables: as a boot would, and those of a save file as a resume would. That nothing
+  /// was ever kept is no error, and an empty store. `log` outlives the session.
+  [[nodiscard]] static base::Result<Session> Open(Place place, base::Log& log);
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) = delete;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  [[nodiscard]] engine::VariableServices& services();
+  /// All variables: also the computed ones, and records that break today's rules.
+  [[nodiscard]] const store::Store& store() const;
+  /// Nothing was ever kept: the VM's next start is its first boot.
+  [[nodiscard]] bool is_first_boot() const;
+
+  /// Deletes a variable, of whatever kind, as far as a tool may.
+  [[nodiscard]] engine::Reason Delete(const store::Key& key);
+
+  /// Whether a Save only keeps what changed, or also that nothing did: the state of a VM that was
+  /// never started counts as kept afterwards.
+  enum class Keep { kChanges, kAlways };
+
+  /// Keeps all changes together, or none of them. Gives whether there was something to keep;
+  /// changes of volatile variables are not, except in a save file. Warns when the VM's own process,
+  /// or its first boot, may undo it.
+  [[nodiscard]] base::Result<bool> Save(Keep keep = Keep::kChanges);
+
+ private:
+  class Loaded;
+
+  Session(Place place, std::unique_ptr<Loaded> loaded, base::Log& log);
+
+  void WarnBeforeSave();
+
+  Place place_;
+  std::unique_ptr<Loaded> loaded_;
+  base::Log& log_;
+  engine::VariableServices services_;
+  /// The variables as they were at Open or at the last Save.
+  store::Store kept_;
+};
+
+/// DropRights, OpenPlace and Session::Open.
+[[nodiscard]] base::Result<Session> OpenSession(const PlaceOptions& place, const Rights& rights,
+                                                base::Log& log);
+
+/// A variable as a command line names it: GUID and name, in UTF-8.
+struct NamedVariable {
+  efi::Guid vendor;
+  efi::VariableName name;
+
+  /// Its name belongs to this object.
+  [[nodiscard]] store::Key key() const { return {name.bytes(), vendor}; }
+};
+
+[[nodiscard]] base::Result<NamedVariable> ParseNamedVariable(std::string_view guid,
+                                                             std::string_view name);
+
+/// "GUID NAME", for messages and lists. Control characters are left out of the name, so that a
+/// guest cannot put a line of its own into an answer.
+[[nodiscard]] std::string Describe(const store::Key& key);
+
+/// The failure of a call: "WHAT: Security Violation (signature-wrong)".
+[[nodiscard]] base::Failure<base::Error> Refused(const std::string& what, engine::Reason reason);
+
+}  // namespace varstored::tool

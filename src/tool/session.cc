@@ -1,0 +1,222 @@
+#include "varstored/tool/session.h"
+
+#include <utility>
+#include <vector>
+
+#include "varstored/base/writer.h"
+#include "varstored/efi/attributes.h"
+#include "varstored/efi/status.h"
+#include "varstored/efi/time.h"
+#include "varstored/efi/well_known.h"
+
+namespace varstored::tool {
+namespace {
+
+constexpr engine::Policy kPolicy = {.secure_boot = false, .enforce = false, .tool = true};
+
+std::vector<const store::Entry*> EntriesOf(const store::Store& store) {
+  std::vector<const store::Entry*> entries;
+  entries.reserve(store.size());
+  for (const store::Entry* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
+    entries.push_back(entry);
+  }
+  return entries;
+}
+
+/// What leads from `before` to `after`.
+store::StagedStore Difference(const store::Store& before, const store::Store& after) {
+  store::StagedStore staged(before);
+  for (const store::Entry* entry : EntriesOf(before)) {
+    if (after.Find(store::KeyOf(*entry)) == nullptr) {
+      staged.Erase(store::KeyOf(*entry));
+    }
+  }
+  // Of new entries the last one comes first in a walk.
+  const auto entries = EntriesOf(after);
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+    staged.Put(**entry);
+  }
+  staged.SetAncillary(after.ancillary());
+  return staged;
+}
+
+bool ChangesWhatIsKept(const store::StagedStore& staged) {
+  const auto is_kept = [](const store::Entry* entry) {
+    return entry != nullptr && entry->Has(efi::kNonVolatile);
+  };
+  for (const store::StagedStore::Change& change : staged.Changes()) {
+    if (is_kept(change.before) || is_kept(change.after)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// EFI_VARIABLE_AUTHENTICATION_2 without a signature and without a payload, which deletes an
+/// authenticated variable where nobody has to sign (UEFI 2.10, 8.2.2).
+base::Bytes UnsignedDeletion() {
+  constexpr std::uint32_t kCertificateBytes = 24;
+  constexpr std::uint16_t kRevision = 0x0200;
+  constexpr std::uint16_t kTypeEfiGuid = 0x0EF1;
+  base::Writer writer;
+  efi::WriteTime(writer, {});
+  writer.WriteU32(kCertificateBytes);
+  writer.WriteU16(kRevision);
+  writer.WriteU16(kTypeEfiGuid);
+  writer.WriteBytes(efi::kCertTypePkcs7Guid.bytes);
+  return writer.Take();
+}
+
+}  // namespace
+
+/// What the services start from; what they would keep waits for Save.
+class Session::Loaded final : public store::Backend {
+ public:
+  explicit Loaded(std::optional<std::vector<store::Entry>> entries)
+      : is_first_boot_(!entries), entries_(std::move(entries).value_or(decltype(entries_)())) {}
+
+  [[nodiscard]] bool is_first_boot() const { return is_first_boot_; }
+  void set_kept() { is_first_boot_ = false; }
+
+  /// An empty state, even for a first boot: the host's keys are no business of a tool's.
+  base::Result<std::optional<std::vector<store::Entry>>> Load() override {
+    return std::optional(std::move(entries_));
+  }
+  base::Result<void> Commit(const store::StagedStore& /*staged*/) override { return {}; }
+  base::Result<void> ReportSecureBootFailure() override { return {}; }
+
+ private:
+  bool is_first_boot_;
+  std::vector<store::Entry> entries_;
+};
+
+Session::Session(Place place, std::unique_ptr<Loaded> loaded, base::Log& log)
+    : place_(std::move(place)),
+      loaded_(std::move(loaded)),
+      log_(log),
+      services_(kPolicy, *loaded_, log) {}
+
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+
+base::Result<Session> Session::Open(Place place, base::Log& log) {
+  auto entries = place.backend->Load();
+  if (!entries) {
+    return entries.failure();
+  }
+  Session session(std::move(place), std::make_unique<Loaded>(*std::move(entries)), log);
+  auto started = session.place_.saved ? session.services_.Resume(*session.place_.saved)
+                                      : session.services_.Boot({});
+  if (!started) {
+    return started.failure();
+  }
+  session.kept_.Apply(Difference(session.kept_, session.store()));
+  return session;
+}
+
+engine::VariableServices& Session::services() { return services_; }
+const store::Store& Session::store() const { return services_.store(); }
+bool Session::is_first_boot() const { return loaded_->is_first_boot(); }
+
+engine::Reason Session::Delete(const store::Key& key) {
+  const store::Entry* entry = store().Find(key);
+  if (entry == nullptr) {
+    return engine::Reason::kNothingToDelete;
+  }
+  // What a request may say of the stored bits, which an older daemon may have chosen
+  // (docs/engine.md, "SetVariable").
+  std::uint32_t attributes =
+      entry->raw_attributes() & (efi::kNonVolatile | efi::kBootServiceAccess | efi::kRuntimeAccess |
+                                 efi::kTimeBasedAuthenticatedWriteAccess);
+  if ((attributes & efi::kRuntimeAccess) != 0) {
+    attributes |= efi::kBootServiceAccess;
+  }
+  const base::Bytes name = base::ToBytes(key.name);
+  const base::Bytes data =
+      entry->Has(efi::kTimeBasedAuthenticatedWriteAccess) ? UnsignedDeletion() : base::Bytes();
+  return services_
+      .SetVariable({.name = name, .vendor = key.vendor, .attributes = attributes, .data = data})
+      .reason;
+}
+
+void Session::WarnBeforeSave() {
+  const auto state = place_.backend->VmState();
+  if (!state) {
+    log_.Warning("whether the VM runs is not known: " + state.error().message);
+  } else if (*state && **state != "Halted") {
+    log_.Warning(
+        "the VM is not halted but " + **state +
+        ": its varstored has its own copy of the variables, and overwrites this change with "
+        "its next one. Change them while the VM is halted");
+  }
+  if (is_first_boot()) {
+    log_.Warning(
+        "the VM has never been started: with variables of its own it gets none of the host's keys "
+        "at "
+        "its first start");
+  }
+}
+
+base::Result<bool> Session::Save(Keep keep) {
+  store::StagedStore staged = Difference(kept_, store());
+  const bool has_changed = place_.saved ? staged.changed() : ChangesWhatIsKept(staged);
+  if (!has_changed && keep == Keep::kChanges) {
+    return false;
+  }
+  WarnBeforeSave();
+  // Where nothing was ever kept, all that is built in is new as well.
+  const store::Store nothing;
+  auto kept =
+      place_.backend->Commit(is_first_boot() ? Difference(nothing, store()) : std::move(staged));
+  if (!kept) {
+    return kept.failure();
+  }
+  kept_.Apply(Difference(kept_, store()));
+  loaded_->set_kept();
+  return true;
+}
+
+base::Result<Session> OpenSession(const PlaceOptions& place, const Rights& rights, base::Log& log) {
+  if (auto dropped = DropRights(rights, log); !dropped) {
+    return dropped.failure();
+  }
+  auto opened = OpenPlace(place, log);
+  if (!opened) {
+    return opened.failure();
+  }
+  return Session::Open(*std::move(opened), log);
+}
+
+base::Result<NamedVariable> ParseNamedVariable(std::string_view guid, std::string_view name) {
+  const auto vendor = efi::ParseGuid(guid);
+  if (!vendor) {
+    return base::Fail("'" + std::string(guid) + "' is no GUID");
+  }
+  auto valid_name = efi::NameFromUtf8(name);
+  if (!valid_name) {
+    return base::Fail("'" + std::string(name) + "' is no name of a variable");
+  }
+  return NamedVariable{*vendor, *std::move(valid_name)};
+}
+
+std::string Describe(const store::Key& key) {
+  std::string text = efi::ToText(key.vendor) + " ";
+  const std::string name = efi::NameToUtf8(key.name);
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(name[i]);
+    // U+0080 to U+009F are control characters too.
+    if (byte == 0xC2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xA0) {
+      ++i;
+    } else if (byte >= 0x20 && byte != 0x7F) {
+      text.push_back(name[i]);
+    }
+  }
+  return text;
+}
+
+base::Failure<base::Error> Refused(const std::string& what, engine::Reason reason) {
+  return base::Fail(what + ": " + std::string(efi::StatusText(engine::StatusOf(reason))) + " (" +
+                    std::string(engine::ReasonText(reason)) + ")");
+}
+
+}  // namespace varstored::tool
