@@ -142,7 +142,8 @@ base::Result<void> Load(const Options& options, const engine::FirstBootKeys& key
 base::Result<void> Serve(guest::Door& door, guest::Dispatcher& dispatcher,
                          const StopSignals& signals) {
   for (;;) {
-    std::array<pollfd, 2> waited = {pollfd{signals.fd(), POLLIN, 0}, door.waits_for()};
+    const auto [first, second] = door.waits_for();
+    std::array<pollfd, 3> waited = {{{signals.fd(), POLLIN, 0}, first, second}};
     if (::poll(waited.data(), waited.size(), -1) < 0) {
       if (errno == EINTR) {
         continue;
@@ -152,7 +153,7 @@ base::Result<void> Serve(guest::Door& door, guest::Dispatcher& dispatcher,
     if (waited[0].revents != 0) {
       return {};
     }
-    const auto guest = door.HandleReady(dispatcher);
+    const auto guest = door.HandleReady({waited[1], waited[2]}, dispatcher);
     if (!guest) {
       return guest.failure();
     }

@@ -103,7 +103,9 @@ struct Call {
 }  // namespace
 
 Dispatcher::Dispatcher(engine::VariableServices& services, base::Log& log)
-    : services_(services), log_(log) {}
+    : services_(services), log_(log) {
+  reply_.reserve(kSharedBytes);
+}
 
 std::optional<std::uint32_t> Dispatcher::WritePort(std::uint32_t port, std::uint32_t size,
                                                    std::uint32_t value) {

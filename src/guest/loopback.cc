@@ -113,15 +113,17 @@ base::Result<void> LoopbackDoor::Announce() {
 
 void LoopbackDoor::Withdraw() { ::unlink(unannounced_path_.c_str()); }
 
-pollfd LoopbackDoor::waits_for() const {
+Door::Waits LoopbackDoor::waits_for() const {
+  constexpr pollfd kNothing = {-1, 0, 0};
   if (!client_.valid()) {
-    return {listener_.get(), POLLIN, 0};
+    return {{{listener_.get(), POLLIN, 0}, kNothing}};
   }
   const bool sending = answer_end_ != 0;
-  return {client_.get(), static_cast<short>(sending ? POLLOUT : POLLIN), 0};
+  return {{{client_.get(), static_cast<short>(sending ? POLLOUT : POLLIN), 0}, kNothing}};
 }
 
-base::Result<Door::Guest> LoopbackDoor::HandleReady(Dispatcher& dispatcher) {
+base::Result<Door::Guest> LoopbackDoor::HandleReady(const Waits& /*waited*/,
+                                                    Dispatcher& dispatcher) {
   if (!client_.valid()) {
     if (auto accepted = Accept(); !accepted) {
       return accepted.failure();

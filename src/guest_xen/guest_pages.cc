@@ -4,14 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <utility>
 
 #include "varstored/guest/protocol.h"
 
 namespace varstored::guest_xen {
 namespace {
 
-constexpr std::size_t kPageBytes = 4096;
-constexpr std::size_t kPages = guest::kSharedBytes / kPageBytes;
+constexpr std::size_t kPages = guest::kSharedBytes / guest::kPageBytes;
 
 }  // namespace
 
@@ -35,6 +36,25 @@ GuestPages MapGuestPages(const Hypervisor& xen, std::uint32_t first_page) {
 
 void UnmapGuestPages::operator()(void* start) const noexcept {
   static_cast<void>(xenforeignmemory_unmap(memory, start, kPages));
+}
+
+GuestPages KeptPages::Take(std::uint32_t first_page) noexcept {
+  const auto found = std::ranges::find_if(kept_, [first_page](const Kept& kept) {
+    return kept.pages != nullptr && kept.first_page == first_page;
+  });
+  return found == kept_.end() ? GuestPages() : std::move(found->pages);
+}
+
+void KeptPages::Keep(std::uint32_t first_page, GuestPages pages) noexcept {
+  // The place of one that was taken, or the last one.
+  const auto place = std::ranges::find_if(kept_, [](const Kept& kept) { return !kept.pages; });
+  const auto last = place == kept_.end() ? std::prev(place) : place;
+  *last = {first_page, std::move(pages)};
+  std::rotate(kept_.begin(), last, std::next(last));
+}
+
+void KeptPages::Drop() noexcept {
+  std::ranges::for_each(kept_, [](Kept& kept) { kept.pages.reset(); });
 }
 
 }  // namespace varstored::guest_xen

@@ -1,6 +1,5 @@
 #include "varstored/guest_xen/xen_door.h"
 
-#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -35,8 +34,6 @@ constexpr timespec kLookInterval = {.tv_sec = 5, .tv_nsec = 0};
 /// How many lines of a kind a guest can cause.
 constexpr std::uint64_t kMaxLines = 3;
 
-constexpr std::uint64_t kPageBytes = 4096;
-
 std::optional<ioservid_t> ParseServer(const std::optional<std::string>& text) {
   ioservid_t id = 0;
   if (!text) {
@@ -54,18 +51,20 @@ class XenDoor final : public guest::Door {
   [[nodiscard]] base::Result<guest::Platform> Prepare() override;
   [[nodiscard]] base::Result<void> Announce() override;
   void Withdraw() override;
-  [[nodiscard]] pollfd waits_for() const override { return {waits_.get(), POLLIN, 0}; }
-  [[nodiscard]] base::Result<Guest> HandleReady(guest::Dispatcher& dispatcher) override;
+  [[nodiscard]] Waits waits_for() const override {
+    return {{{xenevtchn_fd(xen_->events.get()), POLLIN, 0}, {timer_.get(), POLLIN, 0}}};
+  }
+  [[nodiscard]] base::Result<Guest> HandleReady(const Waits& waited,
+                                                guest::Dispatcher& dispatcher) override;
   void Close() override;
 
  private:
   [[nodiscard]] base::Result<guest::Platform> Open();
   [[nodiscard]] base::Result<void> Connect(DomainKeys& keys);
-  [[nodiscard]] base::Result<void> WaitForEventsAndTime();
+  [[nodiscard]] base::Result<void> SetTimer();
   [[nodiscard]] base::Result<void> HandleEvent(guest::Dispatcher& dispatcher);
-  [[nodiscard]] std::uint64_t CarryOut(const Access& access, guest::Dispatcher& dispatcher,
-                                       GuestPages& mapped);
-  void Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher, GuestPages& mapped);
+  [[nodiscard]] std::uint64_t CarryOut(const Access& access, guest::Dispatcher& dispatcher);
+  void Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher);
   [[nodiscard]] bool IsGuestThere() const;
   void Note(std::uint64_t& count, std::string_view what) noexcept;
   [[nodiscard]] std::string Named(const std::string& what) const {
@@ -77,10 +76,10 @@ class XenDoor final : public guest::Door {
   pid_t pid_ = ::getpid();
   std::optional<Hypervisor> xen_;
   std::optional<IoreqServer> server_;
+  KeptPages kept_;
   ioservid_t id_ = 0;
   bool registered_here_ = false;  // not taken over
   base::UniqueFd timer_;
-  base::UniqueFd waits_;  // epoll
 
   std::array<std::uint64_t, kOddities> odd_{};
   std::uint64_t undirtied_ = 0;
@@ -124,8 +123,8 @@ base::Result<guest::Platform> XenDoor::Open() {
   if (xentoolcore_restrict_all(domain_) != 0) {
     return base::Fail("cannot restrict the handles of Xen: " + base::ErrnoText());
   }
-  if (auto waiting = WaitForEventsAndTime(); !waiting) {
-    return waiting.failure();
+  if (auto set = SetTimer(); !set) {
+    return set.failure();
   }
   return guest::Platform{*std::move(secureboot), *std::move(auth_enforce)};
 }
@@ -159,18 +158,11 @@ base::Result<void> XenDoor::Connect(DomainKeys& keys) {
   return {};
 }
 
-base::Result<void> XenDoor::WaitForEventsAndTime() {
+base::Result<void> XenDoor::SetTimer() {
   timer_.Reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   const itimerspec times = {.it_interval = kLookInterval, .it_value = kLookInterval};
   if (!timer_.valid() || ::timerfd_settime(timer_.get(), 0, &times, nullptr) != 0) {
     return base::Fail("cannot set a timer: " + base::ErrnoText());
-  }
-  waits_.Reset(::epoll_create1(EPOLL_CLOEXEC));
-  for (const int fd : {xenevtchn_fd(xen_->events.get()), timer_.get()}) {
-    epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
-    if (!waits_.valid() || ::epoll_ctl(waits_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-      return base::Fail("cannot wait for events: " + base::ErrnoText());
-    }
   }
   return {};
 }
@@ -197,21 +189,19 @@ void XenDoor::Withdraw() {
   }
 }
 
-base::Result<guest::Door::Guest> XenDoor::HandleReady(guest::Dispatcher& dispatcher) {
-  std::array<epoll_event, 2> ready{};
-  const int count = ::epoll_wait(waits_.get(), ready.data(), static_cast<int>(ready.size()), 0);
-  if (count < 0 && errno != EINTR) {
-    return base::Fail(Named("cannot wait for events: " + base::ErrnoText()));
-  }
-  for (int i = 0; i < count; ++i) {
-    if (ready[static_cast<std::size_t>(i)].data.fd == timer_.get()) {
-      std::uint64_t times = 0;
-      if (::read(timer_.get(), &times, sizeof times) == sizeof times && !IsGuestThere()) {
-        log_.Info(Named("is gone"));
-        return Guest::kGone;
-      }
-    } else if (auto handled = HandleEvent(dispatcher); !handled) {
+base::Result<guest::Door::Guest> XenDoor::HandleReady(const Waits& waited,
+                                                      guest::Dispatcher& dispatcher) {
+  const auto& [events, timer] = waited;
+  if (events.revents != 0) {
+    if (auto handled = HandleEvent(dispatcher); !handled) {
       return handled.failure();
+    }
+  }
+  if (timer.revents != 0) {
+    std::uint64_t times = 0;
+    if (::read(timer_.get(), &times, sizeof times) == sizeof times && !IsGuestThere()) {
+      log_.Info(Named("is gone"));
+      return Guest::kGone;
     }
   }
   return Guest::kThere;
@@ -224,9 +214,8 @@ base::Result<void> XenDoor::HandleEvent(guest::Dispatcher& dispatcher) {
   }
   const auto channel = static_cast<evtchn_port_t>(port);
   if (IoreqSlot* slot = server_->SlotOf(port)) {
-    GuestPages mapped;  // given back when the vCPU runs: it need not wait for that
     if (const auto access = slot->Take()) {
-      slot->Complete(CarryOut(*access, dispatcher, mapped));
+      slot->Complete(CarryOut(*access, dispatcher));
     }
     // Complete from this access, or since a daemon was killed before the next line: in both cases
     // the vCPU sleeps until the event. When it is awake already, the event does nothing.
@@ -242,10 +231,11 @@ base::Result<void> XenDoor::HandleEvent(guest::Dispatcher& dispatcher) {
 }
 
 /// Returns what the vCPU reads. For a write it is of no consequence.
-std::uint64_t XenDoor::CarryOut(const Access& access, guest::Dispatcher& dispatcher,
-                                GuestPages& mapped) {
-  // Xen asks every server to forget mappings when the guest gives pages away. None is kept.
+std::uint64_t XenDoor::CarryOut(const Access& access, guest::Dispatcher& dispatcher) {
+  // The guest gives pages away. They are free when nobody has them mapped, and Xen asks every
+  // server to see to that; the vCPU waits for it.
   if (access.type == IOREQ_TYPE_INVALIDATE) {
+    kept_.Drop();
     return 0;
   }
   const auto port_access = ToPortAccess(access);
@@ -258,25 +248,40 @@ std::uint64_t XenDoor::CarryOut(const Access& access, guest::Dispatcher& dispatc
   }
   if (const auto first_page =
           dispatcher.WritePort(port_access->port, port_access->size, port_access->value)) {
-    Serve(*first_page, dispatcher, mapped);
+    Serve(*first_page, dispatcher);
   }
   return 0;
 }
 
-void XenDoor::Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher, GuestPages& mapped) {
-  mapped = MapGuestPages(*xen_, first_page);
+void XenDoor::Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher) {
+  GuestPages mapped = kept_.Take(first_page);
+  std::optional<base::ByteSpan> reply;
+  if (mapped) {
+    reply = dispatcher.ServeFirstPage(guest::MappedPages(mapped.get()));
+  }
+  // Of kept pages the first one alone can be trusted, and only when there is a request in it.
+  if (!reply || reply->size() > guest::kPageBytes) {
+    mapped = MapGuestPages(*xen_, first_page);
+  }
   if (!mapped) {
     return dispatcher.PagesNotMapped(first_page);
   }
   guest::MappedPages pages(mapped.get());
-  const std::uint64_t written_bytes = dispatcher.Serve(pages);
+  std::size_t written_bytes = 0;
+  if (reply) {
+    guest::CopyIn(*reply, pages);
+    written_bytes = reply->size();
+  } else {
+    written_bytes = dispatcher.Serve(pages);
+  }
   // During a live migration Xen notes which pages change, to send them again. It does not see what
   // is written through a mapping of another domain's.
-  const std::uint64_t written_pages = (written_bytes + kPageBytes - 1) / kPageBytes;
+  const std::size_t written_pages = (written_bytes + guest::kPageBytes - 1) / guest::kPageBytes;
   if (xendevicemodel_modified_memory(xen_->device_model.get(), domain_, first_page,
                                      static_cast<std::uint32_t>(written_pages)) != 0) {
     Note(undirtied_, "answered, but Xen does not know that the guest's memory has changed");
   }
+  kept_.Keep(first_page, std::move(mapped));
 }
 
 /// A domain that has only shut down has its servers still, and may go on: a suspend can be
@@ -307,6 +312,7 @@ void XenDoor::Close() {
                       std::string(OddityText(static_cast<Oddity>(i)))));
     }
   }
+  kept_.Drop();
   server_.reset();
   xen_.reset();
 }

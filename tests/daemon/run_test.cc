@@ -60,12 +60,12 @@ class PlannedDoor final : public guest::Door {
     return plan.announce_fails ? base::Result<void>(base::Fail("no voice")) : base::Result<void>();
   }
   void Withdraw() override { Note('w'); }
-  [[nodiscard]] pollfd waits_for() const override {
+  [[nodiscard]] Waits waits_for() const override {
     const bool is_quiet = !plan.guest_is_gone && !plan.door_breaks;
-    return {event_.get(), static_cast<short>(is_quiet ? 0 : POLLIN), 0};
+    return {{{-1, 0, 0}, {event_.get(), static_cast<short>(is_quiet ? 0 : POLLIN), 0}}};
   }
-  base::Result<Guest> HandleReady(guest::Dispatcher& /*dispatcher*/) override {
-    Note('h');
+  base::Result<Guest> HandleReady(const Waits& waited, guest::Dispatcher& /*dispatcher*/) override {
+    Note(waited[0].revents == 0 && waited[1].revents == POLLIN ? 'h' : '?');
     if (plan.door_breaks) {
       return base::Fail("door broke");
     }

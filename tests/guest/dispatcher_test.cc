@@ -188,6 +188,63 @@ TEST_F(L01, ASmallRequestIsNotCopiedWhole) {
   EXPECT_EQ(pages.bytes().back(), 0) << "the last byte of the pages was read";
 }
 
+std::uint64_t Integer(ByteSpan bytes, std::size_t offset) {
+  std::uint64_t value = 0;
+  base::Reader reader(bytes.subspan(offset));
+  EXPECT_TRUE(reader.ReadU64(value));
+  return value;
+}
+
+// What a door kept mapped is looked at through its first page alone (docs/xen-door.md, "Kept
+// mappings").
+class KeptPagesTest : public DispatcherTest {
+ protected:
+  /// Whether the request is carried out when it stands in kept pages, which nobody writes to.
+  bool IsServed(ByteSpan request) {
+    Pages pages(request, 0xA5);
+    const Bytes before = base::ToBytes(pages.bytes());
+    const bool is_served = dispatcher.ServeFirstPage(pages.mapped()).has_value();
+    EXPECT_EQ(base::ToBytes(pages.bytes()), before);
+    return is_served;
+  }
+};
+
+TEST_F(KeptPagesTest, AnAnswerThatStillStandsThereIsNoRequest) {
+  for (std::size_t i = 0; i < engine::kReasonCount; ++i) {
+    base::Writer answer;
+    EncodeStatus(static_cast<Reason>(i), answer);
+    EXPECT_FALSE(IsServed(answer.Take())) << i;
+  }
+  for (const Bytes& request : Requests()) {
+    Pages pages(request);
+    auto mapped = pages.mapped();
+    dispatcher.Serve(mapped);
+    EXPECT_FALSE(dispatcher.ServeFirstPage(mapped));
+  }
+}
+
+TEST_F(KeptPagesTest, AWholeRequestInTheFirstPageIsCarriedOut) {
+  const Bytes request = test::SetVariableRequest(kName, kVendor, 7, Bytes(600, 1), false);
+  Pages pages(request);
+  const auto reply = dispatcher.ServeFirstPage(pages.mapped());
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(Integer(*reply, 0), test::kEfiSuccess);
+  EXPECT_TRUE(IsServed(test::GetVariableRequest(kName, kVendor, 600, false)));
+}
+
+TEST_F(KeptPagesTest, ARequestIsCarriedOutUpToTheFirstPagesLastByteAndNoFurther) {
+  const Bytes small = test::SetVariableRequest(kName, kVendor, 7, {}, false);
+  const std::size_t room = kPageBytes - small.size();
+  EXPECT_TRUE(IsServed(test::SetVariableRequest(kName, kVendor, 7, Bytes(room, 1), false)));
+
+  EXPECT_FALSE(IsServed(test::SetVariableRequest(kName, kVendor, 7, Bytes(room + 1, 2), false)));
+  EXPECT_FALSE(IsServed(test::SetVariableRequest(kName, kVendor, 7, Bytes(57344, 2), false)));
+
+  Pages pages(test::GetVariableRequest(kName, kVendor, room, false));
+  auto mapped = pages.mapped();
+  EXPECT_EQ(dispatcher.Serve(mapped), 20 + room) << "the longer ones changed nothing";
+}
+
 /// The production copy of pages that another thread rewrites. What is stored is kept aside as well,
 /// because the other thread may overwrite it.
 class WatchedPages {
@@ -208,13 +265,6 @@ class WatchedPages {
   MappedPages pages_;
   Pages reply_{ByteSpan()};
 };
-
-std::uint64_t Integer(ByteSpan bytes, std::size_t offset) {
-  std::uint64_t value = 0;
-  base::Reader reader(bytes.subspan(offset));
-  EXPECT_TRUE(reader.ReadU64(value));
-  return value;
-}
 
 TEST_F(L01, AnswersStayWellFormedWhileAnotherThreadRewritesTheRequest) {
   const std::vector<Bytes> requests = Requests();

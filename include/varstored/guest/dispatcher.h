@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -62,18 +63,27 @@ class Dispatcher {
   /// the answer; no other byte of `pages` was written. `Pages` is MappedPages, but for tests.
   template <class Pages>
   std::size_t Serve(Pages& pages) {
-    // The start is enough for nearly every request. If it is not, the rest is copied behind it, and
-    // decoding begins again with the same copy of the start: no byte of the guest's is read twice.
-    const std::span<std::uint8_t> all(request_);
-    CopyOut(pages, 0, all.first(kStartBytes));
-    auto request = DecodeRequest(all.first(kStartBytes));
-    if (!request && request.error() == engine::Reason::kRequestTruncated) {
-      CopyOut(pages, kStartBytes / sizeof(std::uint64_t), all.subspan(kStartBytes));
-      request = DecodeRequest(all);
-    }
-    const base::ByteSpan reply = Answer(request);
+    const base::ByteSpan reply = Answer(CopyRequest(pages, kSharedBytes));
     CopyIn(reply, pages);
     return reply.size();
+  }
+
+  /// For pages that a door kept mapped since it put the answer to an earlier command there. By now
+  /// the guest may have other memory in their place. A status is no request, so when the first of
+  /// them begins with one, the guest wrote it since, and this page is still the guest's; of the
+  /// others nothing is known. Carries out the request that the first page holds from beginning to
+  /// end, and returns the answer, which is valid until the next call and for the caller to put in
+  /// place. Nothing is done and nothing returned when there is no such request: it may stand in
+  /// pages that have to be mapped anew.
+  template <class Pages>
+  [[nodiscard]] std::optional<base::ByteSpan> ServeFirstPage(const Pages& pages) {
+    const auto request = CopyRequest(pages, kPageBytes);
+    if (!request && (request.error() == engine::Reason::kUnsupportedVersion ||
+                     request.error() == engine::Reason::kUnsupportedCommand ||
+                     request.error() == engine::Reason::kRequestTruncated)) {
+      return std::nullopt;
+    }
+    return Answer(request);
   }
 
   /// A command whose pages could not be mapped: there is no place for an answer.
@@ -87,6 +97,21 @@ class Dispatcher {
  private:
   static constexpr std::size_t kStartBytes = 512;
 
+  /// Copies the request at the start of `pages`, of which it reads no more than `most` bytes. The
+  /// start is enough for nearly every request. If it is not, the rest is copied behind it, and
+  /// decoding begins again with the same copy of the start: no byte of the guest's is read twice.
+  template <class Pages>
+  base::Result<Request, engine::Reason> CopyRequest(const Pages& pages, std::size_t most) {
+    const std::span<std::uint8_t> all(request_.get(), most);
+    CopyOut(pages, 0, all.first(kStartBytes));
+    auto request = DecodeRequest(all.first(kStartBytes));
+    if (!request && request.error() == engine::Reason::kRequestTruncated) {
+      CopyOut(pages, kStartBytes / sizeof(std::uint64_t), all.subspan(kStartBytes));
+      request = DecodeRequest(all);
+    }
+    return request;
+  }
+
   /// The answer, which stays valid until the next call. Memory that is missing is a status for the
   /// guest, and the memory of the answer itself is there from the start: a change that was made is
   /// always answered as such.
@@ -99,8 +124,11 @@ class Dispatcher {
 
   engine::VariableServices& services_;
   base::Log& log_;
-  base::Bytes request_ = base::Bytes(kSharedBytes);
-  base::Bytes reply_ = base::Bytes(kSharedBytes);
+  // Both are for the largest that there can be, and most of each is never touched: memory that is
+  // not written to costs nothing.
+  std::unique_ptr<std::uint8_t[]> request_ =
+      std::make_unique_for_overwrite<std::uint8_t[]>(kSharedBytes);
+  base::Bytes reply_;  // its capacity is kSharedBytes
   Counters counters_;
 };
 

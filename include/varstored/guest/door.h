@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <array>
 #include <optional>
 #include <string>
 
@@ -36,11 +37,15 @@ class Door {
   /// left outside of the process.
   virtual void Withdraw() = 0;
 
+  /// What poll is given; a descriptor of -1 is none.
+  using Waits = std::array<pollfd, 2>;
+
   /// What the loop has to wait for before HandleReady, which may be something else after each call.
-  /// A door that waits for several things gives an epoll descriptor.
-  [[nodiscard]] virtual pollfd waits_for() const = 0;
-  /// Serves what is ready and does not wait for anything but the backend. An error ends the daemon.
-  [[nodiscard]] virtual base::Result<Guest> HandleReady(Dispatcher& dispatcher) = 0;
+  [[nodiscard]] virtual Waits waits_for() const = 0;
+  /// Serves what is ready, which is in what poll has made of waits_for's result. It does not wait
+  /// for anything but the backend. An error ends the daemon.
+  [[nodiscard]] virtual base::Result<Guest> HandleReady(const Waits& waited,
+                                                        Dispatcher& dispatcher) = 0;
 
   /// Lets go of the guest: nothing of it stays mapped.
   virtual void Close() = 0;

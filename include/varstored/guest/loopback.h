@@ -22,8 +22,9 @@ class LoopbackDoor final : public Door {
   [[nodiscard]] base::Result<Platform> Prepare() override;
   [[nodiscard]] base::Result<void> Announce() override;
   void Withdraw() override;
-  [[nodiscard]] pollfd waits_for() const override;
-  [[nodiscard]] base::Result<Guest> HandleReady(Dispatcher& dispatcher) override;
+  [[nodiscard]] Waits waits_for() const override;
+  [[nodiscard]] base::Result<Guest> HandleReady(const Waits& waited,
+                                                Dispatcher& dispatcher) override;
   void Close() override;
 
  private:

@@ -13,8 +13,10 @@
 
 namespace varstored::guest {
 
+inline constexpr std::size_t kPageBytes = 4096;
+
 /// What firmware and daemon share for a call: 16 pages. Neither a request nor a reply is longer.
-inline constexpr std::size_t kSharedBytes = std::size_t{16} * 4096;
+inline constexpr std::size_t kSharedBytes = 16 * kPageBytes;
 
 /// The report that the firmware refused an image. It has no fields.
 struct NotifySecureBootFailureRequest {};

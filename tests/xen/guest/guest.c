@@ -11,6 +11,7 @@
 #define __XEN_INTERFACE_VERSION__ __XEN_LATEST_INTERFACE_VERSION__
 #include <xen/arch-x86/cpuid.h>
 #include <xen/hvm/hvm_vcpu.h>
+#include <xen/memory.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include <xen/xen.h>
@@ -165,6 +166,29 @@ static int StartSecondVcpu(void) {
   return Hypercall(__HYPERVISOR_vcpu_op, VCPUOP_up, 1, 0);
 }
 
+static uint32_t ChangeReservation(uint32_t order, uint32_t first_page, uint32_t count) {
+  uint32_t done = 0;
+  for (; done < count; done++) {
+    xen_pfn_t page = first_page + done;
+    struct xen_memory_reservation pages = {.nr_extents = 1, .domid = DOMID_SELF};
+    set_xen_guest_handle(pages.extent_start, &page);
+    if (Hypercall(__HYPERVISOR_memory_op, order, (uint32_t)(uintptr_t)&pages, 0) != 1) break;
+  }
+  return done;
+}
+
+static uint32_t Unmap(uint32_t first_page, uint32_t count) {
+  uint32_t done = 0;
+  for (; done < count; done++) {
+    struct xen_remove_from_physmap page = {.domid = DOMID_SELF, .gpfn = first_page + done};
+    if (Hypercall(__HYPERVISOR_memory_op, XENMEM_remove_from_physmap, (uint32_t)(uintptr_t)&page,
+                  0)) {
+      break;
+    }
+  }
+  return done;
+}
+
 /* ---- orders ---- */
 
 static uint8_t* Block(uint32_t vcpu) { return (uint8_t*)(BLOCK_BASE + vcpu * BLOCK_BYTES); }
@@ -184,6 +208,7 @@ static void Repeat(uint32_t vcpu, volatile struct Mailbox* m) {
   m->different = m->malformed = 0;
   for (m->calls = 0; !m->stop && (m->count == 0 || m->calls < m->count); m->calls++) {
     memcpy(shared, request, m->request_bytes);
+    if (m->offset) shared[m->offset] += (uint8_t)m->calls;
     Out((uint16_t)m->port, 4, (uint32_t)(uintptr_t)shared >> 12);
     if (!SameBytes(shared, expected, m->reply_bytes)) {
       m->different++;
@@ -226,6 +251,15 @@ static void CarryOut(uint32_t vcpu, volatile struct Mailbox* m) {
       break;
     case kActionStartVcpu:
       m->value = (uint32_t)StartSecondVcpu();
+      break;
+    case kActionGiveBack:
+      m->value = ChangeReservation(XENMEM_decrease_reservation, m->offset, m->count);
+      break;
+    case kActionUnmap:
+      m->value = Unmap(m->offset, m->count);
+      break;
+    case kActionPopulate:
+      m->value = ChangeReservation(XENMEM_populate_physmap, m->offset, m->count);
       break;
     case kActionShutdown:
       m->done = m->ordered; /* nobody is left afterwards to say so */

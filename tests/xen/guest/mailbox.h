@@ -23,11 +23,17 @@ enum Action {
   kActionIn,        /* read `width` bytes from `port` into `value` */
   kActionRepOut,    /* `rep outs`: `count` elements of `width` bytes from the shared pages */
   kActionRepIn,     /* `rep ins`: the same, from the port into the shared pages */
-  kActionRepeat,    /* `count` times: put the request into the shared pages, write their page
-                       number to `port`, compare the reply with the expected one */
+  kActionRepeat,    /* `count` times: put the request into the shared pages, add the number of the
+                       turn to its byte at `offset` unless that is 0, write their page number to
+                       `port`, compare the reply with the expected one */
   kActionRewrite,   /* `count` times: rewrite bytes [offset, offset + request_bytes) of the first
                        vCPU's shared pages with one content and then with the other */
   kActionStartVcpu, /* start the second vCPU; `value` becomes the hypercall's result */
+  kActionGiveBack,  /* give `count` pages from the page number `offset` on back to Xen */
+  kActionUnmap,     /* take `count` pages from `offset` on out of this domain's memory map; they
+                       stay the domain's, and Xen tells nobody */
+  kActionPopulate,  /* get new pages of Xen for `count` page numbers from `offset` on. These three:
+                       `value` becomes the number of pages for which it worked */
   kActionShutdown,  /* shut the domain down with reason `value` (SHUTDOWN_* of xen/sched.h) */
 };
 

@@ -20,7 +20,12 @@
 //   in PORT WIDTH                        -> VALUE       (hexadecimal)
 //   rep-out PORT WIDTH COUNT             -> done        (`rep outs` from the shared pages)
 //   rep-in PORT WIDTH COUNT              -> done        (`rep ins` into them)
+//   give-back PAGE COUNT                 -> COUNT       (pages of memory, to Xen: a balloon)
+//   unmap PAGE COUNT                     -> COUNT       (the same, but Xen tells nobody)
+//   populate PAGE COUNT                  -> COUNT       (new ones in their place)
 //   repeat N get|set|next|query|call ... -> as the repeated command; each reply is compared
+//   repeat N set VARIABLE ATTRIBUTES DATA changing -> the same, and the last byte of the data is
+//                                              another one each time
 //   hammer N get|set|next|query|call ... -> well-formed | N malformed
 //                                              (replies may differ, but each begins with a status)
 //   shutdown REASON                      -> done
@@ -135,6 +140,9 @@ class Script {
     if (verb == "in") return PortAccess(kActionIn, words, 0, 0);
     if (verb == "rep-out") return PortAccess(kActionRepOut, words, 0, Number(words, 3));
     if (verb == "rep-in") return PortAccess(kActionRepIn, words, 0, Number(words, 3));
+    if (verb == "give-back") return ChangeMemory(kActionGiveBack, words);
+    if (verb == "unmap") return ChangeMemory(kActionUnmap, words);
+    if (verb == "populate") return ChangeMemory(kActionPopulate, words);
     if (verb == "shutdown") {
       first_.mailbox().value = Number(words, 1);
       return first_.Order(kActionShutdown, limit_) ? "done" : "timeout";
@@ -196,6 +204,15 @@ class Script {
     return action == kActionIn ? ShowHexNumber(mailbox.value) : "done";
   }
 
+  std::string ChangeMemory(Action action, const Words& words) {
+    volatile Mailbox& mailbox = vcpu_->mailbox();
+    mailbox.offset = Number(words, 1);
+    mailbox.count = Number(words, 2);
+    if (!vcpu_->Order(action, limit_)) return "timeout";
+    if (action == kActionPopulate) vcpu_->MapAnew();
+    return std::to_string(mailbox.value);
+  }
+
   // The page number of this vCPU's shared pages goes to the doorbell once.
   std::optional<Reply> Ring(const Bytes& request) {
     Bytes pages(kSharedBytes, kUntouched);
@@ -204,6 +221,7 @@ class Script {
     vcpu_->Fill(BLOCK_SHARED, pages);
     volatile Mailbox& mailbox = vcpu_->mailbox();
     mailbox.count = 1;
+    mailbox.offset = 0;
     mailbox.port = kDoorbellPort;
     mailbox.request_bytes = 0;
     mailbox.reply_bytes = 0;
@@ -275,6 +293,9 @@ class Script {
     volatile Mailbox& mailbox = vcpu_->mailbox();
     mailbox.port = kDoorbellPort;
     mailbox.count = count;
+    // Behind the data of a SetVariable request there are its attributes and at_runtime.
+    mailbox.offset =
+        inner.back() == "changing" ? static_cast<uint32_t>(request.size()) - 4 - 1 - 1 : 0;
     mailbox.request_bytes = static_cast<uint32_t>(request.size());
     mailbox.reply_bytes = static_cast<uint32_t>(answer.reply_bytes);
     vcpu_->Begin(kActionRepeat);

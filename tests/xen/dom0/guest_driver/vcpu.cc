@@ -31,13 +31,20 @@ bool Wait(Clock::duration limit, Condition condition) {
 
 }  // namespace
 
-Vcpu::Vcpu(xenforeignmemory_handle* memory, uint32_t domain, uint32_t index) {
+Vcpu::Vcpu(xenforeignmemory_handle* memory, uint32_t domain, uint32_t index)
+    : memory_(memory), domain_(domain), index_(index) {
+  MapAnew();
+}
+
+void Vcpu::MapAnew() {
   std::array<xen_pfn_t, BLOCK_BYTES / kPageBytes> frames{};
+  std::array<int, frames.size()> holes{};  // pages that the guest has given away
+  if (block_ != nullptr) xenforeignmemory_unmap(memory_, block_, frames.size());
   for (size_t i = 0; i < frames.size(); ++i) {
-    frames[i] = (BLOCK_BASE + index * BLOCK_BYTES) / kPageBytes + i;
+    frames[i] = (BLOCK_BASE + index_ * BLOCK_BYTES) / kPageBytes + i;
   }
-  void* mapped = xenforeignmemory_map(memory, domain, PROT_READ | PROT_WRITE, frames.size(),
-                                      frames.data(), nullptr);
+  void* mapped = xenforeignmemory_map(memory_, domain_, PROT_READ | PROT_WRITE, frames.size(),
+                                      frames.data(), holes.data());
   if (mapped == nullptr) Die(std::string("cannot map the guest's memory: ") + strerror(errno));
   block_ = static_cast<uint8_t*>(mapped);
   mailbox_ = static_cast<volatile Mailbox*>(mapped);

@@ -23,8 +23,10 @@ struct Timing {
 
 class Vcpu {
  public:
-  // The mapping lasts until the program ends.
   Vcpu(xenforeignmemory_handle* memory, uint32_t domain, uint32_t index);
+
+  // For when the guest has other memory in these places. The mapping lasts until the program ends.
+  void MapAnew();
 
   volatile Mailbox& mailbox() { return *mailbox_; }
 
@@ -46,6 +48,9 @@ class Vcpu {
   Timing LastTiming() const;
 
  private:
+  xenforeignmemory_handle* memory_;
+  uint32_t domain_;
+  uint32_t index_;
   uint8_t* block_ = nullptr;
   volatile Mailbox* mailbox_ = nullptr;
 };
