@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <ctime>
 #include <utility>
 
 namespace varstored::base {
@@ -25,6 +26,8 @@ constexpr std::array<LevelWord, 4> kLevelWords = {{
 
 SystemLog::SystemLog(std::string ident, LogLevel level) : ident_(std::move(ident)), level_(level) {
   if (!ident_.empty()) {
+    // A line to syslog has the local time. What is needed for that may be out of reach later.
+    ::tzset();
     ::openlog(ident_.c_str(), LOG_PID | LOG_NDELAY, LOG_DAEMON);
   }
 }

@@ -14,6 +14,7 @@
 
 #include "announcer.h"
 #include "pid_file.h"
+#include "rights.h"
 #include "stop_signals.h"
 #include "varstored/backend/kinds.h"
 #include "varstored/backend/non_persistent.h"
@@ -21,7 +22,6 @@
 #include "varstored/engine/certificate_state.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/guest/dispatcher.h"
-#include "varstored/sandbox/sandbox.h"
 #include "varstored/store/vars_blob.h"
 #include "varstored/version.h"
 
@@ -29,9 +29,6 @@ namespace varstored::daemon {
 namespace {
 
 using OpenedBackend = base::Result<std::unique_ptr<store::Backend>>;
-
-/// Enough for the state of any input that is read, and for a database of it.
-constexpr std::uint64_t kMaxWrittenFileBytes = 2 * store::kMaxBlobBytes;
 
 bool IsFolder(const std::string& path) {
   struct stat status = {};
@@ -68,28 +65,6 @@ base::Result<engine::FirstBootKeys> ReadFirstBootKeys(const Program& program,
     file.content = *std::move(content);
   }
   return keys;
-}
-
-/// Gives up what the options ask for, in the only order that works: each step takes away the right
-/// to do an earlier one.
-base::Result<void> DropRights(const Options& options, base::Log& log) {
-  if (options.depriv) {
-    if (const auto left = sandbox::LeaveNamespaces(); !left) {
-      log.Warning(left.error().message);
-    }
-  }
-  if (options.chroot_path) {
-    if (auto changed = sandbox::ChangeRoot(*options.chroot_path); !changed) {
-      return changed;
-    }
-  }
-  if (auto changed = sandbox::ChangeIds(options.uid, options.gid); !changed) {
-    return changed;
-  }
-  if (auto limited = sandbox::LimitFileSize(kMaxWrittenFileBytes); !limited) {
-    return limited;
-  }
-  return options.depriv ? sandbox::ForbidNewPrivileges() : base::Result<void>();
 }
 
 OpenedBackend OpenBackend(const Options& options, int stop_fd, base::Log& log) {
@@ -194,7 +169,7 @@ base::Result<void> StartAndServe(const Program& program, const Options& options,
     door.Withdraw();
     return announcer.failure();
   }
-  if (auto dropped = DropRights(options, log); !dropped) {
+  if (auto dropped = DropRights(program, options, log); !dropped) {
     return dropped;
   }
 

@@ -1,13 +1,16 @@
 #include "varstored/sandbox/sandbox.h"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
+#include <vector>
 
 #include "varstored/base/file.h"
 
@@ -53,6 +56,13 @@ base::Result<void> ChangeRoot(const std::string& folder) {
   return {};
 }
 
+void ForgoCapabilities() {
+  // Capabilities are numbered from 0 on without a gap; this ends at the first that there is not.
+  for (unsigned long capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;
+       ++capability) {
+  }
+}
+
 base::Result<void> ChangeIds(std::optional<uid_t> uid, std::optional<gid_t> gid) {
   // The user last: it takes the right to do the rest.
   if ((uid || gid) && ::setgroups(0, nullptr) != 0) {
@@ -67,10 +77,41 @@ base::Result<void> ChangeIds(std::optional<uid_t> uid, std::optional<gid_t> gid)
   return {};
 }
 
+base::Result<void> DropCapabilities() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  const std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none = {};
+  // The ambient ones go with the permitted ones (capabilities(7)). The C library has no wrapper.
+  if (::syscall(SYS_capset, &header, none.data()) != 0) {
+    return FailWithErrno("cannot give up capabilities");
+  }
+  return {};
+}
+
 base::Result<void> LimitFileSize(std::uint64_t bytes) {
   const rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
   if (std::signal(SIGXFSZ, SIG_IGN) == SIG_ERR || ::setrlimit(RLIMIT_FSIZE, &limit) != 0) {
     return FailWithErrno("cannot limit the size of files");
+  }
+  return {};
+}
+
+base::Result<void> LimitResources(std::uint64_t memory_bytes) {
+  struct Limit {
+    __rlimit_resource resource;
+    rlim_t most;
+  };
+  const std::vector<Limit> limits = {
+      {RLIMIT_NPROC, 0},
+      {RLIMIT_CORE, 0},
+#ifndef VARSTORED_INSTRUMENTED
+      {RLIMIT_AS, memory_bytes},
+#endif
+  };
+  for (const auto& [resource, most] : limits) {
+    const rlimit limit = {.rlim_cur = most, .rlim_max = most};
+    if (::setrlimit(resource, &limit) != 0) {
+      return FailWithErrno("cannot limit processes, core dumps and memory");
+    }
   }
   return {};
 }

@@ -4,12 +4,16 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "varstored/base/result.h"
 
-/// What the process gives up for good before it looks at a byte of a guest's. Each function names
-/// in its error what could not be done.
+/// What the process gives up for good before it looks at a stored byte or one of a guest's, in the
+/// order in which it is given up: each step takes away what an earlier one needs. Each function
+/// names in its error what could not be done. docs/security.md, "The sandbox", has the whole.
 namespace varstored::sandbox {
 
 /// Leaves the host's mount, IPC, network and UTS namespaces for empty or private ones. All four are
@@ -20,17 +24,63 @@ namespace varstored::sandbox {
 /// Makes `folder` the root of the file system and the current folder. Needs CAP_SYS_CHROOT.
 [[nodiscard]] base::Result<void> ChangeRoot(const std::string& folder);
 
+/// No program that is executed later gets a capability, whatever its file says. Without CAP_SETPCAP
+/// nothing happens: then ForbidNewPrivileges has to be enough.
+void ForgoCapabilities();
+
 /// Becomes another user and another group, in every sense (real, effective, saved) and without
 /// further groups; what is not given stays as it is.
 [[nodiscard]] base::Result<void> ChangeIds(std::optional<uid_t> uid, std::optional<gid_t> gid);
+
+/// The process has no capability any more, as root neither.
+[[nodiscard]] base::Result<void> DropCapabilities();
 
 /// No file grows over `bytes`: a write over it fails with EFBIG. Ignores the signal that would come
 /// with it.
 [[nodiscard]] base::Result<void> LimitFileSize(std::uint64_t bytes);
 
+/// No child process, no core dump, and an address space of `memory_bytes`: more memory is denied,
+/// which is answered as want of memory is. A sanitizer needs more of it and is not limited.
+[[nodiscard]] base::Result<void> LimitResources(std::uint64_t memory_bytes);
+
 /// No program that is executed later has more rights than the process, and nobody but root can
 /// trace it or make it dump core. To be called after ChangeIds, which the kernel takes for a reason
 /// to reset the second.
 [[nodiscard]] base::Result<void> ForbidNewPrivileges();
+
+/// A path, and what the process will do with it.
+struct FileUse {
+  enum class Kind : std::uint8_t {
+    kRead,
+    kWritten,        // or made, in a folder that is there
+    kWithItsFolder,  // read, written, made and removed: the file and others beside it
+  };
+  std::string path;
+  Kind kind;
+};
+
+/// No file can be opened, made or removed but for these uses, no TCP port used, and no signal sent
+/// to a process from before (Landlock). What is open stays so. False when the kernel cannot do
+/// that; an older one does less of it. To be called after ForbidNewPrivileges.
+[[nodiscard]] base::Result<bool> ConfineFiles(const std::vector<FileUse>& files);
+
+/// What happens at a system call that is not in the list.
+enum class OnViolation : std::uint8_t {
+  kKill,        // the process ends with SIGSYS; the kernel's log has the number of the call
+  kSayAndExit,  // the number goes to standard error, and the exit code is 159; for tests
+};
+
+/// From here on only the calls of src/sandbox/system_calls.txt can be made: those of [always] and
+/// of these sections. To be called last, without other threads, after ForbidNewPrivileges.
+[[nodiscard]] base::Result<void> AllowOnlyListedCalls(std::span<const std::string_view> sections,
+                                                      OnViolation on_violation);
+
+/// Whether this build has the list: it is for x86-64, and a sanitizer makes calls of its own.
+/// Without it AllowOnlyListedCalls does nothing.
+[[nodiscard]] bool HasListOfCalls();
+
+/// The list as it was compiled, for the tests: a line each of line number, section, call, and
+/// conditions as "2&~3" (argument 2 has no bit but those of 3), "1=8" or "0=self".
+[[nodiscard]] std::string ListOfCalls();
 
 }  // namespace varstored::sandbox

@@ -1,0 +1,108 @@
+#include "rights.h"
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "varstored/sandbox/sandbox.h"
+#include "varstored/store/vars_blob.h"
+
+namespace varstored::daemon {
+namespace {
+
+using sandbox::FileUse;
+
+/// Enough for the state of any input that is read, and for a database of it.
+constexpr std::uint64_t kMaxWrittenFileBytes = 2 * store::kMaxBlobBytes;
+
+/// The program and its libraries take 47 MiB of addresses, the largest state and a toolstack's
+/// largest answer together less than 20.
+constexpr std::uint64_t kMaxMemoryBytes = std::uint64_t{128} << 20;
+
+/// What a backend does with an argument that is a path.
+struct PathArgument {
+  std::string_view name;
+  FileUse::Kind use;
+};
+
+constexpr std::array kPathArguments = {
+    PathArgument{"init", FileUse::Kind::kRead},
+    PathArgument{"path", FileUse::Kind::kWithItsFolder},
+};
+
+std::vector<FileUse> FilesOf(const Options& options) {
+  std::vector<FileUse> files;
+  if (options.resume_path) {
+    files.push_back({*options.resume_path, FileUse::Kind::kRead});
+  }
+  if (options.save_path) {
+    files.push_back({*options.save_path, FileUse::Kind::kWritten});
+  }
+  for (const PathArgument& row : kPathArguments) {
+    if (const auto found = options.backend_arguments.find(row.name);
+        found != options.backend_arguments.end()) {
+      files.push_back({found->second, row.use});
+    }
+  }
+  return files;
+}
+
+/// Behind ForbidNewPrivileges, without which the kernel allows neither.
+base::Result<void> LockIn(const Program& program, const Options& options, base::Log& log) {
+  const auto confined = sandbox::ConfineFiles(FilesOf(options));
+  if (!confined) {
+    return confined.failure();
+  }
+  if (!*confined) {
+    log.Info("the kernel has no Landlock: files are protected by their permissions alone");
+  }
+  if (!sandbox::HasListOfCalls()) {
+    log.Warning("this build has no list of system calls: none is forbidden");
+  }
+  const bool is_loopback = program.door == Program::Door::kLoopback;
+  const std::array<std::string_view, 2> sections = {is_loopback ? "loopback" : "xen",
+                                                    options.backend};
+  return sandbox::AllowOnlyListedCalls(
+      sections, is_loopback ? sandbox::OnViolation::kSayAndExit : sandbox::OnViolation::kKill);
+}
+
+}  // namespace
+
+// The only order that works: each step takes away the right to do an earlier one.
+base::Result<void> DropRights(const Program& program, const Options& options, base::Log& log) {
+  if (options.depriv) {
+    if (const auto left = sandbox::LeaveNamespaces(); !left) {
+      log.Warning(left.error().message);
+    }
+  }
+  if (options.chroot_path) {
+    if (auto changed = sandbox::ChangeRoot(*options.chroot_path); !changed) {
+      return changed;
+    }
+  }
+  if (options.depriv) {
+    sandbox::ForgoCapabilities();
+  }
+  if (auto changed = sandbox::ChangeIds(options.uid, options.gid); !changed) {
+    return changed;
+  }
+  if (auto limited = sandbox::LimitFileSize(kMaxWrittenFileBytes); !limited) {
+    return limited;
+  }
+  if (!options.depriv) {
+    return {};
+  }
+  if (auto dropped = sandbox::DropCapabilities(); !dropped) {
+    return dropped;
+  }
+  if (auto limited = sandbox::LimitResources(kMaxMemoryBytes); !limited) {
+    return limited;
+  }
+  if (auto forbidden = sandbox::ForbidNewPrivileges(); !forbidden) {
+    return forbidden;
+  }
+  return LockIn(program, options, log);
+}
+
+}  // namespace varstored::daemon
