@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "varstored/base/bytes.h"
+#include "varstored/base/result.h"
+#include "varstored/crypto/certificate.h"
+#include "varstored/crypto/digest.h"
+#include "varstored/efi/guid.h"
+
+namespace varstored::signer {
+
+/// The forms in which an administrator has what a Secure Boot variable is to hold.
+enum class ContentForm : std::uint8_t {
+  kCertificates,    // PEM, any number in one file, or one in DER
+  kHashes,          // text: a SHA-256 on each line
+  kRevocationList,  // JSON: Microsoft's dbx_info_msft_latest.json
+  kSignatureLists,  // EFI_SIGNATURE_LISTs, as in a .esl file
+};
+
+/// The content of one such file. What belongs to another form is empty.
+struct Content {
+  ContentForm form{};
+  std::vector<crypto::Certificate> certificates = {};  // at least one
+  std::vector<crypto::Sha256Digest> hashes = {};       // at least one, none twice
+  base::Bytes signature_lists = {};                    // at least one list
+};
+
+/// The content of a whole file, whose form is told by its bytes:
+/// - PEM: every block is a certificate; text around the blocks is passed over.
+/// - Text: each line is 64 hexadecimal digits, and nothing or a space and a comment behind them.
+///   Empty lines, and lines that begin with '#', are passed over.
+/// - JSON: the SHA-256 hashes of images.x64, in their order: the entries of Microsoft's own signed
+///   update for this architecture. Its other members (other architectures, certificates, security
+///   versions) are not in that update either, and are left out.
+/// - Signature lists are well-formed as efi::ParseSignatureLists wants them.
+/// The error says what is wrong, and where; a file without any entry is an error too.
+[[nodiscard]] base::Result<Content> ParseContent(base::ByteSpan file);
+
+/// The certificates of a PEM or DER file, as above; another form is an error.
+[[nodiscard]] base::Result<std::vector<crypto::Certificate>> ParseCertificates(base::ByteSpan file);
+
+/// The content as EFI_SIGNATURE_LISTs (UEFI 2.10, 32.4.1): a list for each certificate, because an
+/// entry's size is its list's, or one list of all hashes, in the order of the file, of `owner`.
+/// Signature lists stay as they are, with the owners that they name.
+[[nodiscard]] base::Bytes EncodeContent(const Content& content, const efi::Guid& owner);
+
+/// The subject in the form "CN=name, O=organization", as RFC 2253 writes names but first things
+/// first; every byte is printable ASCII.
+[[nodiscard]] std::string SubjectOf(const crypto::Certificate& certificate);
+
+/// When the certificate's validity ended, as "2026-06-27", if that is before `now_s` (seconds since
+/// 1970-01-01, UTC). Secure Boot does not ask for it (UEFI 2.10, 32.6.3.3 leaves it to the
+/// platform), people do.
+[[nodiscard]] std::optional<std::string> ExpiredOn(const crypto::Certificate& certificate,
+                                                   std::int64_t now_s);
+
+}  // namespace varstored::signer

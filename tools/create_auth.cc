@@ -1,0 +1,390 @@
+#include <getopt.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iostream>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "page.h"
+#include "varstored/base/file.h"
+#include "varstored/crypto/digest.h"
+#include "varstored/efi/guid.h"
+#include "varstored/signer/content.h"
+#include "varstored/signer/signature.h"
+#include "varstored/signer/update.h"
+#include "varstored/version.h"
+
+namespace {
+
+using namespace varstored;
+
+constexpr std::size_t kMaxFileBytes = std::size_t{16} << 20U;
+constexpr std::int64_t kDaySeconds = 86400;
+
+// Entries of PK are the host owner's; most others are Microsoft's certificates and revocations,
+// which Microsoft's updates bring again under this owner (docs/engine.md, "Authority").
+constexpr efi::Guid kOwnerOfPk = *efi::ParseGuid("c0acc535-25c8-6446-925b-5dd7d0b2f5aa");
+constexpr efi::Guid kMicrosoft = *efi::ParseGuid("77fa9abd-0359-4d32-bd60-28f4e78f784b");
+
+/// The command line as it was given.
+struct Arguments {
+  std::optional<std::string> key, certificate, signature, time, guid;
+  bool signable = false;
+  bool append = false;
+  std::string name;
+  std::string output;
+  std::vector<std::string> inputs;
+};
+
+void Warn(const std::string& what) { std::cerr << page::kName << ": warning: " << what << '\n'; }
+
+base::Failure<base::Error> In(const std::string& path, const base::Error& error) {
+  return base::Fail(path + ": " + error.message);
+}
+
+/// Runs `parse` on the whole file at `path`; errors name it.
+template <class Parse>
+auto Parsed(const std::string& path, const Parse& parse) -> decltype(parse(base::ByteSpan())) {
+  auto bytes = base::ReadFile(path, kMaxFileBytes);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  auto parsed = parse(*bytes);
+  crypto::Cleanse(*bytes);  // it may have been a private key
+  return parsed ? std::move(parsed) : In(path, parsed.error());
+}
+
+std::int64_t Now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+base::Result<efi::Time> TimeOf(const Arguments& arguments) {
+  std::int64_t seconds = Now();
+  if (arguments.time) {
+    const std::string& text = *arguments.time;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error != std::errc() || end != text.data() + text.size()) {
+      return base::Fail("-t " + text + ": not a number of seconds since 1970");
+    }
+    if (seconds > Now() + kDaySeconds) {
+      Warn("-t " + text + " is in the future: until then, nothing can replace what this sets");
+    }
+  }
+  const auto time = signer::TimeOf(seconds);
+  if (arguments.signable && !arguments.time) {
+    std::cerr << page::kName << ": note: join the signature with -t " << seconds << '\n';
+  }
+  if (!time) {
+    return base::Fail("-t " + *arguments.time + ": not a time from 1970 to 9999");
+  }
+  return *time;
+}
+
+base::Result<efi::Guid> OwnerOf(const Arguments& arguments) {
+  if (!arguments.guid) {
+    return arguments.name == "PK" ? kOwnerOfPk : kMicrosoft;
+  }
+  const auto owner = efi::ParseGuid(*arguments.guid);
+  if (!owner) {
+    return base::Fail("-g " + *arguments.guid + ": not a GUID such as " + efi::ToText(kMicrosoft));
+  }
+  return *owner;
+}
+
+base::Result<void> CheckForm(const std::string& name, signer::ContentForm form) {
+  if (form == signer::ContentForm::kRevocationList && name != "dbx") {
+    return base::Fail("a list of revocations is for dbx, not for " + name);
+  }
+  if (form == signer::ContentForm::kHashes && (name == "PK" || name == "KEK")) {
+    return base::Fail(name + " holds certificates, not hashes");
+  }
+  return {};
+}
+
+void WarnOfExpired(const std::string& path, const crypto::Certificate& certificate) {
+  if (const auto date = signer::ExpiredOn(certificate, Now())) {
+    Warn(path + ": " + signer::SubjectOf(certificate) + " expired on " + *date +
+         "; Secure Boot does not look at dates");
+  }
+}
+
+/// The entries of all inputs as signature lists.
+base::Result<base::Bytes> ReadInputs(const Arguments& arguments, const efi::Guid& owner) {
+  base::Bytes all;
+  for (const std::string& path : arguments.inputs) {
+    const auto content = Parsed(path, signer::ParseContent);
+    if (!content) {
+      return content.failure();
+    }
+    if (const auto fits = CheckForm(arguments.name, content->form); !fits) {
+      return In(path, fits.error());
+    }
+    for (const crypto::Certificate& certificate : content->certificates) {
+      WarnOfExpired(path, certificate);
+    }
+    const base::Bytes lists = signer::EncodeContent(*content, owner);
+    all.insert(all.end(), lists.begin(), lists.end());
+  }
+  return all;
+}
+
+/// A SignedData and whose it is; both are empty when nobody signs.
+struct Signed {
+  base::Bytes signed_data = {};
+  std::optional<crypto::Certificate> signer = std::nullopt;
+};
+
+base::Result<Signed> JoinSignature(const Arguments& arguments, base::ByteSpan signable,
+                                   const std::optional<crypto::Certificate>& expected_signer) {
+  auto signature = Parsed(*arguments.signature, [signable](base::ByteSpan file) {
+    return signer::ParseSignature(file, signable);
+  });
+  if (!signature) {
+    return signature.failure();
+  }
+  if (expected_signer && !std::ranges::equal(expected_signer->der(), signature->signer.der())) {
+    return base::Fail(*arguments.signature + ": is the signature of " +
+                      signer::SubjectOf(signature->signer) + ", not of " + *arguments.certificate);
+  }
+  if (signature->has_attributes) {
+    Warn(
+        *arguments.signature +
+        " has signed attributes, which UEFI does not want (2.10, 8.2.2): varstored takes it, other "
+        "firmware may not; `openssl cms -noattr` leaves them out");
+  }
+  return Signed{std::move(signature->signed_data), std::move(signature->signer)};
+}
+
+base::Result<Signed> SignHere(const Arguments& arguments, base::ByteSpan signable,
+                              const std::vector<crypto::Certificate>& certificates) {
+  auto key = Parsed(*arguments.key, signer::PrivateKey::Parse);
+  if (!key) {
+    return key.failure();
+  }
+  auto signed_data = signer::Sign(signable, *key, certificates);
+  if (!signed_data) {
+    return In(*arguments.key, signed_data.error());
+  }
+  WarnOfExpired(*arguments.certificate, certificates.front());
+  return Signed{*std::move(signed_data), certificates.front()};
+}
+
+base::Result<Signed> MakeSignature(const Arguments& arguments, base::ByteSpan signable) {
+  std::vector<crypto::Certificate> certificates;
+  if (arguments.certificate) {
+    auto parsed = Parsed(*arguments.certificate, signer::ParseCertificates);
+    if (!parsed) {
+      return parsed.failure();
+    }
+    certificates = *std::move(parsed);
+  }
+  if (arguments.signature) {
+    return JoinSignature(arguments, signable,
+                         certificates.empty() ? std::nullopt : std::optional(certificates.front()));
+  }
+  if (arguments.key) {
+    return SignHere(arguments, signable, certificates);
+  }
+  return Signed{};
+}
+
+/// The engine has the last word, before anything is written.
+base::Result<void> Try(const Arguments& arguments, const signer::Update& update,
+                       base::ByteSpan auth_file, const Signed& made) {
+  const bool is_pk = arguments.name == "PK";
+  if (is_pk && !made.signer) {
+    return base::Fail(
+        "PK has to be signed (UEFI 2.10, 8.2.2), at a first boot by itself: -k and -c, or -s");
+  }
+  if (const auto taken = signer::TryAuthFile(update, auth_file, made.signer); !taken) {
+    return base::Fail("no VM would take this update of " + arguments.name + ": " +
+                      taken.error().message + " (docs/engine.md, \"Reasons\")");
+  }
+  if (is_pk && !signer::TryAuthFile(update, auth_file, std::nullopt)) {
+    Warn("this PK is not signed by itself: it can follow the PK " +
+         signer::SubjectOf(*made.signer) + ", but not be a VM's first");
+  }
+  return {};
+}
+
+/// Whether both paths are the same file, by whatever names.
+bool AreSameFile(const std::string& left, const std::string& right) {
+  struct stat left_status = {};
+  struct stat right_status = {};
+  return ::stat(left.c_str(), &left_status) == 0 && ::stat(right.c_str(), &right_status) == 0 &&
+         left_status.st_dev == right_status.st_dev && left_status.st_ino == right_status.st_ino;
+}
+
+base::Result<void> CheckOutput(const Arguments& arguments) {
+  std::vector<std::string> read = arguments.inputs;
+  for (const auto& path : {arguments.key, arguments.certificate, arguments.signature}) {
+    if (path) {
+      read.push_back(*path);
+    }
+  }
+  for (const std::string& path : read) {
+    if (AreSameFile(path, arguments.output)) {
+      return base::Fail(arguments.output + ": the output would overwrite what is read (" + path +
+                        ")");
+    }
+  }
+  return {};
+}
+
+base::Result<void> CreateAuth(const Arguments& arguments) {
+  const auto variable = signer::SecureBootVariable(arguments.name);
+  if (!variable) {
+    return base::Fail(arguments.name + ": none of PK, KEK, db, dbx, dbt, dbr");
+  }
+  if (auto good = CheckOutput(arguments); !good) {
+    return good;
+  }
+  const auto time = TimeOf(arguments);
+  const auto owner = OwnerOf(arguments);
+  if (!time || !owner) {
+    return !time ? time.failure() : owner.failure();
+  }
+  auto payload = ReadInputs(arguments, *owner);
+  if (!payload) {
+    return payload.failure();
+  }
+  const signer::Update update{
+      .variable = *variable,
+      .attributes = arguments.append ? signer::kAppend : signer::kReplace,
+      .time = *time,
+      .payload = *std::move(payload),
+  };
+  const base::Bytes signable = signer::SignableBytes(update);
+  if (arguments.signable) {
+    return base::ReplaceFile(arguments.output, signable);
+  }
+  const auto made = MakeSignature(arguments, signable);
+  if (!made) {
+    return made.failure();
+  }
+  const base::Bytes auth_file = signer::EncodeAuthFile(update, made->signed_data);
+  if (auto good = Try(arguments, update, auth_file, *made); !good) {
+    return good;
+  }
+  return base::ReplaceFile(arguments.output, auth_file);
+}
+
+/// What does not go together; empty when all does.
+std::string_view MisuseOf(const Arguments& arguments) {
+  if (arguments.inputs.empty()) {
+    return "NAME, OUTPUT and at least one INPUT are needed";
+  }
+  if (arguments.signable && arguments.signature) {
+    return "-o and -s exclude each other";
+  }
+  if (arguments.key && arguments.signature) {
+    return "-k and -s exclude each other";
+  }
+  if (arguments.key && !arguments.certificate) {
+    return "-k needs -c, the certificate of the key";
+  }
+  if (arguments.certificate && !arguments.key && !arguments.signature && !arguments.signable) {
+    return "-c needs -k, the certificate's key";
+  }
+  if (arguments.signature && !arguments.time) {
+    return "-s needs -t: the time that was signed";
+  }
+  return {};
+}
+
+int Fail(std::string_view message) {
+  std::cerr << page::kName << ": " << message << '\n';
+  return 1;
+}
+
+int Misuse(std::string_view message) {
+  Fail(message);
+  return Fail("see create-auth --help");
+}
+
+int Run(int argc, char** argv) {
+  constexpr int kVersionOption = 256;
+  constexpr option kLong[] = {
+      {"append", no_argument, nullptr, 'a'},
+      {"certificate", required_argument, nullptr, 'c'},
+      {"guid", required_argument, nullptr, 'g'},
+      {"help", no_argument, nullptr, 'h'},
+      {"key", required_argument, nullptr, 'k'},
+      {"signable", no_argument, nullptr, 'o'},
+      {"signature", required_argument, nullptr, 's'},
+      {"time", required_argument, nullptr, 't'},
+      {"version", no_argument, nullptr, kVersionOption},
+      {nullptr, 0, nullptr, 0},
+  };
+  // What getopt_long says of a wrong option begins with this name.
+  std::string name(page::kName);
+  argv[0] = name.data();
+  Arguments arguments;
+  int found = 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
+  while ((found = ::getopt_long(argc, argv, "ac:g:hk:os:t:", kLong, nullptr)) != -1) {
+    switch (found) {
+      case 'a':
+        arguments.append = true;
+        break;
+      case 'c':
+        arguments.certificate = optarg;
+        break;
+      case 'g':
+        arguments.guid = optarg;
+        break;
+      case 'h':
+        std::cout << page::kHelp;
+        return 0;
+      case 'k':
+        arguments.key = optarg;
+        break;
+      case 'o':
+        arguments.signable = true;
+        break;
+      case 's':
+        arguments.signature = optarg;
+        break;
+      case 't':
+        arguments.time = optarg;
+        break;
+      case kVersionOption:
+        std::cout << page::kName << ' ' << kVersion << '\n';
+        return 0;
+      default:
+        return Fail("see create-auth --help");
+    }
+  }
+  std::vector<std::string> words(argv + optind, argv + argc);
+  if (words.size() >= 2) {
+    arguments.name = words[0];
+    arguments.output = words[1];
+    arguments.inputs.assign(words.begin() + 2, words.end());
+  }
+  if (const auto misuse = MisuseOf(arguments); !misuse.empty()) {
+    return Misuse(misuse);
+  }
+  const auto created = CreateAuth(arguments);
+  return created ? 0 : Fail(created.error().message);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return Fail("out of memory");
+  }
+}
