@@ -1,14 +1,20 @@
 # Names for the usual commands; the build itself is CMake's.
 PREFIX = /usr
 DESTDIR =
+# Of `make auth`: a folder of certificates (certs/README.md; none: test keys), and where to.
+CERTS =
+OUT = build/auth
 
-.PHONY: demo check bench docs format lint install
+.PHONY: demo check bench docs format lint install auth
 
 demo:
 	./demo
 
 check:
 	./check
+
+auth:
+	tools/make_auth.sh "$(OUT)" $(if $(CERTS),"$(CERTS)")
 
 bench:
 	bench/run

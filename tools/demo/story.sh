@@ -75,7 +75,23 @@ same() {
 
 tell "An administrator makes keys: PK, KEK and db"
 mkdir keys
-"$bin/varstored-demo-keys" keys
+# make_key NAME SUBJECT: NAME.key, and its certificate NAME.pem.
+make_key() {
+  openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=$2" -keyout "$1.key" -out "$1.pem" 2>/dev/null ||
+    fail "openssl made no key"
+}
+make_key PK "Demo platform key"
+make_key KEK "Demo key exchange key"
+make_key vendor "Demo boot loader vendor"
+make_key second "Demo second vendor"
+make_key stranger "Nobody in particular"
+sign() { "$bin/create-auth" "$@" || fail "create-auth made no update"; }
+sign -k PK.key -c PK.pem PK keys/PK.auth PK.pem
+sign -k PK.key -c PK.pem KEK keys/KEK.auth KEK.pem
+sign -k PK.key -c PK.pem db keys/db.auth vendor.pem
+sign -a db db-unsigned second.pem
+sign -a -k stranger.key -c stranger.pem db db-by-a-stranger second.pem
+sign -a -k KEK.key -c KEK.pem db db-by-kek second.pem
 for name in PK KEK db; do fact "$name.auth" "$(wc -c <keys/$name.auth) bytes"; done
 
 tell "A VM is powered on for the first time; Secure Boot is wanted"
@@ -87,11 +103,11 @@ fact "db: one boot loader's vendor is trusted" "$before bytes"
 
 tell "Its operating system would like to trust somebody else, too"
 answer "Security Violation" "a change of db without a signature" \
-  set $database db 67 keys/db-unsigned
+  set $database db 67 db-unsigned
 answer "Security Violation" "the same, signed by nobody in particular" \
-  set $database db 67 keys/db-by-a-stranger
+  set $database db 67 db-by-a-stranger
 answer "Success" "the same, signed with the key in KEK" \
-  set $database db 67 keys/db-by-kek
+  set $database db 67 db-by-kek
 after=$(bytes $database db)
 [ "$after" -gt "$before" ] || fail "db did not grow"
 fact "db: a second vendor is trusted" "$after bytes"
