@@ -43,10 +43,11 @@ within() {
 
 # ---- domains ----
 
-# create_domain NAME pvh|hvm [VCPUS]: makes a domain with the test guest, paused, as DOMAIN. pvh:
-# its kernel is the guest. hvm: a domain as firmware has it, with the guest in place of hvmloader
-# and a device model that does nothing. It stays after a shutdown, so that a test can look at it.
-create_domain() {
+# configure_domain NAME pvh|hvm [VCPUS]: writes the file $config for a domain with the test guest, of a
+# new VM. pvh: its kernel is the guest. hvm: a domain as firmware has it, with the guest in place of
+# hvmloader and a device model that does nothing. It stays after a shutdown, so that a test can look
+# at it.
+configure_domain() {
   config=/run/$1.cfg
   cat >"$config" <<END
 name = "$1"
@@ -80,6 +81,11 @@ xen_platform_pci = 0
 shadow_memory = 2
 END
   fi
+}
+
+# create_domain NAME pvh|hvm [VCPUS]: makes such a domain, paused, as DOMAIN.
+create_domain() {
+  configure_domain "$@"
   xl create -p -e -q "$config"
   DOMAIN=$(xl domid "$1")
   say "domain $DOMAIN ($1, $2) is there"

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "arguments.h"
+#include "varstored/base/result.h"
+#include "varstored/base/unique_fd.h"
+
+namespace varstored::xl {
+
+/// The folder of one VM, which holds its store and, while the VM does not run, its saved state.
+///
+/// The state is there only between the end of one daemon and the start of the next, so that it is
+/// never older than the store: no later boot goes on from it, and no resume undoes a write that was
+/// acknowledged.
+class VmFolder {
+ public:
+  /// Opens the folder, which is made when it is missing.
+  [[nodiscard]] static base::Result<VmFolder> Open(const std::string& folder,
+                                                   const std::string& uuid);
+
+  /// Gives the folder and the files in it to the user of this domain.
+  [[nodiscard]] base::Result<void> GiveTo(std::uint16_t domain) const;
+
+  /// How a domain starts that goes on in the middle of its work. Fails when this host knows nothing
+  /// of the VM.
+  [[nodiscard]] base::Result<Start> HowToResume() const;
+
+  /// Removes the saved state, for good.
+  [[nodiscard]] base::Result<void> ForgetState() const;
+
+ private:
+  VmFolder(base::UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  [[nodiscard]] bool Has(std::string_view name) const;
+
+  base::UniqueFd fd_;
+  std::string path_;
+};
+
+}  // namespace varstored::xl
