@@ -1,13 +1,22 @@
 #include "varstored/crypto/certificate.h"
 
+#include <chrono>
 #include <cstddef>
+#include <ctime>
 
 #include <openssl/asn1.h>
+#include <openssl/bio.h>
 
 #include "parsed_certificate.h"
 
 namespace varstored::crypto {
 namespace {
+
+struct OpenSslFree {
+  void operator()(unsigned char* bytes) const noexcept { OPENSSL_free(bytes); }
+};
+using OpenSslBytes = std::unique_ptr<unsigned char, OpenSslFree>;
+using BioPtr = std::unique_ptr<BIO, OpenSslDeleter<BIO_free_all>>;
 
 struct Element {
   std::size_t header_bytes;
@@ -80,6 +89,42 @@ std::optional<base::Bytes> Certificate::common_name() const {
   const ASN1_STRING* octets = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index));
   return base::ToBytes(base::ByteSpan(ASN1_STRING_get0_data(octets),
                                       static_cast<std::size_t>(ASN1_STRING_length(octets))));
+}
+
+std::string Certificate::subject_text() const {
+  const OpenSslCall call;
+  const X509_NAME* subject = X509_get_subject_name(parsed_->x509());
+  const int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (index >= 0) {
+    unsigned char* utf8 = nullptr;
+    const int bytes =
+        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index)));
+    const OpenSslBytes owner(utf8);
+    return bytes < 0 ? std::string() : std::string(utf8, utf8 + bytes);
+  }
+  const BioPtr text(BIO_new(BIO_s_mem()));
+  const unsigned long style = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
+  if (text == nullptr || X509_NAME_print_ex(text.get(), subject, 0, style) < 0) {
+    return {};
+  }
+  char* characters = nullptr;
+  const long bytes = BIO_get_mem_data(text.get(), &characters);
+  return bytes <= 0 ? std::string() : std::string(characters, static_cast<std::size_t>(bytes));
+}
+
+std::optional<std::int64_t> Certificate::not_after() const {
+  const OpenSslCall call;
+  std::tm time = {};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(parsed_->x509()), &time) != 1) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date(std::chrono::year(time.tm_year + 1900),
+                                         std::chrono::month(static_cast<unsigned>(time.tm_mon + 1)),
+                                         std::chrono::day(static_cast<unsigned>(time.tm_mday)));
+  const std::chrono::sys_seconds moment =
+      std::chrono::sys_days(date) + std::chrono::hours(time.tm_hour) +
+      std::chrono::minutes(time.tm_min) + std::chrono::seconds(time.tm_sec);
+  return moment.time_since_epoch().count();
 }
 
 }  // namespace varstored::crypto

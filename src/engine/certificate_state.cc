@@ -4,45 +4,31 @@
 #include <array>
 #include <cstddef>
 #include <optional>
-#include <string_view>
 #include <vector>
 
-#include "varstored/crypto/digest.h"
 #include "varstored/efi/signature_list.h"
 
 namespace varstored::engine {
 namespace {
 
-/// A certificate that expires in 2026, and the one that takes its place. Both are named by the
-/// SHA-256 of their DER form.
-struct Succession {
-  CertificateHolder holder;
-  crypto::Sha256Digest old_certificate;
-  crypto::Sha256Digest successor;
-};
-
-consteval crypto::Sha256Digest Digest(std::string_view hex) {
-  const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  crypto::Sha256Digest digest{};
-  for (std::size_t i = 0; i < digest.size(); ++i) {
-    digest[i] = static_cast<std::uint8_t>(value(hex[2 * i]) * 16 + value(hex[2 * i + 1]));
-  }
-  return digest;
-}
+using crypto::DigestFromHex;
 
 constexpr std::array<Succession, 3> kSuccessions = {{
-    // Microsoft Corporation KEK CA 2011, Microsoft Corporation KEK 2K CA 2023
     {CertificateHolder::kKek,
-     Digest("a1117f516a32cefcba3f2d1ace10a87972fd6bbe8fe0d0b996e09e65d802a503"),
-     Digest("3cd3f0309edae228767a976dd40d9f4affc4fbd5218f2e8cc3c9dd97e8ac6f9d")},
-    // Microsoft Windows Production PCA 2011, Windows UEFI CA 2023
+     {"Microsoft Corporation KEK CA 2011",
+      DigestFromHex("a1117f516a32cefcba3f2d1ace10a87972fd6bbe8fe0d0b996e09e65d802a503")},
+     {"Microsoft Corporation KEK 2K CA 2023",
+      DigestFromHex("3cd3f0309edae228767a976dd40d9f4affc4fbd5218f2e8cc3c9dd97e8ac6f9d")}},
     {CertificateHolder::kDb,
-     Digest("e8e95f0733a55e8bad7be0a1413ee23c51fcea64b3c8fa6a786935fddcc71961"),
-     Digest("076f1fea90ac29155ebf77c17682f75f1fdd1be196da302dc8461e350a9ae330")},
-    // Microsoft Corporation UEFI CA 2011, Microsoft UEFI CA 2023
+     {"Microsoft Windows Production PCA 2011",
+      DigestFromHex("e8e95f0733a55e8bad7be0a1413ee23c51fcea64b3c8fa6a786935fddcc71961")},
+     {"Windows UEFI CA 2023",
+      DigestFromHex("076f1fea90ac29155ebf77c17682f75f1fdd1be196da302dc8461e350a9ae330")}},
     {CertificateHolder::kDb,
-     Digest("48e99b991f57fc52f76149599bff0a58c47154229b9f8d603ac40d3500248507"),
-     Digest("f6124e34125bee3fe6d79a574eaa7b91c0e7bd9d929c1a321178efd611dad901")},
+     {"Microsoft Corporation UEFI CA 2011",
+      DigestFromHex("48e99b991f57fc52f76149599bff0a58c47154229b9f8d603ac40d3500248507")},
+     {"Microsoft UEFI CA 2023",
+      DigestFromHex("f6124e34125bee3fe6d79a574eaa7b91c0e7bd9d929c1a321178efd611dad901")}},
 }};
 
 /// The SHA-256 of every X.509 entry. Lists that cannot be read hold none that anybody could use.
@@ -72,10 +58,12 @@ bool Contains(const std::vector<crypto::Sha256Digest>& digests,
 
 }  // namespace
 
+std::span<const Succession> Successions() { return kSuccessions; }
+
 bool HoldsCertificateOf2011(CertificateHolder holder, base::ByteSpan lists) {
   const auto held = DigestsIn(lists);
   return std::any_of(kSuccessions.begin(), kSuccessions.end(), [&](const Succession& row) {
-    return row.holder == holder && Contains(held, row.old_certificate);
+    return row.holder == holder && Contains(held, row.old_certificate.digest);
   });
 }
 
@@ -85,7 +73,7 @@ CertificateState CertificateStateOf(base::ByteSpan kek, base::ByteSpan db) {
   const bool is_due = std::any_of(
       kSuccessions.begin(), kSuccessions.end(), [&in_kek, &in_db](const Succession& row) {
         const auto& held = row.holder == CertificateHolder::kKek ? in_kek : in_db;
-        return Contains(held, row.old_certificate) && !Contains(held, row.successor);
+        return Contains(held, row.old_certificate.digest) && !Contains(held, row.successor.digest);
       });
   return is_due ? CertificateState::kUpdateRequired : CertificateState::kUpToDate;
 }

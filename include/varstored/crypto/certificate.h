@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "varstored/base/bytes.h"
@@ -29,6 +31,13 @@ class Certificate {
   /// The contents of the ASN.1 string in the first commonName of the subject, as they are: neither
   /// converted (BMPString stays UTF-16) nor cut at a NUL. Nothing when there is no commonName.
   [[nodiscard]] std::optional<base::Bytes> common_name() const;
+
+  /// The subject for people: its first commonName in UTF-8, else the whole name as RFC 2253 writes
+  /// it. Which characters are in it is the issuer's choice; what OpenSSL cannot convert is empty.
+  [[nodiscard]] std::string subject_text() const;
+
+  /// The end of its validity (notAfter), in seconds since 1970, UTC. Nothing when it is malformed.
+  [[nodiscard]] std::optional<std::int64_t> not_after() const;
 
   /// For this room's own use: only it knows what a Parsed is.
   class Parsed;

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
+#include <string_view>
 
 #include "varstored/base/bytes.h"
 #include "varstored/base/result.h"
@@ -11,6 +13,16 @@
 namespace varstored::crypto {
 
 using Sha256Digest = std::array<std::uint8_t, 32>;
+
+/// The digest that 64 digits, lower case, of the source spell.
+[[nodiscard]] consteval Sha256Digest DigestFromHex(std::string_view hex) {
+  const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  Sha256Digest digest{};
+  for (std::size_t i = 0; i < digest.size(); ++i) {
+    digest[i] = static_cast<std::uint8_t>(value(hex[2 * i]) * 16 + value(hex[2 * i + 1]));
+  }
+  return digest;
+}
 
 /// SHA-256 of the parts, one behind the other (FIPS 180-4). It fails only when memory runs out.
 [[nodiscard]] base::Result<Sha256Digest> Sha256(std::initializer_list<base::ByteSpan> parts);

@@ -1,13 +1,32 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string_view>
 
 #include "varstored/base/bytes.h"
+#include "varstored/crypto/digest.h"
 
 namespace varstored::engine {
 
 /// The variables that hold certificates which expire.
 enum class CertificateHolder : std::uint8_t { kKek, kDb };
+
+/// A certificate of Microsoft's, known by the SHA-256 of its DER form.
+struct MicrosoftCertificate {
+  std::string_view name;  // its commonName
+  crypto::Sha256Digest digest{};
+};
+
+/// A certificate of 2011, which expires in 2026, and the one of 2023 that takes its place.
+struct Succession {
+  CertificateHolder holder{};
+  MicrosoftCertificate old_certificate;
+  MicrosoftCertificate successor;
+};
+
+/// All of them.
+[[nodiscard]] std::span<const Succession> Successions();
 
 /// Whether these signature lists of that variable hold a certificate of 2011. A variable that holds
 /// none is its owner's own affair.
