@@ -10,13 +10,14 @@
 # compile.
 
 # Room by room: the rooms just below it. It may use those and all that is below them.
-set(VARSTORED_ROOMS base version efi crypto store engine signer backend guest guest_xen sandbox daemon tool)
+set(VARSTORED_ROOMS base version efi crypto store engine health signer backend guest guest_xen sandbox daemon tool)
 set(VARSTORED_BELOW_base)
 set(VARSTORED_BELOW_version)
 set(VARSTORED_BELOW_efi base)
 set(VARSTORED_BELOW_crypto base)
 set(VARSTORED_BELOW_store efi)
 set(VARSTORED_BELOW_engine store crypto)
+set(VARSTORED_BELOW_health engine)
 set(VARSTORED_BELOW_signer engine)
 set(VARSTORED_BELOW_backend store)
 set(VARSTORED_BELOW_guest engine)

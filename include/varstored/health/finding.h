@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "varstored/base/bytes.h"
+#include "varstored/efi/guid.h"
+#include "varstored/health/state.h"
+
+namespace varstored::health {
+
+/// What can be wrong with a VM's variables. docs/findings.md explains each.
+enum class FindingKind : std::uint8_t {
+  kBlobUnreadable,
+  kRecordDuplicate,
+  kRecordMalformed,
+  kListsMalformed,
+  kVariableOversized,
+  kRevocationsDoubled,
+  kOwnerNotMicrosoft,
+  kSecureBootWithoutPk,
+  kSecureBootWithoutDb,
+  kCertificates2011Only,
+  kStoreOverfull,
+  kStoreNearlyFull,
+  kBootOrderDangling,
+};
+
+enum class Severity : std::uint8_t {
+  kError,    // the VM may not start, or is not protected as it is meant to be
+  kWarning,  // it will come to that, or something does not have its effect
+};
+
+/// What is the same for every finding of a kind.
+struct FindingType {
+  FindingKind kind{};
+  /// Stable: for scripts.
+  std::string_view name;
+  Severity severity{};
+  /// What Fix does, as a sentence; empty where there is nothing that it may decide.
+  std::string_view fix;
+};
+
+/// All kinds, in the order of FindingKind, which is the one in which they are reported and fixed.
+[[nodiscard]] std::span<const FindingType> FindingTypes();
+[[nodiscard]] const FindingType& TypeOf(FindingKind kind);
+/// "error" or "warning".
+[[nodiscard]] std::string_view ToText(Severity severity);
+
+/// The address of a variable.
+struct VariableId {
+  std::string name;  // UTF-16LE bytes, held in characters
+  efi::Guid vendor;
+
+  [[nodiscard]] bool operator==(const VariableId&) const = default;
+};
+
+/// One thing that is wrong.
+struct Finding {
+  FindingKind kind{};
+  /// Which variable; nothing where it is the state as a whole.
+  std::optional<VariableId> variable;
+  /// What is wrong, in sentences. Names of the guest's are in it as valid UTF-8 and otherwise as
+  /// they are: escape it for where it goes (text.h).
+  std::string explanation;
+  /// Whether Fix mends it. Of some kinds only a part can be.
+  bool is_fixable = false;
+  /// The command that mends it, as one line for a shell; empty where there is none.
+  std::string command;
+};
+
+/// What the state itself does not say.
+struct Context {
+  /// Whether the host wants Secure Boot for the VM; nothing when nobody can tell.
+  std::optional<bool> secure_boot;
+  /// Seconds since 1970, UTC.
+  std::int64_t now = 0;
+  /// How the tools name these variables, for Finding::command: a VM's uuid or a file's path.
+  std::string target;
+  /// `target` is a uuid that the toolstack knows.
+  bool is_vm = false;
+  /// The signature lists of the newest dbx update, if somebody has given one.
+  std::optional<base::Bytes> dbx_update;
+};
+
+/// All that is wrong with `state`, in the order of FindingKind and, for each, of the entries.
+[[nodiscard]] std::vector<Finding> FindingsOf(const State& state, const Context& context);
+
+}  // namespace varstored::health

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "varstored/efi/guid.h"
+#include "varstored/health/finding.h"
+#include "varstored/health/state.h"
+
+namespace varstored::health {
+
+/// An X.509 entry of a key variable. Texts are valid UTF-8 and otherwise the guest's.
+struct CertificateInfo {
+  /// The subject's commonName, or all of the subject; "not a certificate" for bytes that are none.
+  std::string name;
+  efi::Guid owner;
+  /// "Microsoft" for its GUID, else empty.
+  std::string_view owner_name;
+  /// Seconds since 1970, UTC; nothing for bytes that are no certificate.
+  std::optional<std::int64_t> not_after;
+  bool has_expired = false;
+  /// 2011 or 2023 for one of Microsoft's, else 0.
+  int microsoft_year = 0;
+};
+
+/// How many entries of a kind other than X.509 a key variable holds.
+struct EntryCount {
+  std::string_view kind;  // such as "SHA-256"
+  std::size_t count = 0;
+};
+
+/// One of PK, KEK, db, dbx, dbt, dbr.
+struct KeyVariable {
+  std::string_view name;
+  bool is_present = false;
+  /// False when its lists break their form; then the rest is empty.
+  bool is_readable = true;
+  std::vector<CertificateInfo> certificates;
+  std::vector<EntryCount> others;
+};
+
+/// A certificate of 2011 beside the one of 2023 that takes its place.
+struct SuccessionInfo {
+  std::string_view variable;
+  std::string_view old_name = {};  // empty where there was none
+  bool has_old = false;
+  std::string_view new_name;
+  bool has_new = false;
+};
+
+/// How the revocations compare with Microsoft's list.
+struct Revocations {
+  /// Different hashes (of any kind) and certificates in dbx.
+  std::size_t distinct = 0;
+  /// The date ("2026-04-09") of the newest of Microsoft's lists for x64 of which dbx holds the
+  /// entry that came with it; empty when none that this program knows.
+  std::string_view newest_seen;
+  /// The date of the newest list that this program knows, and how many hashes that has.
+  std::string_view newest_known;
+  std::size_t newest_known_count = 0;
+  /// Whether dbx holds the entry of every list that this program knows, and at least as many hashes
+  /// as the newest. It then holds that list as far as one can tell without it.
+  bool seems_current = false;
+  /// Exactly: how many entries of Context::dbx_update there are, and how many of them dbx lacks.
+  /// Nothing when none was given.
+  struct Comparison {
+    std::size_t total = 0;
+    std::size_t missing = 0;
+  };
+  std::optional<Comparison> comparison;
+};
+
+/// A boot option (UEFI 2.10, 3.1.3).
+struct BootOption {
+  std::uint16_t number = 0;
+  bool is_present = false;   // the variable Boot#### is there
+  bool is_readable = false;  // and its form is right
+  bool is_active = false;
+  bool is_hidden = false;
+  bool is_ordered = false;  // BootOrder names it
+  std::string description;  // valid UTF-8 of the guest's
+  std::string path;         // UEFI 2.10, 10.6; valid UTF-8 of the guest's
+};
+
+struct VariableUse {
+  VariableId id;
+  std::size_t data_bytes = 0;
+  /// Its part of Usage::used_bytes.
+  std::size_t used_bytes = 0;
+  bool is_volatile = false;
+};
+
+struct Usage {
+  /// The largest first.
+  std::vector<VariableUse> variables;
+  /// What the store counts once the VM runs: all variables, and those that the daemon makes.
+  std::size_t used_bytes = 0;
+  std::size_t limit_bytes = 0;
+  /// What the guest's operating system may still add to dbx: the room that is left in the variable,
+  /// and in the store. The smaller one counts.
+  std::size_t dbx_room_bytes = 0;
+  std::size_t store_room_bytes = 0;
+};
+
+/// All that there is to see of a VM's variables.
+struct Report {
+  std::string target;
+  /// A platform key is enrolled.
+  bool is_user_mode = false;
+  /// Nothing when nobody can tell.
+  std::optional<bool> secure_boot;
+  std::vector<KeyVariable> keys;  // all six
+  std::vector<SuccessionInfo> successions;
+  Revocations revocations;
+  std::optional<std::uint16_t> boot_next;
+  /// Those of BootOrder in its order, then the others by number.
+  std::vector<BootOption> boot_options;
+  Usage usage;
+  std::vector<Finding> findings;
+};
+
+[[nodiscard]] Report MakeReport(const State& state, const Context& context);
+
+}  // namespace varstored::health

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "varstored/base/bytes.h"
+#include "varstored/store/store.h"
+#include "varstored/store/variable.h"
+
+/// What is known of a VM's variables as a whole: what is in them, what is wrong, and how it is put
+/// right. Pure functions; reading, writing and asking are other rooms'.
+namespace varstored::health {
+
+/// Something of a `VARS` blob that could not be read, or does not fit the rest.
+struct Damage {
+  /// Where in the blob, and how many bytes are lost there; 0 where only a number is wrong.
+  std::size_t offset = 0;
+  std::size_t bytes = 0;
+  std::string reason;
+};
+
+/// The variables of a VM as they are kept, with all that is wrong with them.
+struct State {
+  /// In the order in which they are kept. Of records with the same name and GUID the last one
+  /// counts; all of them are here.
+  std::vector<store::Entry> entries;
+  store::Ancillary ancillary;
+  /// Empty when everything could be read.
+  std::vector<Damage> damage;
+};
+
+/// Reads a `VARS` blob, raw, record by record (docs/formats.md, "The VARS blob"). There is no
+/// damage exactly when store::DecodeVarsBlob takes the blob. Otherwise as much as can be told apart
+/// is saved: the records before the damage, and behind it those that look like records. Keys and
+/// other authenticated variables behind damage are left out, because the bytes of another variable,
+/// which a guest wrote, may look like one. Takes time in proportion to the size.
+[[nodiscard]] State ReadState(base::ByteSpan blob);
+
+/// `state` as a `VARS` blob of version 2, raw: every entry, in order.
+[[nodiscard]] base::Bytes EncodeState(const State& state);
+
+}  // namespace varstored::health

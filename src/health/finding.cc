@@ -1,0 +1,388 @@
+#include "varstored/health/finding.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "boot.h"
+#include "key_content.h"
+#include "known.h"
+#include "usage.h"
+#include "varstored/crypto/certificate.h"
+#include "varstored/efi/variable_name.h"
+#include "varstored/engine/certificate_state.h"
+#include "varstored/engine/variable_services.h"
+#include "varstored/health/text.h"
+
+namespace varstored::health {
+namespace {
+
+constexpr std::array<FindingType, 13> kTypes = {{
+    {FindingKind::kBlobUnreadable, "blob-unreadable", Severity::kError,
+     "Keeps every record that could be read, and writes them as a whole blob."},
+    {FindingKind::kRecordDuplicate, "record-duplicate", Severity::kWarning,
+     "Keeps the record that counts, in the place of the first."},
+    {FindingKind::kRecordMalformed, "record-malformed", Severity::kWarning,
+     "Removes a record whose name nobody can give; sets attributes to the nearest valid ones."},
+    {FindingKind::kListsMalformed, "lists-malformed", Severity::kError,
+     "Keeps the lists in front of the damage, without entries that are no certificates."},
+    {FindingKind::kVariableOversized, "variable-oversized", Severity::kError,
+     "Keeps every entry of its lists once, where that makes it fit."},
+    {FindingKind::kRevocationsDoubled, "revocations-doubled", Severity::kWarning,
+     "Keeps every revocation once, Microsoft's copy if there is one."},
+    {FindingKind::kOwnerNotMicrosoft, "owner-not-microsoft", Severity::kWarning,
+     "Makes Microsoft the owner of Microsoft's certificates, each once."},
+    {FindingKind::kSecureBootWithoutPk, "secure-boot-without-pk", Severity::kError, ""},
+    {FindingKind::kSecureBootWithoutDb, "secure-boot-without-db", Severity::kError, ""},
+    {FindingKind::kCertificates2011Only, "certificates-2011-only", Severity::kWarning, ""},
+    {FindingKind::kStoreOverfull, "store-overfull", Severity::kError, ""},
+    {FindingKind::kStoreNearlyFull, "store-nearly-full", Severity::kWarning, ""},
+    {FindingKind::kBootOrderDangling, "boot-order-dangling", Severity::kWarning,
+     "Takes the numbers that point at nothing out; a list of which nothing is left goes."},
+}};
+
+/// Tools that update dbx ask for this much before they try.
+constexpr std::size_t kWantedStoreRoom = std::size_t{30} * 1024;
+/// Room for some 170 more hashes, which is more than came with any list so far.
+constexpr std::size_t kWantedDbxRoom = std::size_t{8} * 1024;
+
+/// More than these would only hide the first ones.
+constexpr std::size_t kMaxNamed = 4;
+
+std::string Text(std::size_t number) { return std::to_string(number); }
+
+std::string Plural(std::size_t number, const std::string& thing) {
+  return Text(number) + " " + thing + (number == 1 ? "" : "s");
+}
+
+/// "a, b, c, d and 3 more".
+std::string Listed(const std::vector<std::string>& names) {
+  std::string text;
+  const std::size_t shown = std::min(names.size(), kMaxNamed);
+  for (std::size_t i = 0; i < shown; ++i) {
+    text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+  }
+  if (names.size() > shown) {
+    text += " and " + Text(names.size() - shown) + " more";
+  }
+  return text;
+}
+
+struct Census {
+  std::size_t entries = 0;
+  std::size_t owners = 0;
+};
+
+Census CensusOf(base::ByteSpan bytes) {
+  Census census;
+  std::set<efi::Guid> owners;
+  if (const auto lists = efi::ParseSignatureLists(bytes)) {
+    for (const efi::SignatureList& list : *lists) {
+      census.entries += list.entries.size();
+      for (const efi::SignatureEntry& entry : list.entries) {
+        owners.insert(entry.owner);
+      }
+    }
+  }
+  census.owners = owners.size();
+  return census;
+}
+
+class Search {
+ public:
+  Search(const State& state, const Context& context)
+      : state_(state),
+        context_(context),
+        usage_(UsageOf(state)),
+        usable_(UsableBootOptions(state)) {}
+
+  std::vector<Finding> Run() {
+    CheckBlob();
+    CheckDuplicates();
+    CheckRecords();
+    CheckLists();
+    CheckSizes();
+    CheckRevocations();
+    CheckOwners();
+    CheckSecureBoot();
+    CheckCertificates();
+    CheckRoom();
+    CheckBootOrder();
+    return std::move(findings_);
+  }
+
+ private:
+  void Add(FindingKind kind, std::optional<VariableId> variable, std::string explanation,
+           bool is_fixable, std::string command) {
+    if (is_fixable) {
+      command = "varstore-repair --fix " + ShellWord(context_.target);
+    }
+    findings_.push_back(
+        {kind, std::move(variable), std::move(explanation), is_fixable, std::move(command)});
+  }
+
+  [[nodiscard]] std::string Remove(const VariableId& id) const {
+    return "varstore-rm " + ShellWord(context_.target) + " " + efi::ToText(id.vendor) + " " +
+           ShellWord(NameOf(id));
+  }
+
+  /// Puts the host's own keys in the place of the VM's.
+  [[nodiscard]] std::string ResetKeys() const {
+    return "varstore-sb-state " + ShellWord(context_.target) + " user";
+  }
+
+  void CheckBlob() {
+    if (state_.damage.empty()) {
+      return;
+    }
+    std::vector<std::string> places;
+    std::size_t lost_bytes = 0;
+    for (const Damage& damage : state_.damage) {
+      places.push_back("offset " + Text(damage.offset) + ": " + damage.reason);
+      lost_bytes += damage.bytes;
+    }
+    Add(FindingKind::kBlobUnreadable, std::nullopt,
+        "The variables cannot be read as they are, so the VM does not start. " +
+            Plural(state_.entries.size(), "variable") + " can be saved, " +
+            Plural(lost_bytes, "byte") + " cannot (" + Listed(places) + ").",
+        true, "");
+  }
+
+  void CheckDuplicates() {
+    std::map<std::pair<std::string_view, efi::Guid>, std::size_t> records;
+    for (const store::Entry& entry : state_.entries) {
+      if (++records[{entry.name(), entry.vendor()}] == 2) {
+        Add(FindingKind::kRecordDuplicate, IdOf(entry),
+            "There is more than one record of this name and GUID. The last one counts, the others "
+            "only take space.",
+            true, "");
+      }
+    }
+  }
+
+  void CheckRecords() {
+    for (const store::Entry& entry : state_.entries) {
+      if (!HasValidName(entry)) {
+        Add(FindingKind::kRecordMalformed, IdOf(entry),
+            "Its name has an odd number of bytes or a NUL inside, so the guest cannot find it.",
+            true, "");
+      } else if (entry.raw_attributes() != ValidAttributes(entry)) {
+        Add(FindingKind::kRecordMalformed, IdOf(entry),
+            "Its attributes are " + Text(entry.raw_attributes()) + ", which no call takes; " +
+                Text(ValidAttributes(entry)) + " would be right.",
+            true, "");
+      }
+    }
+  }
+
+  void CheckLists() {
+    for (const KeyRow& row : KeyRows()) {
+      const store::Entry* key = FindEntry(state_, row.variable);
+      if (key == nullptr || HasRightForm(*key)) {
+        continue;
+      }
+      const bool is_pk = row.name == "PK";
+      const std::size_t left = WithRightForm(key->data()).size();
+      const bool is_fixable = !is_pk && left > 0;
+      Add(FindingKind::kListsMalformed, IdOf(row.variable),
+          std::string(
+              is_pk ? "It is not one list with one certificate, so nobody can change the keys."
+                    : "Its signature lists break their form, so nothing of them counts.") +
+              (is_fixable ? " " + Text(left) + " of " + Plural(key->data().size(), "byte") +
+                                " can be saved."
+                          : ""),
+          is_fixable, ResetKeys());
+    }
+  }
+
+  void CheckSizes() {
+    for (const store::Entry& entry : state_.entries) {
+      if (entry.data().size() <= store::kMaxDataBytes) {
+        continue;
+      }
+      const bool is_key = IsKey(entry);
+      const auto compact = is_key ? WithoutDoubles(entry.data()) : std::nullopt;
+      const bool is_fixable = compact && compact->size() <= store::kMaxDataBytes;
+      Add(FindingKind::kVariableOversized, IdOf(entry),
+          "It has " + Plural(entry.data().size(), "byte") + "; the limit is " +
+              Text(store::kMaxDataBytes) +
+              ". It cannot grow, and with older daemons the VM does not start." +
+              (is_fixable ? " " + Text(compact->size()) +
+                                " bytes are left when each entry is there "
+                                "once."
+                          : ""),
+          is_fixable, is_key ? ResetKeys() : Remove(IdOf(entry)));
+    }
+  }
+
+  void CheckRevocations() {
+    const store::Entry* dbx = FindEntry(state_, efi::kDbx);
+    const auto compact = dbx == nullptr ? std::nullopt : WithoutDoubles(dbx->data());
+    if (!compact || compact->size() == dbx->data().size()) {
+      return;
+    }
+    const Census before = CensusOf(dbx->data());
+    const Census after = CensusOf(*compact);
+    Add(FindingKind::kRevocationsDoubled, IdOf(efi::kDbx),
+        Text(before.entries - after.entries) + " of its " + Plural(before.entries, "revocation") +
+            " are there more than once, under " + Plural(before.owners, "owner") + ". " +
+            Text(dbx->data().size() - compact->size()) +
+            " bytes are wasted, and the next update may not fit.",
+        true, "");
+  }
+
+  void CheckOwners() {
+    for (const efi::WellKnownVariable& holder : {efi::kKek, efi::kDb}) {
+      const store::Entry* key = FindEntry(state_, holder);
+      const auto lists = key == nullptr ? std::nullopt : efi::ParseSignatureLists(key->data());
+      if (!lists) {
+        continue;
+      }
+      std::vector<std::string> names;
+      for (const efi::SignatureList& list : *lists) {
+        for (const efi::SignatureEntry& entry : list.entries) {
+          const auto digest = crypto::Sha256({entry.data});
+          const auto known = digest ? FindKnownCertificate(*digest) : std::nullopt;
+          if (known && entry.owner != kMicrosoftOwner) {
+            names.emplace_back(known->certificate.name);
+          }
+        }
+      }
+      if (!names.empty()) {
+        Add(FindingKind::kOwnerNotMicrosoft, IdOf(holder),
+            "Another owner than Microsoft is written at " + Listed(names) +
+                ". An update of Microsoft's adds the same certificate again.",
+            true, "");
+      }
+    }
+  }
+
+  void CheckSecureBoot() {
+    if (!IsUserMode(state_) && context_.secure_boot.value_or(false)) {
+      Add(FindingKind::kSecureBootWithoutPk, IdOf(efi::kPk),
+          "The host wants Secure Boot, but there is no platform key: the VM starts whatever it is "
+          "given.",
+          false, ResetKeys());
+    }
+    const auto is_on = IsSecureBootOn(state_, context_);
+    if (is_on.value_or(IsUserMode(state_)) && FindEntry(state_, efi::kDb) == nullptr) {
+      Add(FindingKind::kSecureBootWithoutDb, IdOf(efi::kDb),
+          std::string(is_on ? "Secure Boot is on" : "There is a platform key") +
+              ", but nothing says what may start: with Secure Boot the firmware refuses every boot "
+              "loader.",
+          false, ResetKeys());
+    }
+  }
+
+  void CheckCertificates() {
+    for (const bool is_kek : {true, false}) {
+      const efi::WellKnownVariable& holder = is_kek ? efi::kKek : efi::kDb;
+      const store::Entry* key = FindEntry(state_, holder);
+      if (key == nullptr) {
+        continue;
+      }
+      const base::ByteSpan content = key->data();
+      const base::ByteSpan none;
+      if (engine::AreCertificatesUpToDate(is_kek ? content : none, is_kek ? none : content)) {
+        continue;
+      }
+      const std::string file = is_kek ? "KEK.auth" : "db.auth";
+      Add(FindingKind::kCertificates2011Only, IdOf(holder),
+          std::string("It holds a certificate of Microsoft's of 2011, which expires in 2026, "
+                      "without its successor of 2023. ") +
+              (is_kek ? "Updates of dbx that are signed with the new one will be refused."
+                      : "Boot loaders that are signed with the new one will be refused."),
+          false,
+          context_.is_vm
+              ? "xe vm-update-secureboot-certificates-on-boot mark=true uuid=" +
+                    ShellWord(context_.target)
+              : "varstore-set " + ShellWord(context_.target) + " " + efi::ToText(holder.vendor) +
+                    " " + NameOf(IdOf(holder)) + " 0x67 /var/lib/varstored/" + file);
+    }
+  }
+
+  void CheckRoom() {
+    const std::string used = "The variables take " + Text(usage_.used_bytes) + " of " +
+                             Text(usage_.limit_bytes) + " bytes";
+    // What takes most and is nothing that the firmware needs.
+    const auto largest = std::find_if(
+        usage_.variables.begin(), usage_.variables.end(), [](const VariableUse& variable) {
+          return variable.id.vendor != efi::kGlobalVariableGuid &&
+                 variable.id.vendor != efi::kImageSecurityDatabaseGuid;
+        });
+    const bool has_candidate =
+        largest != usage_.variables.end() && largest->used_bytes >= kWantedDbxRoom;
+    const std::string command = has_candidate ? Remove(largest->id) : "";
+    const std::string advice = has_candidate ? " The largest that Secure Boot does not need is " +
+                                                   NameOf(largest->id) + " with " +
+                                                   Text(largest->data_bytes) + " bytes."
+                                             : "";
+    if (usage_.used_bytes > usage_.limit_bytes) {
+      Add(FindingKind::kStoreOverfull, std::nullopt,
+          used + ": nothing can be added, and the firmware may stop when it starts." + advice,
+          false, command);
+    } else if (usage_.store_room_bytes < kWantedStoreRoom) {
+      Add(FindingKind::kStoreNearlyFull, std::nullopt,
+          used + ". " + Text(usage_.store_room_bytes) +
+              " are left for an update of dbx; tools want " + Text(kWantedStoreRoom) +
+              " before they try." + advice,
+          false, command);
+    }
+    const store::Entry* dbx = FindEntry(state_, efi::kDbx);
+    if (dbx != nullptr && dbx->data().size() <= store::kMaxDataBytes &&
+        usage_.dbx_room_bytes < kWantedDbxRoom) {
+      Add(FindingKind::kStoreNearlyFull, IdOf(efi::kDbx),
+          "It has " + Text(dbx->data().size()) + " of " + Text(store::kMaxDataBytes) +
+              " bytes: the next update may not fit.",
+          false, "");
+    }
+  }
+
+  void CheckBootOrder() {
+    for (const efi::WellKnownVariable& list : {kBootOrder, kBootNext}) {
+      const store::Entry* entry = FindEntry(state_, list);
+      if (entry == nullptr) {
+        continue;
+      }
+      std::vector<std::string> nowhere;
+      for (const std::uint16_t number : NumbersIn(entry->data())) {
+        if (!usable_.contains(number)) {
+          nowhere.push_back(BootOptionName(number));
+        }
+      }
+      const bool has_form = entry->data().size() % 2 == 0;
+      if (nowhere.empty() && has_form) {
+        continue;
+      }
+      Add(FindingKind::kBootOrderDangling, IdOf(list),
+          (nowhere.empty()
+               ? std::string("It ends in half a number.")
+               : "It names " + Listed(nowhere) + ", which are not there or cannot be read."),
+          true, "");
+    }
+  }
+
+  const State& state_;
+  const Context& context_;
+  Usage usage_;
+  std::set<std::uint16_t> usable_;
+  std::vector<Finding> findings_;
+};
+
+}  // namespace
+
+std::span<const FindingType> FindingTypes() { return kTypes; }
+
+const FindingType& TypeOf(FindingKind kind) { return kTypes[static_cast<std::size_t>(kind)]; }
+
+std::string_view ToText(Severity severity) {
+  return severity == Severity::kError ? "error" : "warning";
+}
+
+std::vector<Finding> FindingsOf(const State& state, const Context& context) {
+  return Search(state, context).Run();
+}
+
+}  // namespace varstored::health

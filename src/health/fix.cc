@@ -1,0 +1,166 @@
+#include "varstored/health/fix.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "boot.h"
+#include "key_content.h"
+#include "varstored/base/writer.h"
+
+namespace varstored::health {
+namespace {
+
+bool Is(const store::Entry& entry, const VariableId& id) {
+  return entry.name() == id.name && entry.vendor() == id.vendor;
+}
+
+/// The same record with other data and attributes.
+store::Entry With(const store::Entry& entry, base::Bytes data, std::uint32_t attributes) {
+  return store::MakeEntry({.name = std::string(entry.name()),
+                           .vendor = entry.vendor(),
+                           .attributes = attributes,
+                           .data = std::move(data),
+                           .timestamp = entry.timestamp(),
+                           .signer = entry.signer()});
+}
+
+/// Gives the record of `id` that counts the data `change` makes of its own. No data: the records
+/// go. Nothing: they stay.
+template <class Change>
+void ChangeData(State& state, const VariableId& id, const Change& change) {
+  const store::Entry* found = FindEntry(state, id.name, id.vendor);
+  if (found == nullptr) {
+    return;
+  }
+  std::optional<base::Bytes> data = change(*found);
+  if (!data) {
+    return;
+  }
+  if (data->empty()) {
+    std::erase_if(state.entries, [&id](const store::Entry& entry) { return Is(entry, id); });
+    return;
+  }
+  for (store::Entry& entry : state.entries) {
+    if (&entry == found) {
+      entry = With(entry, *std::move(data), entry.raw_attributes());
+      return;
+    }
+  }
+}
+
+void KeepLastRecord(State& state, const VariableId& id) {
+  const store::Entry* last = FindEntry(state, id.name, id.vendor);
+  if (last == nullptr) {
+    return;
+  }
+  store::Entry kept = *last;
+  bool is_first = true;
+  std::erase_if(state.entries, [&](store::Entry& entry) {
+    if (!Is(entry, id)) {
+      return false;
+    }
+    if (is_first) {
+      is_first = false;
+      entry = std::move(kept);
+      return false;
+    }
+    return true;
+  });
+}
+
+void MendRecords(State& state, const VariableId& id) {
+  std::erase_if(state.entries,
+                [&id](const store::Entry& entry) { return Is(entry, id) && !HasValidName(entry); });
+  for (store::Entry& entry : state.entries) {
+    if (Is(entry, id)) {
+      entry = With(entry, entry.data(), ValidAttributes(entry));
+    }
+  }
+}
+
+std::optional<base::Bytes> Compacted(const store::Entry& entry) {
+  return IsKey(entry) ? WithoutDoubles(entry.data()) : std::nullopt;
+}
+
+void FixBootList(State& state, const VariableId& id) {
+  const std::set<std::uint16_t> usable = UsableBootOptions(state);
+  ChangeData(state, id, [&](const store::Entry& entry) -> std::optional<base::Bytes> {
+    base::Writer writer;
+    for (const std::uint16_t number : NumbersIn(entry.data())) {
+      if (usable.contains(number)) {
+        writer.WriteU16(number);
+      }
+    }
+    return writer.Take();
+  });
+}
+
+void FixVariable(State& state, FindingKind kind, const VariableId& id) {
+  switch (kind) {
+    case FindingKind::kRecordDuplicate:
+      KeepLastRecord(state, id);
+      break;
+    case FindingKind::kRecordMalformed:
+      MendRecords(state, id);
+      break;
+    case FindingKind::kListsMalformed:
+      ChangeData(state, id, [](const store::Entry& entry) {
+        return std::optional(WithRightForm(entry.data()));
+      });
+      break;
+    case FindingKind::kVariableOversized:
+    case FindingKind::kRevocationsDoubled:
+      ChangeData(state, id, Compacted);
+      break;
+    case FindingKind::kOwnerNotMicrosoft:
+      ChangeData(state, id,
+                 [](const store::Entry& entry) { return WithOwnerMicrosoft(entry.data()); });
+      break;
+    case FindingKind::kBootOrderDangling:
+      FixBootList(state, id);
+      break;
+    case FindingKind::kBlobUnreadable:
+    case FindingKind::kSecureBootWithoutPk:
+    case FindingKind::kSecureBootWithoutDb:
+    case FindingKind::kCertificates2011Only:
+    case FindingKind::kStoreOverfull:
+    case FindingKind::kStoreNearlyFull:
+      break;
+  }
+}
+
+}  // namespace
+
+State Fix(State state, const Finding& finding) {
+  if (!finding.is_fixable) {
+    return state;
+  }
+  if (finding.kind == FindingKind::kBlobUnreadable) {
+    state.damage.clear();
+  } else if (finding.variable) {
+    FixVariable(state, finding.kind, *finding.variable);
+  }
+  return state;
+}
+
+Repaired FixAll(State state, const Context& context) {
+  Repaired repaired;
+  // A fix may bring another finding to light: a record that had to be found first.
+  for (bool has_changed = true; has_changed;) {
+    has_changed = false;
+    repaired.left = FindingsOf(state, context);
+    for (const Finding& finding : repaired.left) {
+      State fixed = Fix(state, finding);
+      if (fixed.entries != state.entries || fixed.damage.size() != state.damage.size()) {
+        has_changed = true;
+        state = std::move(fixed);
+        repaired.fixed.push_back(finding);
+      }
+    }
+  }
+  repaired.state = std::move(state);
+  return repaired;
+}
+
+}  // namespace varstored::health

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "varstored/base/bytes.h"
+#include "varstored/efi/signature_list.h"
+#include "varstored/efi/well_known.h"
+#include "varstored/health/finding.h"
+#include "varstored/health/state.h"
+
+namespace varstored::health {
+
+/// One of the keys and databases of Secure Boot, and its name for people.
+struct KeyRow {
+  efi::WellKnownVariable variable;
+  std::string_view name;
+};
+
+/// PK, KEK, db, dbx, dbt, dbr.
+[[nodiscard]] std::span<const KeyRow> KeyRows();
+
+/// Attributes that each of them has: non-volatile, both accesses, authenticated.
+inline constexpr std::uint32_t kKeyAttributes = 0x27;
+
+[[nodiscard]] VariableId IdOf(const store::Entry& entry);
+[[nodiscard]] VariableId IdOf(const efi::WellKnownVariable& variable);
+[[nodiscard]] bool IsKey(const store::Entry& entry);
+
+/// The record that counts under this name and GUID: the last one. Null when there is none.
+[[nodiscard]] const store::Entry* FindEntry(const State& state, std::string_view name,
+                                            const efi::Guid& vendor);
+[[nodiscard]] inline const store::Entry* FindEntry(const State& state,
+                                                   const efi::WellKnownVariable& variable) {
+  return FindEntry(state, variable.name, variable.vendor);
+}
+
+/// "db" and the like, or the name in UTF-8.
+[[nodiscard]] std::string NameOf(const VariableId& id);
+
+/// `lists` with each hash once, whoever owns it: the copy of Microsoft's if there is one, else the
+/// first. Other entries stay once for each owner. Nothing when the form is broken.
+[[nodiscard]] std::optional<base::Bytes> WithoutDoubles(base::ByteSpan lists);
+
+/// `lists` with Microsoft as the owner of Microsoft's certificates, each once. Nothing when the
+/// form is broken.
+[[nodiscard]] std::optional<base::Bytes> WithOwnerMicrosoft(base::ByteSpan lists);
+
+/// Whether the content keeps the form that this key wants (UEFI 2.10, 32.3 to 32.5): at least one
+/// list, every X.509 entry a certificate, PK exactly one of those and nothing else.
+[[nodiscard]] bool HasRightForm(const store::Entry& key);
+
+/// The lists in front of the first whose form is broken, without X.509 entries that are no
+/// certificates. Empty when nothing is left.
+[[nodiscard]] base::Bytes WithRightForm(base::ByteSpan lists);
+
+/// The attributes that a record has or, when no call takes those, the nearest that one does.
+[[nodiscard]] std::uint32_t ValidAttributes(const store::Entry& entry);
+
+/// Whether a guest can give the record's name: an even number of bytes, no NUL.
+[[nodiscard]] bool HasValidName(const store::Entry& entry);
+
+}  // namespace varstored::health

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "varstored/crypto/digest.h"
+#include "varstored/efi/guid.h"
+#include "varstored/engine/certificate_state.h"
+
+namespace varstored::health {
+
+/// The SignatureOwner of everything that Microsoft publishes.
+inline constexpr efi::Guid kMicrosoftOwner =
+    *efi::ParseGuid("77fa9abd-0359-4d32-bd60-28f4e78f784b");
+
+/// One of Microsoft's certificates for KEK or db.
+struct KnownCertificate {
+  engine::MicrosoftCertificate certificate;
+  int year = 0;
+};
+
+/// The one with this digest; nothing when it is none of Microsoft's.
+[[nodiscard]] std::optional<KnownCertificate> FindKnownCertificate(
+    const crypto::Sha256Digest& digest);
+
+/// The one for db of 2023 that follows none.
+inline constexpr engine::MicrosoftCertificate kOptionRom2023 = {
+    "Microsoft Option ROM UEFI CA 2023",
+    crypto::DigestFromHex("e5be3e64c6e66a281457ecdece0d6d0787577aad2a3a0144262c10c14ba8d8f1")};
+
+/// A revocation list of Microsoft's for x64, which is cumulative: each holds the one before it.
+struct KnownList {
+  std::string_view date;
+  std::size_t hashes = 0;       // all of them, to this date
+  crypto::Sha256Digest marker;  // one of those that came with it
+};
+
+/// In the order of their dates, the newest last.
+[[nodiscard]] std::span<const KnownList> KnownLists();
+
+}  // namespace varstored::health

@@ -1,0 +1,205 @@
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "boot.h"
+#include "dates.h"
+#include "key_content.h"
+#include "varstored/health/render.h"
+#include "varstored/health/text.h"
+
+namespace varstored::health {
+namespace {
+
+/// An object or an array of JSON, written as it grows.
+class Json {
+ public:
+  static Json Object() { return {'{', '}'}; }
+  static Json Array() { return {'[', ']'}; }
+
+  Json& Add(std::string_view name, std::string_view text) { return AddRaw(name, JsonString(text)); }
+  Json& Add(std::string_view name, const char* text) { return Add(name, std::string_view(text)); }
+  template <class Number, std::enable_if_t<std::is_integral_v<Number>, int> = 0>
+  Json& Add(std::string_view name, Number value) {
+    if constexpr (std::is_same_v<Number, bool>) {
+      return AddRaw(name, value ? "true" : "false");
+    } else {
+      return AddRaw(name, std::to_string(value));
+    }
+  }
+  Json& AddNull(std::string_view name) { return AddRaw(name, "null"); }
+  Json& Add(std::string_view name, const Json& value) { return AddRaw(name, value.Text()); }
+  Json& Append(const Json& value) {
+    Separate();
+    text_ += value.Text();
+    return *this;
+  }
+
+  [[nodiscard]] std::string Text() const { return text_ + close_; }
+
+ private:
+  Json(char open, char close) : text_(1, open), close_(close) {}
+
+  Json& AddRaw(std::string_view name, const std::string& value) {
+    Separate();
+    text_ += JsonString(name) + ":" + value;
+    return *this;
+  }
+  void Separate() { text_ += text_.size() > 1 ? "," : ""; }
+
+  std::string text_;
+  char close_;
+};
+
+Json KeyJson(const KeyVariable& key) {
+  Json certificates = Json::Array();
+  for (const CertificateInfo& certificate : key.certificates) {
+    Json one = Json::Object();
+    one.Add("name", certificate.name)
+        .Add("owner", efi::ToText(certificate.owner))
+        .Add("is_microsofts", certificate.microsoft_year != 0)
+        .Add("has_expired", certificate.has_expired);
+    if (certificate.not_after) {
+      one.Add("not_after", DateText(*certificate.not_after));
+    } else {
+      one.AddNull("not_after");
+    }
+    certificates.Append(one);
+  }
+  Json others = Json::Array();
+  for (const EntryCount& count : key.others) {
+    others.Append(Json::Object().Add("kind", count.kind).Add("count", count.count));
+  }
+  return Json::Object()
+      .Add("name", key.name)
+      .Add("is_present", key.is_present)
+      .Add("is_readable", key.is_readable)
+      .Add("certificates", certificates)
+      .Add("others", others);
+}
+
+Json SuccessionJson(const SuccessionInfo& row) {
+  Json json = Json::Object();
+  json.Add("variable", row.variable);
+  if (row.old_name.empty()) {
+    json.AddNull("old");
+  } else {
+    json.Add("old", row.old_name);
+  }
+  return json.Add("has_old", row.has_old).Add("new", row.new_name).Add("has_new", row.has_new);
+}
+
+Json RevocationsJson(const Revocations& revocations) {
+  Json json = Json::Object();
+  json.Add("distinct", revocations.distinct);
+  if (revocations.newest_seen.empty()) {
+    json.AddNull("newest_seen");
+  } else {
+    json.Add("newest_seen", revocations.newest_seen);
+  }
+  json.Add("newest_known", revocations.newest_known)
+      .Add("newest_known_count", revocations.newest_known_count)
+      .Add("seems_current", revocations.seems_current);
+  if (revocations.comparison) {
+    json.Add("comparison", Json::Object()
+                               .Add("total", revocations.comparison->total)
+                               .Add("missing", revocations.comparison->missing));
+  } else {
+    json.AddNull("comparison");
+  }
+  return json;
+}
+
+Json BootJson(const Report& report) {
+  Json options = Json::Array();
+  for (const BootOption& option : report.boot_options) {
+    options.Append(Json::Object()
+                       .Add("name", BootOptionName(option.number))
+                       .Add("is_ordered", option.is_ordered)
+                       .Add("is_present", option.is_present)
+                       .Add("is_readable", option.is_readable)
+                       .Add("is_active", option.is_active)
+                       .Add("is_hidden", option.is_hidden)
+                       .Add("description", option.description)
+                       .Add("path", option.path));
+  }
+  Json json = Json::Object();
+  if (report.boot_next) {
+    json.Add("next", BootOptionName(*report.boot_next));
+  } else {
+    json.AddNull("next");
+  }
+  return json.Add("options", options);
+}
+
+Json UsageJson(const Usage& usage) {
+  Json variables = Json::Array();
+  for (const VariableUse& variable : usage.variables) {
+    variables.Append(Json::Object()
+                         .Add("name", NameOf(variable.id))
+                         .Add("vendor", efi::ToText(variable.id.vendor))
+                         .Add("data_bytes", variable.data_bytes)
+                         .Add("used_bytes", variable.used_bytes)
+                         .Add("is_volatile", variable.is_volatile));
+  }
+  return Json::Object()
+      .Add("used_bytes", usage.used_bytes)
+      .Add("limit_bytes", usage.limit_bytes)
+      .Add("dbx_room_bytes", usage.dbx_room_bytes)
+      .Add("store_room_bytes", usage.store_room_bytes)
+      .Add("variables", variables);
+}
+
+Json FindingJson(const Finding& finding) {
+  const FindingType& type = TypeOf(finding.kind);
+  Json json = Json::Object();
+  json.Add("name", type.name).Add("severity", ToText(type.severity));
+  if (finding.variable) {
+    json.Add("variable", Json::Object()
+                             .Add("name", NameOf(*finding.variable))
+                             .Add("vendor", efi::ToText(finding.variable->vendor)));
+  } else {
+    json.AddNull("variable");
+  }
+  return json.Add("explanation", finding.explanation)
+      .Add("is_fixable", finding.is_fixable)
+      .Add("fix", finding.is_fixable ? type.fix : "")
+      .Add("command", finding.command);
+}
+
+}  // namespace
+
+std::string RenderJson(const Report& report) {
+  Json keys = Json::Array();
+  for (const KeyVariable& key : report.keys) {
+    keys.Append(KeyJson(key));
+  }
+  Json successions = Json::Array();
+  for (const SuccessionInfo& row : report.successions) {
+    successions.Append(SuccessionJson(row));
+  }
+  Json findings = Json::Array();
+  for (const Finding& finding : report.findings) {
+    findings.Append(FindingJson(finding));
+  }
+  Json json = Json::Object();
+  json.Add("format", 1)
+      .Add("target", report.target)
+      .Add("mode", report.is_user_mode ? "user" : "setup");
+  if (report.secure_boot) {
+    json.Add("secure_boot", *report.secure_boot);
+  } else {
+    json.AddNull("secure_boot");
+  }
+  json.Add("keys", keys)
+      .Add("successions", successions)
+      .Add("revocations", RevocationsJson(report.revocations))
+      .Add("boot", BootJson(report))
+      .Add("usage", UsageJson(report.usage))
+      .Add("findings", findings);
+  return json.Text() + "\n";
+}
+
+}  // namespace varstored::health

@@ -1,0 +1,410 @@
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "boot.h"
+#include "dates.h"
+#include "key_content.h"
+#include "varstored/health/render.h"
+#include "varstored/health/text.h"
+#include "varstored/store/variable.h"
+
+namespace varstored::health {
+namespace {
+
+constexpr std::size_t kIndent = 2;
+/// Where the second column begins.
+constexpr std::size_t kTab = 16;
+constexpr std::size_t kDateColumns = 10;
+constexpr std::size_t kOwnerColumns = 11;
+constexpr std::size_t kExpiredColumns = 7;
+constexpr std::size_t kNumberColumns = 6;
+/// Small variables, of which there are many, share a line.
+constexpr std::size_t kMaxVariableRows = 12;
+/// Boot options that point at nothing share a line when there are more.
+constexpr std::size_t kMaxMissingRows = 4;
+
+enum class Colour { kPlain, kBold, kDim, kRed, kYellow, kGreen };
+
+std::string_view CodeOf(Colour colour) {
+  switch (colour) {
+    case Colour::kBold:
+      return "\x1b[1m";
+    case Colour::kDim:
+      return "\x1b[2m";
+    case Colour::kRed:
+      return "\x1b[1;31m";
+    case Colour::kYellow:
+      return "\x1b[33m";
+    case Colour::kGreen:
+      return "\x1b[32m";
+    case Colour::kPlain:
+      break;
+  }
+  return "";
+}
+
+std::string Number(std::size_t number) { return std::to_string(number); }
+
+/// `text`, cut to `columns` with three dots at its end.
+std::string Cut(const std::string& text, std::size_t columns) {
+  if (ColumnsOf(text) <= columns) {
+    return text;
+  }
+  std::string cut;
+  std::size_t taken = 0;
+  for (const char c : text) {
+    const bool is_first = (static_cast<unsigned char>(c) & 0xC0U) != 0x80;
+    if (is_first && taken + 3 == columns) {
+      break;
+    }
+    taken += is_first ? 1 : 0;
+    cut.push_back(c);
+  }
+  return cut + "...";
+}
+
+/// `text`, made as wide as `columns`.
+std::string Pad(const std::string& text, std::size_t columns) {
+  std::string padded = Cut(text, columns);
+  padded.append(columns - ColumnsOf(padded), ' ');
+  return padded;
+}
+
+std::string PadLeft(const std::string& text, std::size_t columns) {
+  const std::size_t width = ColumnsOf(text);
+  return std::string(columns > width ? columns - width : 0, ' ') + text;
+}
+
+class Screen {
+ public:
+  explicit Screen(const ScreenOptions& options)
+      : width_(std::clamp<std::size_t>(options.width, 80, 120)),
+        has_colours_(options.has_colours) {}
+
+  [[nodiscard]] std::size_t width() const { return width_; }
+
+  [[nodiscard]] std::string Paint(const std::string& text, Colour colour) const {
+    if (!has_colours_ || colour == Colour::kPlain) {
+      return text;
+    }
+    return std::string(CodeOf(colour)) + text + "\x1b[0m";
+  }
+
+  void Heading(const std::string& text) {
+    text_ += text_.empty() ? "" : "\n";
+    Line(Paint(text, Colour::kBold));
+  }
+
+  /// Takes what is painted already.
+  void Line(std::string line) {
+    line.erase(line.find_last_not_of(' ') + 1);
+    text_ += line + "\n";
+  }
+
+  /// `words` behind `label`, in the second column, over as many lines as they take.
+  void Field(const std::string& label, const std::string& words, Colour colour = Colour::kPlain) {
+    std::string start = Pad(std::string(kIndent, ' ') + label, kTab);
+    for (const std::string& line : Wrap(words, width_ - kTab)) {
+      Line(start + Paint(line, colour));
+      start.assign(kTab, ' ');
+    }
+  }
+
+  void Indented(const std::string& words, std::size_t indent) {
+    for (const std::string& line : Wrap(words, width_ - indent)) {
+      Line(std::string(indent, ' ') + line);
+    }
+  }
+
+  [[nodiscard]] std::string Take() { return std::move(text_); }
+
+ private:
+  /// Lines of at most `columns`. A word that is longer is broken.
+  static std::vector<std::string> Wrap(const std::string& words, std::size_t columns) {
+    std::vector<std::string> lines(1);
+    std::size_t used = 0;
+    std::size_t begin = 0;
+    while (begin < words.size()) {
+      const std::size_t end = std::min(words.find(' ', begin), words.size());
+      const std::string word = words.substr(begin, end - begin);
+      begin = end + 1;
+      const std::size_t word_columns = ColumnsOf(word);
+      if (used > 0 && used + 1 + word_columns > columns) {
+        lines.emplace_back();
+        used = 0;
+      }
+      if (used > 0) {
+        lines.back() += ' ';
+        ++used;
+      }
+      for (const char c : word) {
+        const bool is_first = (static_cast<unsigned char>(c) & 0xC0U) != 0x80;
+        if (is_first && used == columns) {
+          lines.emplace_back();
+          used = 0;
+        }
+        used += is_first ? 1 : 0;
+        lines.back() += c;
+      }
+    }
+    return lines;
+  }
+
+  std::size_t width_;
+  bool has_colours_;
+  std::string text_;
+};
+
+std::string RevocationsText(const Report& report) {
+  const Revocations& revocations = report.revocations;
+  std::string text = Number(revocations.distinct) + " in dbx. ";
+  const std::string newest(revocations.newest_known);
+  if (const auto& comparison = revocations.comparison) {
+    return text + (comparison->missing == 0
+                       ? "All " + Number(comparison->total) + " of the given update are in."
+                       : Number(comparison->missing) + " of the " + Number(comparison->total) +
+                             " of the given update are missing.");
+  }
+  if (revocations.seems_current) {
+    return text + "Microsoft's list of " + newest + " is in, as far as its marks tell.";
+  }
+  if (revocations.newest_seen.empty()) {
+    return text + "None of Microsoft's lists is in.";
+  }
+  return text + "The newest of Microsoft's lists seen is of " +
+         std::string(revocations.newest_seen) + ", this program knows that of " + newest + ".";
+}
+
+std::string CountText(const std::vector<Finding>& findings) {
+  std::array<std::size_t, 2> counts{};
+  for (const Finding& finding : findings) {
+    ++counts[static_cast<std::size_t>(TypeOf(finding.kind).severity)];
+  }
+  std::string text;
+  for (const Severity severity : {Severity::kError, Severity::kWarning}) {
+    const std::size_t count = counts[static_cast<std::size_t>(severity)];
+    if (count > 0) {
+      text += (text.empty() ? "" : ", ") + Number(count) + " " + std::string(ToText(severity)) +
+              (count == 1 ? "" : "s");
+    }
+  }
+  return text;
+}
+
+void ShowSummary(Screen& screen, const Report& report) {
+  screen.Heading(ForTerminal(report.target));
+  screen.Field("Mode", report.is_user_mode ? "user: a platform key is enrolled"
+                                           : "setup: no platform key, anybody may set keys");
+  if (!report.secure_boot) {
+    screen.Field("Secure Boot", "not known: whether the host wants it is not kept here",
+                 Colour::kDim);
+  } else {
+    screen.Field("Secure Boot", *report.secure_boot ? "on" : "off",
+                 *report.secure_boot ? Colour::kGreen : Colour::kYellow);
+  }
+  screen.Field("Revocations", RevocationsText(report));
+  if (report.findings.empty()) {
+    screen.Field("Findings", "none", Colour::kGreen);
+  } else {
+    screen.Field("Findings", CountText(report.findings), Colour::kYellow);
+  }
+}
+
+void ShowCertificate(Screen& screen, std::string label, const CertificateInfo& certificate) {
+  const std::size_t name_columns =
+      screen.width() - kTab - kOwnerColumns - kDateColumns - kExpiredColumns - 3;
+  const std::string owner = certificate.owner_name.empty()
+                                ? efi::ToText(certificate.owner).substr(0, 8) + "..."
+                                : std::string(certificate.owner_name);
+  const std::string expiry =
+      certificate.not_after ? DateText(*certificate.not_after) : std::string();
+  label = Pad(std::string(kIndent, ' ') + std::move(label), kTab);
+  screen.Line(label + Pad(ForTerminal(certificate.name), name_columns) + " " +
+              Pad(owner, kOwnerColumns) + " " + Pad(expiry, kDateColumns) + " " +
+              (certificate.has_expired ? screen.Paint("expired", Colour::kYellow) : ""));
+}
+
+void ShowKeys(Screen& screen, const Report& report) {
+  const std::size_t name_columns =
+      screen.width() - kTab - kOwnerColumns - kDateColumns - kExpiredColumns - 3;
+  screen.Heading(Pad("Keys", kTab) + Pad("certificate", name_columns) + " " +
+                 Pad("owner", kOwnerColumns) + " expires");
+  for (const KeyVariable& key : report.keys) {
+    const std::string name(key.name);
+    if (!key.is_present) {
+      if (name != "dbt" && name != "dbr") {
+        screen.Field(name, "not there", Colour::kDim);
+      }
+      continue;
+    }
+    if (!key.is_readable) {
+      screen.Field(name, "its lists cannot be read", Colour::kRed);
+      continue;
+    }
+    std::string label = name;
+    for (const CertificateInfo& certificate : key.certificates) {
+      ShowCertificate(screen, label, certificate);
+      label.clear();
+    }
+    for (const EntryCount& count : key.others) {
+      screen.Field(label, Number(count.count) + " " + std::string(count.kind));
+      label.clear();
+    }
+  }
+}
+
+void ShowSuccessions(Screen& screen, const Report& report) {
+  const std::size_t half = (screen.width() - kTab - 1) / 2;
+  screen.Heading(Pad("Microsoft's", kTab) + Pad("of 2011", half) + " of 2023");
+  const auto cell = [&](std::string_view name, bool is_there, std::size_t columns) {
+    constexpr std::size_t kMark = 4;
+    const std::string mark = name.empty() ? "" : is_there ? "yes " : "--  ";
+    const std::string text = Pad(std::string(name), columns - kMark);
+    return screen.Paint(Pad(mark, kMark) + text, is_there ? Colour::kGreen : Colour::kDim);
+  };
+  for (const SuccessionInfo& row : report.successions) {
+    // What Microsoft's names begin with says nothing here.
+    const auto shortened = [](std::string_view name) {
+      for (const std::string_view prefix : {"Microsoft Corporation ", "Microsoft "}) {
+        if (name.substr(0, prefix.size()) == prefix) {
+          return name.substr(prefix.size());
+        }
+      }
+      return name;
+    };
+    screen.Line(Pad(std::string(kIndent, ' ') + std::string(row.variable), kTab) +
+                cell(shortened(row.old_name), row.has_old, half) + " " +
+                cell(shortened(row.new_name), row.has_new, half));
+  }
+}
+
+void ShowBoot(Screen& screen, const Report& report) {
+  screen.Heading("Boot order");
+  std::size_t missing = 0;
+  for (const BootOption& option : report.boot_options) {
+    if (!option.is_present && ++missing > kMaxMissingRows) {
+      continue;
+    }
+    const bool is_next = report.boot_next == option.number;
+    const std::string label =
+        BootOptionName(option.number) + (option.is_ordered ? "" : " -") + (is_next ? " *" : "");
+    if (!option.is_readable) {
+      screen.Field(label, option.is_present ? "cannot be read" : "not there", Colour::kRed);
+      continue;
+    }
+    screen.Field(label, ForTerminal(option.description) +
+                            (option.is_active ? "" : " (not active)") +
+                            (option.is_hidden ? " (hidden)" : ""));
+    screen.Indented(ForTerminal(option.path), kTab);
+  }
+  if (missing > kMaxMissingRows) {
+    screen.Field("", Number(missing - kMaxMissingRows) + " more that are not there", Colour::kRed);
+  }
+  if (report.boot_options.empty()) {
+    screen.Field("", "none: the firmware makes its own at the first start", Colour::kDim);
+  } else if (std::any_of(report.boot_options.begin(), report.boot_options.end(),
+                         [](const BootOption& option) { return !option.is_ordered; })) {
+    screen.Field("", "-: not in BootOrder", Colour::kDim);
+  }
+  if (report.boot_next) {
+    screen.Field("", "*: the next start only (BootNext)", Colour::kDim);
+  }
+}
+
+/// Bytes as a bar of `columns`: full at `limit`.
+std::string Bar(std::size_t bytes, std::size_t limit, std::size_t columns) {
+  const std::size_t full = std::min(columns, (bytes * columns + limit - 1) / limit);
+  return "[" + std::string(full, '#') + std::string(columns - full, '.') + "]";
+}
+
+void ShowUsage(Screen& screen, const Report& report) {
+  const Usage& usage = report.usage;
+  screen.Heading("Space");
+  const std::size_t name_columns = screen.width() / 3;
+  const std::size_t bar_columns = screen.width() - kIndent - name_columns - kNumberColumns - 10;
+  const auto row = [&](const std::string& name, std::size_t bytes, std::size_t limit) {
+    const std::size_t percent = (bytes * 100 + limit / 2) / limit;
+    const Colour colour = percent >= 100  ? Colour::kRed
+                          : percent >= 75 ? Colour::kYellow
+                                          : Colour::kGreen;
+    screen.Line(std::string(kIndent, ' ') + Pad(name, name_columns) +
+                PadLeft(Number(bytes), kNumberColumns) + " " +
+                screen.Paint(Bar(bytes, limit, bar_columns), colour) + PadLeft(Number(percent), 5) +
+                "%");
+  };
+  row("all variables", usage.used_bytes, usage.limit_bytes);
+  std::size_t shown = 0;
+  std::size_t rest_bytes = 0;
+  for (const VariableUse& variable : usage.variables) {
+    if (shown < kMaxVariableRows) {
+      ++shown;
+      row(ForTerminal(NameOf(variable.id)), variable.data_bytes, store::kMaxDataBytes);
+    } else {
+      rest_bytes += variable.data_bytes;
+    }
+  }
+  if (usage.variables.size() > shown) {
+    const std::size_t others = usage.variables.size() - shown;
+    screen.Line(std::string(kIndent, ' ') +
+                Pad(Number(others) + (others == 1 ? " other" : " others"), name_columns) +
+                PadLeft(Number(rest_bytes), kNumberColumns));
+  }
+  screen.Indented("bytes; all of " + Number(usage.limit_bytes) + ", one variable of " +
+                      Number(store::kMaxDataBytes),
+                  kIndent);
+  const std::size_t room = std::min(usage.dbx_room_bytes, usage.store_room_bytes);
+  screen.Indented("Room for the next dbx update: " + Number(room) + " bytes (" +
+                      Number(usage.dbx_room_bytes) + " in dbx, " + Number(usage.store_room_bytes) +
+                      " in the store).",
+                  kIndent);
+}
+
+void ShowFindings(Screen& screen, const std::vector<Finding>& findings) {
+  screen.Heading("Findings");
+  for (const Finding& finding : findings) {
+    const FindingType& type = TypeOf(finding.kind);
+    const bool is_error = type.severity == Severity::kError;
+    std::string title(type.name);
+    if (finding.variable) {
+      title += ": " + ForTerminal(NameOf(*finding.variable));
+    }
+    screen.Field(std::string(ToText(type.severity)), title,
+                 is_error ? Colour::kRed : Colour::kYellow);
+    screen.Field("", ForTerminal(finding.explanation));
+    if (finding.is_fixable) {
+      screen.Field("", "Repair: " + std::string(type.fix));
+    }
+    if (!finding.command.empty()) {
+      // On one line, however long, so that it can be copied.
+      screen.Line(std::string(kTab, ' ') + screen.Paint("$ " + finding.command, Colour::kBold));
+    }
+  }
+}
+
+}  // namespace
+
+std::string RenderScreen(const Report& report, const ScreenOptions& options) {
+  Screen screen(options);
+  ShowSummary(screen, report);
+  ShowKeys(screen, report);
+  ShowSuccessions(screen, report);
+  ShowBoot(screen, report);
+  ShowUsage(screen, report);
+  if (!report.findings.empty()) {
+    ShowFindings(screen, report.findings);
+  }
+  return screen.Take();
+}
+
+std::string RenderFindings(const std::vector<Finding>& findings, const ScreenOptions& options) {
+  Screen screen(options);
+  if (!findings.empty()) {
+    ShowFindings(screen, findings);
+  }
+  return screen.Take();
+}
+
+}  // namespace varstored::health
