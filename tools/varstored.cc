@@ -1,4 +1,5 @@
 #include "page.h"
+#include "varstored/daemon/first_boot_keys.h"
 #include "varstored/daemon/run.h"
 #include "varstored/guest_xen/xen_door.h"
 
@@ -8,8 +9,8 @@ int main(int argc, char** argv) {
       .name = page::kName,
       .help = page::kHelp,
       .door = daemon::Program::Door::kXen,
-      .configuration_path = "/etc/varstored.conf",
-      .auth_folder = "/var/lib/varstored",
+      .configuration_path = daemon::kConfigurationPath,
+      .auth_folder = daemon::kAuthFolder,
   };
   return daemon::Run(kProgram, argc, argv, [](const daemon::Options& options, base::Log& log) {
     return guest_xen::MakeXenDoor(static_cast<std::uint16_t>(options.domain), log);

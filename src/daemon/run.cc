@@ -1,7 +1,6 @@
 #include "varstored/daemon/run.h"
 
 #include <poll.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
@@ -19,6 +18,7 @@
 #include "varstored/backend/kinds.h"
 #include "varstored/backend/non_persistent.h"
 #include "varstored/base/file.h"
+#include "varstored/daemon/first_boot_keys.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/guest/dispatcher.h"
@@ -29,43 +29,6 @@ namespace varstored::daemon {
 namespace {
 
 using OpenedBackend = base::Result<std::unique_ptr<store::Backend>>;
-
-bool IsFolder(const std::string& path) {
-  struct stat status = {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-/// The files that a first boot enrolls. They are read at every start, because afterwards their
-/// folder may be out of reach.
-base::Result<engine::FirstBootKeys> ReadFirstBootKeys(const Program& program,
-                                                      const Options& options) {
-  engine::FirstBootKeys keys;
-  keys.require_kek = options.require_kek;
-  keys.require_db = options.require_db;
-  keys.update_dbx = options.update_dbx;
-  const std::string folder = options.auth_folder.value_or(std::string(program.auth_folder));
-  if (options.auth_folder && !IsFolder(folder)) {
-    return base::Fail("auth-dir: " + folder + ": no such folder");
-  }
-  if (folder.empty()) {
-    return keys;
-  }
-  struct File {
-    const char* name;
-    std::optional<base::Bytes>& content;
-  };
-  for (const File& file : std::array<File, 4>{{{"PK.auth", keys.pk},
-                                               {"KEK.auth", keys.kek},
-                                               {"db.auth", keys.db},
-                                               {"dbx.auth", keys.dbx}}}) {
-    auto content = base::ReadFileIfThere(folder + "/" + file.name, store::kMaxDataBytes);
-    if (!content) {
-      return content.failure();
-    }
-    file.content = *std::move(content);
-  }
-  return keys;
-}
 
 OpenedBackend OpenBackend(const Options& options, int stop_fd, base::Log& log) {
   const backend::XapiOptions xapi = {
@@ -148,7 +111,9 @@ base::Result<void> StartAndServe(const Program& program, const Options& options,
   if (auto opened = signals.OpenDescriptor(); !opened) {
     return opened;
   }
-  const auto keys = options.resume ? engine::FirstBootKeys() : ReadFirstBootKeys(program, options);
+  const auto keys = options.resume
+                        ? engine::FirstBootKeys()
+                        : ReadFirstBootKeys(options, std::string(program.auth_folder));
   if (!keys) {
     return keys.failure();
   }

@@ -14,13 +14,13 @@
 namespace varstored::tool {
 namespace {
 
-/// Lines for people, on standard error. What goes well is not worth one.
+/// Lines for people, on standard error.
 class Diagnostics final : public base::Log {
  public:
   explicit Diagnostics(std::string_view name) : name_(name) {}
 
   void Write(base::LogLevel level, std::string_view line) override {
-    if (level > base::LogLevel::kWarning) {
+    if (level > base::LogLevel::kInfo) {
       return;
     }
     const std::string text = std::string(name_) + ": " +
@@ -70,6 +70,19 @@ const Option* FindOption(std::span<const Option> options, int found) {
   return nullptr;
 }
 
+/// Of a word that getopt did not understand; `last` is the word before the next one.
+base::Failure<base::Error> NotUnderstood(const Descriptions& described, const std::string& last) {
+  if (::optopt == 0) {
+    return Misuse("there is no option '" + last + "'");
+  }
+  // What it knows, it only refuses with a value.
+  const auto letter = static_cast<char>(::optopt);
+  if (::optopt >= kVersionOption || described.letters.find(letter) != std::string::npos) {
+    return Misuse("'" + last + "': this option has no value");
+  }
+  return Misuse(std::string("there is no option '-") + letter + "'");
+}
+
 enum class Wish { kWork, kHelp, kVersion };
 
 /// Applies the options and moves all others to the end of `argv`, at ::optind.
@@ -78,7 +91,6 @@ base::Result<Wish> ReadCommandLine(int argc, char** argv, std::span<const Option
   ::opterr = 0;
   ::optind = 0;  // start over, as a second call in one process has to
   for (;;) {
-    const int at = ::optind == 0 ? 1 : ::optind;
     const int found =
         ::getopt_long(argc, argv, described.letters.c_str(), described.longs.data(), nullptr);
     if (found == -1) {
@@ -95,11 +107,7 @@ base::Result<Wish> ReadCommandLine(int argc, char** argv, std::span<const Option
     }
     const Option* option = FindOption(options, found);
     if (option == nullptr) {
-      // A letter among others is named by itself.
-      const std::string word = ::optopt > 0 && ::optopt < kVersionOption
-                                   ? std::string{'-', static_cast<char>(::optopt)}
-                                   : std::string(argv[at]);
-      return Misuse("there is no option '" + word + "', or it takes no value");
+      return NotUnderstood(described, argv[::optind - 1]);
     }
     const std::string_view value = option->has_value ? ::optarg : "";
     if (auto applied = option->apply(value); !applied) {
@@ -139,6 +147,14 @@ Option Value(char letter, std::string name, std::string& value) {
             value = given;
             return base::Result<void>();
           }};
+}
+
+std::vector<Option> Joined(std::initializer_list<std::vector<Option>> lists) {
+  std::vector<Option> all;
+  for (const std::vector<Option>& list : lists) {
+    all.insert(all.end(), list.begin(), list.end());
+  }
+  return all;
 }
 
 base::Result<unsigned long long> ParseNumber(std::string_view text, unsigned long long maximum) {

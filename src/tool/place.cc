@@ -1,6 +1,7 @@
 #include "varstored/tool/place.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -199,6 +200,16 @@ base::Result<void> DropRights(const Rights& rights, base::Log& log) {
     return changed;
   }
   return rights.depriv ? sandbox::ForbidNewPrivileges() : base::Result<void>();
+}
+
+base::Result<void> DropAllRights(Rights rights, base::Log& log) {
+  constexpr uid_t kNobody = 65534;
+  if (::geteuid() == 0 && !rights.uid) {
+    rights.uid = kNobody;
+    rights.gid = rights.gid.value_or(kNobody);
+  }
+  auto dropped = DropRights(rights, log);
+  return dropped ? sandbox::ForbidNewPrivileges() : dropped;
 }
 
 std::vector<Option> OptionsOf(PlaceOptions& place) {

@@ -149,7 +149,7 @@ void Session::WarnBeforeSave() {
         ": its varstored has its own copy of the variables, and overwrites this change with "
         "its next one. Change them while the VM is halted");
   }
-  if (is_first_boot()) {
+  if (is_first_boot() && store().Find(store::KeyOf(efi::kPk)) == nullptr) {
     log_.Warning(
         "the VM has never been started: with variables of its own it gets none of the host's keys "
         "at "
@@ -160,7 +160,7 @@ void Session::WarnBeforeSave() {
 base::Result<bool> Session::Save(Keep keep) {
   store::StagedStore staged = Difference(kept_, store());
   const bool has_changed = place_.saved ? staged.changed() : ChangesWhatIsKept(staged);
-  if (!has_changed && keep == Keep::kChanges) {
+  if (!has_changed && !(keep == Keep::kAlways && is_first_boot())) {
     return false;
   }
   WarnBeforeSave();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,9 @@ struct Option {
 [[nodiscard]] Option Flag(char letter, std::string name, bool& flag);
 /// An option whose value is put into `value`, which belongs to the caller; the last one counts.
 [[nodiscard]] Option Value(char letter, std::string name, std::string& value);
+
+/// All of several lists.
+[[nodiscard]] std::vector<Option> Joined(std::initializer_list<std::vector<Option>> lists);
 
 /// A number as in C: decimal, 0x... or 0..., from 0 to `maximum`, and nothing else.
 [[nodiscard]] base::Result<unsigned long long> ParseNumber(std::string_view text,

@@ -34,6 +34,10 @@ struct Rights {
 /// are inside of the new root folder.
 [[nodiscard]] base::Result<void> DropRights(const Rights& rights, base::Log& log);
 
+/// For a tool that from now on only looks at bytes that it has read: it becomes nobody, when it is
+/// root and `rights` name no user, and can get no new privileges.
+[[nodiscard]] base::Result<void> DropAllRights(Rights rights, base::Log& log);
+
 /// Which variables a tool was called for.
 struct PlaceOptions {
   /// --backend and --arg; empty: the operand says it.

@@ -38,8 +38,8 @@ class Session {
   /// Deletes a variable, of whatever kind, as far as a tool may.
   [[nodiscard]] engine::Reason Delete(const store::Key& key);
 
-  /// Whether a Save only keeps what changed, or also that nothing did: the state of a VM that was
-  /// never started counts as kept afterwards.
+  /// Whether a Save of no change does nothing, or keeps the state of a VM that was never started,
+  /// so that its start is no first boot.
   enum class Keep { kChanges, kAlways };
 
   /// Keeps all changes together, or none of them. Gives whether there was something to keep;

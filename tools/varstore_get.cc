@@ -1,0 +1,72 @@
+#include <array>
+#include <cstdint>
+#include <iomanip>
+#include <sstream>
+
+#include "page.h"
+#include "varstored/efi/attributes.h"
+#include "varstored/tool/session.h"
+
+namespace {
+
+using namespace varstored;
+
+struct BitName {
+  efi::AttributeBit bit;
+  const char* name;
+};
+
+/// UEFI 2.10, 8.2.1.
+constexpr std::array<BitName, 8> kBitNames = {{
+    {efi::kNonVolatile, "EFI_VARIABLE_NON_VOLATILE"},
+    {efi::kBootServiceAccess, "EFI_VARIABLE_BOOTSERVICE_ACCESS"},
+    {efi::kRuntimeAccess, "EFI_VARIABLE_RUNTIME_ACCESS"},
+    {efi::kHardwareErrorRecord, "EFI_VARIABLE_HARDWARE_ERROR_RECORD"},
+    {efi::kAuthenticatedWriteAccess, "EFI_VARIABLE_AUTHENTICATED_WRITE_ACCESS"},
+    {efi::kTimeBasedAuthenticatedWriteAccess, "EFI_VARIABLE_TIME_BASED_AUTHENTICATED_WRITE_ACCESS"},
+    {efi::kAppendWrite, "EFI_VARIABLE_APPEND_WRITE"},
+    {efi::kEnhancedAuthenticatedAccess, "EFI_VARIABLE_ENHANCED_AUTHENTICATED_ACCESS"},
+}};
+
+std::string AttributesText(const store::Entry& entry) {
+  std::ostringstream text;
+  text << "Attributes = 0x" << std::hex << std::setw(8) << std::setfill('0')
+       << entry.raw_attributes() << std::dec << " (" << entry.raw_attributes() << ")\n";
+  for (const BitName& row : kBitNames) {
+    if (entry.Has(row.bit)) {
+      text << row.name << "\n";
+    }
+  }
+  return text.str();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  tool::PlaceOptions place;
+  tool::Rights rights;
+  bool wants_attributes = false;
+  return tool::Main(
+      {page::kName, page::kHelp}, argc, argv,
+      tool::Joined({tool::OptionsOf(place),
+                    tool::OptionsOf(rights),
+                    {tool::Flag('a', "attributes", wants_attributes)}}),
+      [&](auto operands, auto& log) -> base::Result<std::string> {
+        if (auto taken = tool::TakePlace(place, operands, 2); !taken) {
+          return taken.failure();
+        }
+        const auto variable = tool::ParseNamedVariable(operands[0], operands[1]);
+        if (!variable) {
+          return variable.failure();
+        }
+        const auto session = tool::OpenSession(place, rights, log);
+        if (!session) {
+          return session.failure();
+        }
+        const store::Entry* entry = session->store().Find(variable->key());
+        if (entry == nullptr) {
+          return tool::Refused(tool::Describe(variable->key()), engine::Reason::kNotFound);
+        }
+        return wants_attributes ? AttributesText(*entry) : base::ToString(entry->data());
+      });
+}

@@ -1,0 +1,60 @@
+#include <algorithm>
+
+#include "explain_certificates.h"
+#include "page.h"
+#include "varstored/base/file.h"
+#include "varstored/efi/well_known.h"
+#include "varstored/engine/certificate_state.h"
+#include "varstored/tool/place.h"
+
+namespace {
+
+using namespace varstored;
+
+base::ByteSpan ContentOf(const store::VarsBlob& blob, const efi::WellKnownVariable& variable) {
+  const auto found = std::find_if(
+      blob.entries.begin(), blob.entries.end(),
+      [&variable](const auto& entry) { return variable.Is(entry.name(), entry.vendor()); });
+  return found == blob.entries.end() ? base::ByteSpan() : base::ByteSpan(found->data());
+}
+
+base::Result<std::string> Check(const std::string& path, const tool::Rights& rights, bool explains,
+                                base::Log& log) {
+  // What is in the file was written by a guest: root only reads it, and somebody else looks at it.
+  const auto content = base::ReadFile(path, tool::kMaxFileBytes);
+  if (!content) {
+    return content.failure();
+  }
+  if (auto dropped = tool::DropAllRights(rights, log); !dropped) {
+    return dropped.failure();
+  }
+  const auto file = tool::DecodeBlobFile(*content);
+  if (!file) {
+    return base::Fail(path + ": " + file.error().message);
+  }
+  const base::ByteSpan kek = ContentOf(file->blob, efi::kKek);
+  const base::ByteSpan db = ContentOf(file->blob, efi::kDb);
+  if (explains) {
+    tools::ExplainCertificates(kek, db, log);
+  }
+  return std::string(engine::AreCertificatesUpToDate(kek, db) ? "update_ok\n"
+                                                              : "update_required\n");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  tool::Rights rights;
+  std::string socket;
+  bool explains = false;
+  return tool::Main(
+      {page::kName, page::kHelp}, argc, argv,
+      tool::Joined({tool::OptionsOf(rights),
+                    {tool::Value('s', "socket", socket), tool::Flag('v', "verbose", explains)}}),
+      [&](auto operands, auto& log) -> base::Result<std::string> {
+        if (operands.size() != 1) {
+          return tool::Misuse("one file of variables is needed");
+        }
+        return Check(operands.front(), rights, explains, log);
+      });
+}
