@@ -19,11 +19,12 @@ bool Wait(Clock::duration limit, Condition condition) {
   const Clock::time_point end = Clock::now() + limit;
   for (int turn = 0; !condition(); ++turn) {
     if (Clock::now() > end) return false;
-    // The guest answers within a fraction of a millisecond: give way first, sleep later.
+    // The guest answers within a fraction of a millisecond: give way first, sleep later. It has to
+    // share its processor with whoever looks often.
     if (turn < 50) {
       sched_yield();
     } else {
-      usleep(turn < 2000 ? 50 : 1000);
+      usleep(turn < 200 ? 50 : 2000);
     }
   }
   return true;
