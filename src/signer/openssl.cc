@@ -2,6 +2,7 @@
 
 #include <new>
 #include <string>
+#include <string_view>
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -20,6 +21,17 @@ struct OpenSslMemory {
 
   T* data = nullptr;
 };
+
+std::size_t CountBeginLines(base::ByteSpan file) {
+  constexpr std::string_view kBegin = "\n-----BEGIN ";
+  const std::string text = "\n" + base::ToString(file);
+  std::size_t count = 0;
+  for (std::size_t at = text.find(kBegin); at != std::string::npos;
+       at = text.find(kBegin, at + 1)) {
+    ++count;
+  }
+  return count;
+}
 
 }  // namespace
 
@@ -59,10 +71,7 @@ X509Ptr ToX509(const crypto::Certificate& certificate) {
   return x509;
 }
 
-bool IsPem(base::ByteSpan file) {
-  const std::string text = base::ToString(file);
-  return text.starts_with("-----BEGIN ") || text.find("\n-----BEGIN ") != std::string::npos;
-}
+bool IsPem(base::ByteSpan file) { return CountBeginLines(file) != 0; }
 
 base::Result<std::vector<PemBlock>> ReadPem(base::ByteSpan file) {
   const BioPtr bio = ReaderOf(file);
@@ -79,7 +88,8 @@ base::Result<std::vector<PemBlock>> ReadPem(base::ByteSpan file) {
         {.name = name.data,
          .content = base::ToBytes(base::ByteSpan(content.data, static_cast<std::size_t>(size)))});
   }
-  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE || blocks.empty()) {
+  // OpenSSL passes over a last block whose first line is cut off.
+  if (blocks.size() != CountBeginLines(file)) {
     return base::Fail("PEM block " + std::to_string(blocks.size() + 1) + " is damaged");
   }
   return blocks;

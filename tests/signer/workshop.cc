@@ -1,0 +1,107 @@
+#include "workshop.h"
+
+#include <filesystem>
+#include <stdexcept>
+
+#include "varstored/base/file.h"
+#include "varstored/base/reader.h"
+
+namespace varstored::signer {
+namespace {
+
+constexpr std::size_t kMaxBytes = std::size_t{64} << 20U;
+
+constexpr const char* kMakeKeys = R"(
+make() {
+  name=$1
+  shift
+  openssl req -x509 -nodes -sha256 -days 3650 -subj "/O=Example/CN=$name" \
+    -keyout $name.key -out $name.pem "$@" 2>>log
+  openssl x509 -in $name.pem -outform DER -out $name.der
+}
+make PK -newkey rsa:2048
+make KEK -newkey rsa:2048
+make vendor -newkey rsa:2048
+make small -newkey rsa:1024
+make ec -newkey ec -pkeyopt ec_paramgen_curve:P-256
+openssl pkey -in PK.key -aes256 -passout pass:secret -out PK-locked.key
+)";
+
+base::Bytes ReadOrThrow(const std::string& path) {
+  auto bytes = base::ReadFile(path, kMaxBytes);
+  if (!bytes) {
+    throw std::runtime_error(bytes.error().message);
+  }
+  return *std::move(bytes);
+}
+
+test::Ended ShellIn(const std::string& folder, const std::string& keys, const std::string& line) {
+  return test::RunProgram({"/bin/sh", "-euc",
+                           "cd '" + folder + "'; keys='" + keys +
+                               "'; create_auth='" CREATE_AUTH "'; tree='" SOURCE_FOLDER "'\n" +
+                               line});
+}
+
+const test::TemporaryFolder& Keys() {
+  static const test::TemporaryFolder keys;
+  return keys;
+}
+
+}  // namespace
+
+void Workshop::SetUpTestSuite() {
+  if (std::filesystem::exists(Keys().File("PK-locked.key"))) {
+    return;
+  }
+  const auto made = ShellIn(Keys().path(), Keys().path(), kMakeKeys);
+  if (made.exit_code != 0) {
+    throw std::runtime_error("openssl: " + made.errors);
+  }
+}
+
+test::Ended Workshop::Shell(const std::string& line) const {
+  return ShellIn(folder_.path(), Keys().path(), line);
+}
+
+void Workshop::Do(const std::string& line) const {
+  const auto ended = Shell(line);
+  ASSERT_EQ(ended.exit_code, 0) << line << '\n' << ended.output << ended.errors;
+}
+
+base::Bytes Workshop::File(const std::string& name) const {
+  return ReadOrThrow(folder_.File(name));
+}
+
+base::Bytes Workshop::Key(const std::string& name) const { return ReadOrThrow(Keys().File(name)); }
+
+void Workshop::Write(const std::string& name, base::ByteSpan content) const {
+  ASSERT_TRUE(base::WriteFileInPlace(folder_.File(name), content).ok());
+}
+
+bool Workshop::IsThere(const std::string& name) const {
+  return std::filesystem::exists(folder_.File(name));
+}
+
+crypto::Certificate Workshop::Certificate(const std::string& name) const {
+  auto certificate = crypto::Certificate::Parse(Key(name + ".der"));
+  if (!certificate) {
+    throw std::runtime_error(certificate.error().message);
+  }
+  return *std::move(certificate);
+}
+
+AuthParts TakeApart(base::ByteSpan auth_file) {
+  constexpr std::size_t kTimeBytes = 16;
+  constexpr std::size_t kHeaderBytes = 24;
+  base::Reader reader(auth_file.subspan(kTimeBytes));
+  std::uint32_t length = 0;
+  if (!reader.ReadU32(length) || length < kHeaderBytes) {
+    throw std::runtime_error("no descriptor");
+  }
+  return {.time = base::ToBytes(auth_file.first(kTimeBytes)),
+          .signed_data =
+              base::ToBytes(auth_file.subspan(kTimeBytes + kHeaderBytes, length - kHeaderBytes)),
+          .payload = base::ToBytes(auth_file.subspan(kTimeBytes + length))};
+}
+
+}  // namespace varstored::signer
