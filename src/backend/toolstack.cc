@@ -318,6 +318,25 @@ base::Result<std::optional<std::string>> Toolstack::GetPowerState(Clock::time_po
   return value ? base::Result<std::optional<std::string>>(std::move(value->text)) : value.failure();
 }
 
+base::Result<std::optional<bool>> Toolstack::GetSecureBootWish(Clock::time_point deadline) {
+  constexpr std::string_view kMethod = "VM.get_platform";
+  if (is_guard_) {
+    return std::optional<bool>();
+  }
+  const auto value = ValueOf(kMethod, CallWithSession(
+                                          [&] {
+                                            MethodCall call(kMethod);
+                                            call.Add(session_).Add(vm_);
+                                            return call;
+                                          },
+                                          Repeat::kHarmless, deadline));
+  if (!value) {
+    return value.failure();
+  }
+  const XmlRpcValue* wish = value->Member("secureboot");
+  return std::optional(wish != nullptr && wish->text == "true");
+}
+
 base::Result<CertificatesField> Toolstack::GetCertificatesField(Clock::time_point deadline) {
   constexpr std::string_view kMethod = "VM.get_secureboot_certificates_state";
   LookForNewGeneration();

@@ -65,6 +65,9 @@ class Toolstack {
   /// told from xapi by an earlier call.
   [[nodiscard]] base::Result<std::optional<std::string>> GetPowerState(Clock::time_point deadline);
 
+  /// VM.platform["secureboot"] is exactly "true"; nothing from a guard, which has no such method.
+  [[nodiscard]] base::Result<std::optional<bool>> GetSecureBootWish(Clock::time_point deadline);
+
   /// Once this has succeeded, `base64` is in the toolstack's database.
   [[nodiscard]] base::Result<void, CallError> SetVariables(std::string_view base64,
                                                            CertificatesWord word,

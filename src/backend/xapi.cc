@@ -174,6 +174,14 @@ base::Result<std::optional<std::string>> XapiBackend::VmState() {
   return calls_->GetPowerState(Clock::now() + options_.request_budget);
 }
 
+base::Result<std::optional<std::string>> XapiBackend::KeptText() {
+  return calls_->GetVariables(Clock::now() + options_.start_budget);
+}
+
+base::Result<std::optional<bool>> XapiBackend::WantsSecureBoot() {
+  return calls_->GetSecureBootWish(Clock::now() + options_.request_budget);
+}
+
 void XapiBackend::Report(std::string_view name, const std::string& body) {
   if (options_.is_tool) {
     return;

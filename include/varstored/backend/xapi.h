@@ -54,6 +54,8 @@ class XapiBackend final : public store::Backend {
   void ReportCertificateUpdateFailure(std::string_view why) override;
   /// Known from xapi's own socket only.
   [[nodiscard]] base::Result<std::optional<std::string>> VmState() override;
+  [[nodiscard]] base::Result<std::optional<std::string>> KeptText() override;
+  [[nodiscard]] base::Result<std::optional<bool>> WantsSecureBoot() override;
 
  private:
   class Calls;

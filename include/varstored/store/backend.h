@@ -38,6 +38,19 @@ class Backend {
     return std::optional<std::string>();
   }
 
+  /// What is kept, as the place keeps it and whether Load can read it or not, for a tool that saves
+  /// what can be saved: base64 of a `VARS` blob. Nothing when nothing was ever kept, and where it
+  /// is kept in another form.
+  [[nodiscard]] virtual base::Result<std::optional<std::string>> KeptText() {
+    return std::optional<std::string>();
+  }
+
+  /// Whether the host wants Secure Boot for the VM (platform/secureboot is exactly "true"). Nothing
+  /// when that is not known here.
+  [[nodiscard]] virtual base::Result<std::optional<bool>> WantsSecureBoot() {
+    return std::optional<bool>();
+  }
+
   /// Tells the operator that the guest's firmware refused an image.
   [[nodiscard]] virtual base::Result<void> ReportSecureBootFailure() = 0;
 
