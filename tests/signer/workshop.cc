@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "support/signing.h"
 #include "varstored/base/file.h"
 #include "varstored/base/reader.h"
 
@@ -52,6 +53,12 @@ const test::TemporaryFolder& Keys() {
 void Workshop::SetUpTestSuite() {
   if (std::filesystem::exists(Keys().File("PK-locked.key"))) {
     return;
+  }
+  const auto old =
+      test::Identity::Make({.subject = test::CommonName("Old"), .not_after = "20200627000000Z"});
+  if (const auto written = base::WriteFileInPlace(Keys().File("old.der"), old.certificate());
+      !written) {
+    throw std::runtime_error(written.error().message);
   }
   const auto made = ShellIn(Keys().path(), Keys().path(), kMakeKeys);
   if (made.exit_code != 0) {

@@ -15,7 +15,8 @@ namespace varstored::signer {
 
 /// A folder with keys and certificates that the program openssl has made, once for all tests of a
 /// process: PK, KEK and vendor (RSA-2048), ec (P-256), small (RSA-1024), each as NAME.key, NAME.pem
-/// and NAME.der; PK-locked.key, protected by the passphrase "secret". Every test has a folder of
+/// and NAME.der; PK-locked.key, protected by the passphrase "secret";
+/// and old.der, which expired on 2020-06-27. Every test has a folder of
 /// its own, where it runs other programs.
 class Workshop : public testing::Test {
  protected:
