@@ -57,6 +57,11 @@ std::string RealFolderOf(const std::string& path) {
   return FolderOf(error ? path : real.string());
 }
 
+bool IsFolder(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error);
+}
+
 /// False with errno when there is nothing at `path`, among others.
 bool Allow(int rules, const std::string& path, std::uint64_t access) {
   const base::UniqueFd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
@@ -88,7 +93,9 @@ base::Result<bool> ConfineFiles(const std::vector<FileUse>& files) {
   for (const auto& [path, use] : files) {
     switch (use) {
       case FileUse::Kind::kRead:
-        static_cast<void>(Allow(rules.get(), path, kReading & all.files));
+        // A folder in its place is to be known for one, and what is in it none of our business.
+        static_cast<void>(
+            Allow(rules.get(), path, IsFolder(path) ? LANDLOCK_ACCESS_FS_READ_DIR : kReading));
         break;
       case FileUse::Kind::kWritten:
         if (!Allow(rules.get(), path, kWriting & all.files) && errno == ENOENT) {

@@ -51,6 +51,14 @@ class SqliteServiceTest : public ::testing::Test {
   [[nodiscard]] std::vector<std::string> Arguments() const {
     return {"--backend", "sqlite", "--arg", "path:" + database_};
   }
+  /// The whole command line, for the tests in which the program does not get ready.
+  [[nodiscard]] std::vector<std::string> Command(const std::string& socket) const {
+    std::vector<std::string> command = LoopbackCommand(socket);
+    for (const std::string& argument : Arguments()) {
+      command.push_back(argument);
+    }
+    return command;
+  }
   [[nodiscard]] Process Start() const { return StartLoopback(socket_, Arguments()); }
 
   TemporaryFolder folder_{FastParent()};
@@ -103,9 +111,7 @@ TEST_F(SqliteServiceTest, AVmThatCameFromAnotherHostFindsItsVariablesAtItsNextBo
 
 TEST_F(SqliteServiceTest, ASecondDaemonOnTheFileIsRefused) {
   const Process first = Start();
-  std::vector<std::string> arguments = Arguments();
-  arguments.insert(arguments.begin(), {LoopbackProgram(), "--listen", socket_ + "2"});
-  const Ended second = RunProgram(arguments);
+  const Ended second = RunProgram(Command(socket_ + "2"));
   EXPECT_EQ(second.exit_code, 1);
   EXPECT_NE(second.errors.find(database_ + ": another process uses it"), std::string::npos)
       << second.errors;
@@ -115,9 +121,7 @@ TEST_F(SqliteServiceTest, ASecondDaemonOnTheFileIsRefused) {
 
 TEST_F(SqliteServiceTest, L24AFileThatCannotBeReadIsNeitherReadyNorAFirstBoot) {
   ASSERT_TRUE(base::WriteFileInPlace(database_, Bytes(4096, 'x')));
-  std::vector<std::string> arguments = Arguments();
-  arguments.insert(arguments.begin(), {LoopbackProgram(), "--listen", socket_});
-  const Ended ended = RunProgram(arguments);
+  const Ended ended = RunProgram(Command(socket_));
   EXPECT_EQ(ended.exit_code, 1);
   EXPECT_NE(ended.errors.find(database_ + ": no SQLite database"), std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(socket_));

@@ -34,8 +34,9 @@ class StartTest : public ::testing::Test {
   }
   /// Runs the program, with these arguments behind what it always needs, until it ends by itself.
   Ended Run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(),
-                     {LoopbackProgram(), "--listen", socket_, "--backend", "memory"});
+    arguments.insert(arguments.begin(), {"--backend", "memory"});
+    const std::vector<std::string> command = LoopbackCommand(socket_);
+    arguments.insert(arguments.begin(), command.begin(), command.end());
     return RunProgram(arguments);
   }
   /// What the folder of the socket holds beside the folder of the files.
@@ -102,7 +103,9 @@ TEST_F(StartTest, L24AFailureInAnyStepIsOneLineAndNeverReadiness) {
         ended.errors.substr(last_line == std::string::npos ? 0 : last_line + 1);
     EXPECT_EQ(line.substr(0, broken.message.size()), broken.message);
     if (broken.message.find("first boot") == std::string::npos) {
-      EXPECT_EQ(std::ranges::count(ended.errors, '\n'), 1) << ended.errors;
+      // Only root, and in some containers not even root, can leave the host's namespaces.
+      const bool is_warned = ended.errors.find("cannot leave the host's namespaces") == 0;
+      EXPECT_EQ(std::ranges::count(ended.errors, '\n'), is_warned ? 2 : 1) << ended.errors;
     }
   }
 }

@@ -83,8 +83,18 @@ bool Connect(const std::string& path, base::UniqueFd& connected) {
 
 std::string LoopbackProgram() { return VARSTORED_LOOPBACK_PROGRAM; }
 
+std::vector<std::string> LoopbackCommand(const std::string& socket_path) {
+  std::vector<std::string> command = {LoopbackProgram(), "--listen", socket_path};
+#ifndef VARSTORED_INSTRUMENTED
+  // A sanitizer could not look for leaks in a process that is locked in.
+  command.emplace_back("--depriv");
+#endif
+  return command;
+}
+
 Process StartLoopback(const std::string& socket_path, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {LoopbackProgram(), "--listen", socket_path});
+  const std::vector<std::string> command = LoopbackCommand(socket_path);
+  arguments.insert(arguments.begin(), command.begin(), command.end());
   Process process(arguments);
   process.WaitFor(socket_path, [&] {
     base::UniqueFd connected;

@@ -16,7 +16,11 @@ namespace varstored::test {
 /// Where varstored-loopback was built.
 [[nodiscard]] std::string LoopbackProgram();
 
-/// Starts varstored-loopback with a socket at `socket_path` and `arguments` beside --listen, and
+/// The beginning of its command line for a socket at `socket_path`. It is locked in, as where it
+/// counts; so the tests also show that the sandbox allows what is needed.
+[[nodiscard]] std::vector<std::string> LoopbackCommand(const std::string& socket_path);
+
+/// Starts varstored-loopback with a socket at `socket_path` and `arguments` beside those, and
 /// returns when it serves. Throws when it does not get that far; see RunProgram for that.
 [[nodiscard]] Process StartLoopback(const std::string& socket_path,
                                     std::vector<std::string> arguments);

@@ -72,8 +72,9 @@ class FirstBoot : public testing::Test {
   /// Starts with the files as they are, and expects that it says `reason` and ends.
   void ExpectNoStart(const std::string& reason, std::vector<std::string> more = {}) const {
     std::vector<std::string> arguments = Arguments(std::move(more));
-    arguments.insert(arguments.begin(), {LoopbackProgram(), "--listen", folder_.File("socket"),
-                                         "--backend", "memory"});
+    arguments.insert(arguments.begin(), {"--backend", "memory"});
+    const std::vector<std::string> command = LoopbackCommand(folder_.File("socket"));
+    arguments.insert(arguments.begin(), command.begin(), command.end());
     const Ended ended = RunProgram(arguments);
     EXPECT_EQ(ended.exit_code, 1);
     EXPECT_NE(ended.errors.find(reason), std::string::npos) << ended.errors;

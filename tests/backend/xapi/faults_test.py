@@ -386,11 +386,13 @@ def run(scenario, fault):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
+    parser.add_argument("--locked-in", action="store_true", help="in the sandbox")
     parser.add_argument("--document", required=True)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--jobs", type=int, default=16)
     options = parser.parse_args()
     guest.Daemon.program = options.program
+    guest.Daemon.is_locked_in = options.locked_in
 
     cases = [(scenario, fault) for scenario in SCENARIOS for fault in scenario.faults]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

@@ -70,6 +70,7 @@ class Daemon:
     """varstored-loopback --backend xapidb, with all that it wrote."""
 
     program = "varstored-loopback"
+    is_locked_in = False
 
     def __init__(self, folder, toolstack_socket, *options, wait=True):
         self.socket = os.path.join(folder, "guest")
@@ -77,7 +78,8 @@ class Daemon:
         with open(self.log_path, "ab") as log:
             self.log_start = log.tell()
             self.process = subprocess.Popen(
-                [self.program, "--listen", self.socket, "--backend", "xapidb",
+                [self.program, *(["--depriv"] if self.is_locked_in else []),
+                 "--listen", self.socket, "--backend", "xapidb",
                  "--arg", "socket:" + toolstack_socket, "--arg", "uuid:" + UUID,
                  "--log-level", "debug", *options], stderr=log, env={"PATH": "/usr/bin:/bin"})
         if wait:

@@ -605,10 +605,12 @@ def main():
     global VECTORS  # pylint: disable=global-statement
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
+    parser.add_argument("--locked-in", action="store_true", help="in the sandbox")
     parser.add_argument("--vectors", required=True)
     parser.add_argument("stories", nargs="*")
     options = parser.parse_args()
     guest.Daemon.program = options.program
+    guest.Daemon.is_locked_in = options.locked_in
     VECTORS = options.vectors
     chosen = [one for one in STORIES if not options.stories or one.__name__ in options.stories]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

@@ -1,0 +1,74 @@
+// The state in which the real program serves.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "support/loopback_client.h"
+#include "support/temporary_folder.h"
+#include "varstored/base/file.h"
+#include "varstored/sandbox/sandbox.h"
+
+namespace varstored::test {
+namespace {
+
+class LockedIn : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!sandbox::HasListOfCalls()) {
+      GTEST_SKIP() << "this build has no list of system calls: a sanitizer makes calls of its own";
+    }
+  }
+  static std::string File(const Process& process, const std::string& name) {
+    const auto bytes =
+        base::ReadFile("/proc/" + std::to_string(process.pid()) + "/" + name, 1 << 16);
+    return bytes ? base::ToString(*bytes) : bytes.error().message;
+  }
+  static bool Has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  }
+
+  TemporaryFolder folder_;
+  std::string socket_ = folder_.File("socket");
+};
+
+TEST_F(LockedIn, TheProcessThatServesHasNoWayBack) {
+  const Process process = StartLoopback(socket_, {"--backend", "memory"});
+  const std::string status = File(process, "status");
+  EXPECT_TRUE(Has(status, "NoNewPrivs:\t1")) << status;
+  EXPECT_TRUE(Has(status, "Seccomp:\t2")) << status;
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"}) {
+    EXPECT_TRUE(Has(status, std::string(set) + ":\t0000000000000000")) << status;
+  }
+  if (::geteuid() == 0) {
+    EXPECT_TRUE(Has(status, "CapBnd:\t0000000000000000")) << status;
+  }
+  EXPECT_TRUE(Has(status, "Threads:\t1\n")) << status;
+  const std::string limits = File(process, "limits");
+  EXPECT_TRUE(Has(limits, "Max file size             2097152              2097152")) << limits;
+  EXPECT_TRUE(Has(limits, "Max processes             0                    0")) << limits;
+  EXPECT_TRUE(Has(limits, "Max core file size        0                    0")) << limits;
+  EXPECT_TRUE(Has(limits, "Max address space         134217728            134217728")) << limits;
+}
+
+TEST_F(LockedIn, ItServesOnAfterItWasStoppedAndContinued) {
+  Process process = StartLoopback(socket_, {"--backend", "memory"});
+  LoopbackClient guest(socket_);
+  for (int round = 0; round < 3; ++round) {
+    process.Signal(SIGSTOP);
+    int state = 0;
+    ASSERT_EQ(::waitpid(process.pid(), &state, WUNTRACED), process.pid());
+    ASSERT_TRUE(WIFSTOPPED(state));
+    process.Signal(SIGCONT);
+    EXPECT_EQ(guest.SetVariable(u"Name", {}, 7, Bytes{1}), kEfiSuccess);
+  }
+  const Ended ended = process.Stop();
+  EXPECT_EQ(ended.exit_code, 0) << ended.errors;
+}
+
+}  // namespace
+}  // namespace varstored::test
