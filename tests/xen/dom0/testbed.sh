@@ -147,12 +147,12 @@ ready_or_dead() {
   ready || ! kill -0 "$DAEMON"
 }
 
-# launch_daemon OPTION...: starts the daemon for the domain, as DAEMON, with its log in LOG.
+# launch_daemon OPTION...: starts the daemon for the domain, locked in, as DAEMON, with its log in LOG.
 launch_daemon() {
   xenstore-rm "/local/domain/$DOMAIN/varstored-pid" 2>/dev/null || :
   daemons=$((daemons + 1))
   LOG=/out/daemon-$daemons.log
-  varstored --domain "$DOMAIN" "$@" >"$LOG" 2>&1 &
+  varstored --domain "$DOMAIN" --depriv "$@" >"$LOG" 2>&1 &
   DAEMON=$!
 }
 
