@@ -260,7 +260,7 @@ class Search {
   }
 
   void CheckSecureBoot() {
-    if (!IsUserMode(state_) && context_.secure_boot.value_or(false)) {
+    if (!IsUserMode(state_) && !context_.is_first_boot && context_.secure_boot.value_or(false)) {
       Add(FindingKind::kSecureBootWithoutPk, IdOf(efi::kPk),
           "The host wants Secure Boot, but there is no platform key: the VM starts whatever it is "
           "given.",

@@ -187,6 +187,7 @@ std::string RenderJson(const Report& report) {
   Json json = Json::Object();
   json.Add("format", 1)
       .Add("target", report.target)
+      .Add("is_first_boot", report.is_first_boot)
       .Add("mode", report.is_user_mode ? "user" : "setup");
   if (report.secure_boot) {
     json.Add("secure_boot", *report.secure_boot);

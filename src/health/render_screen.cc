@@ -21,8 +21,10 @@ constexpr std::size_t kDateColumns = 10;
 constexpr std::size_t kOwnerColumns = 11;
 constexpr std::size_t kExpiredColumns = 7;
 constexpr std::size_t kNumberColumns = 6;
-/// Small variables, of which there are many, share a line.
+/// Small variables, of which there are many, share a line. The first few have their own anyway.
+constexpr std::size_t kMinVariableRows = 3;
 constexpr std::size_t kMaxVariableRows = 12;
+constexpr std::size_t kSmallBytes = store::kMaxDataBytes / 100;
 /// Boot options that point at nothing share a line when there are more.
 constexpr std::size_t kMaxMissingRows = 4;
 
@@ -143,14 +145,25 @@ class Screen {
       for (const char c : word) {
         const bool is_first = (static_cast<unsigned char>(c) & 0xC0U) != 0x80;
         if (is_first && used == columns) {
-          lines.emplace_back();
-          used = 0;
+          used = BreakWord(lines);
         }
         used += is_first ? 1 : 0;
         lines.back() += c;
       }
     }
     return lines;
+  }
+
+  /// Begins a new line in the middle of a word: behind the last slash, as device paths have them,
+  /// if there is one. Gives how many columns of the new line are taken.
+  static std::size_t BreakWord(std::vector<std::string>& lines) {
+    std::string& line = lines.back();
+    const std::size_t slash = line.rfind('/');
+    const std::size_t end = slash == std::string::npos ? line.size() : slash + 1;
+    std::string rest = line.substr(end);
+    line.resize(end);
+    lines.push_back(std::move(rest));
+    return ColumnsOf(lines.back());
   }
 
   std::size_t width_;
@@ -196,6 +209,11 @@ std::string CountText(const std::vector<Finding>& findings) {
 
 void ShowSummary(Screen& screen, const Report& report) {
   screen.Heading(ForTerminal(report.target));
+  if (report.is_first_boot) {
+    screen.Field("Variables",
+                 "nothing was ever kept: the next start is the first, and brings the "
+                 "host's keys");
+  }
   screen.Field("Mode", report.is_user_mode ? "user: a platform key is enrolled"
                                            : "setup: no platform key, anybody may set keys");
   if (!report.secure_boot) {
@@ -339,7 +357,8 @@ void ShowUsage(Screen& screen, const Report& report) {
   std::size_t shown = 0;
   std::size_t rest_bytes = 0;
   for (const VariableUse& variable : usage.variables) {
-    if (shown < kMaxVariableRows) {
+    const bool is_small = variable.data_bytes < kSmallBytes;
+    if (shown < (is_small ? kMinVariableRows : kMaxVariableRows)) {
       ++shown;
       row(ForTerminal(NameOf(variable.id)), variable.data_bytes, store::kMaxDataBytes);
     } else {

@@ -209,6 +209,7 @@ std::vector<BootOption> BootOptionsIn(const State& state) {
 Report MakeReport(const State& state, const Context& context) {
   Report report;
   report.target = context.target;
+  report.is_first_boot = context.is_first_boot;
   report.is_user_mode = IsUserMode(state);
   report.secure_boot = IsSecureBootOn(state, context);
   for (const KeyRow& row : KeyRows()) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "varstored/base/base64.h"
 #include "varstored/base/reader.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/store/vars_blob.h"
@@ -213,6 +214,29 @@ State ReadState(base::ByteSpan blob) {
                                 " bytes of variables, there are " +
                                 Text(blob.size() - header->records_at)});
   }
+  return state;
+}
+
+State ReadStateFromText(std::string_view base64) {
+  if (const auto blob = base::DecodeBase64(base64)) {
+    return ReadState(*blob);
+  }
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string front;
+  std::size_t read = 0;
+  for (; read < base64.size(); ++read) {
+    const char c = base64[read];
+    if (kAlphabet.find(c) != std::string_view::npos) {
+      front.push_back(c);
+    } else if (c != '\n' && c != '\r' && c != ' ' && c != '\t') {
+      break;
+    }
+  }
+  front.resize(front.size() / 4 * 4);
+  const auto blob = base::DecodeBase64(front);
+  State state = blob ? ReadState(*blob) : State();
+  state.damage.insert(state.damage.begin(), {read, base64.size() - read, "the base64 is broken"});
   return state;
 }
 

@@ -77,6 +77,8 @@ struct Finding {
 struct Context {
   /// Whether the host wants Secure Boot for the VM; nothing when nobody can tell.
   std::optional<bool> secure_boot;
+  /// Nothing was ever kept: the VM's next start is its first, and brings the host's keys.
+  bool is_first_boot = false;
   /// Seconds since 1970, UTC.
   std::int64_t now = 0;
   /// How the tools name these variables, for Finding::command: a VM's uuid or a file's path.

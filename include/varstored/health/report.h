@@ -109,6 +109,7 @@ struct Usage {
 /// All that there is to see of a VM's variables.
 struct Report {
   std::string target;
+  bool is_first_boot = false;
   /// A platform key is enrolled.
   bool is_user_mode = false;
   /// Nothing when nobody can tell.

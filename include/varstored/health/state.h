@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "varstored/base/bytes.h"
@@ -36,6 +37,10 @@ struct State {
 /// other authenticated variables behind damage are left out, because the bytes of another variable,
 /// which a guest wrote, may look like one. Takes time in proportion to the size.
 [[nodiscard]] State ReadState(base::ByteSpan blob);
+
+/// The same from base64, as a toolstack keeps it. Of text that is no base64 what stands in front of
+/// the fault is read, and the fault is damage.
+[[nodiscard]] State ReadStateFromText(std::string_view base64);
 
 /// `state` as a `VARS` blob of version 2, raw: every entry, in order.
 [[nodiscard]] base::Bytes EncodeState(const State& state);

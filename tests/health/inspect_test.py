@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""What varstore-inspect prints, and where: usage: inspect_test.py PROGRAM SOURCE_FOLDER
+
+Forms of a file, exit codes, the schema of --json, colours, and that nothing of a guest's reaches a terminal.
+"""
+import base64
+import json
+import os
+import pathlib
+import pty
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import uuid
+import xml.dom.minidom
+
+PROGRAM, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
+GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c").bytes_le
+HOSTILE = "\x1b]0;t\x07\x1b[31m\u202e\u200b\u2066\x9b\n\r\0x</text><script>\"'&\ud800"
+
+
+def record(name, data, attributes=7, vendor=GLOBAL):
+    name = name.encode("utf-16-le", "surrogatepass")
+    return (struct.pack("<Q", len(name)) + name + struct.pack("<Q", len(data)) + data + vendor +
+            struct.pack("<I", attributes) + bytes(16 + 32))
+
+
+def blob(*records):
+    body = b"".join(records)
+    return b"VARS" + struct.pack("<IQQ", 2, len(records), len(body)) + bytes(268) + body
+
+
+def load_option(description, path=b"\x7f\xff\x04\x00"):
+    return (struct.pack("<IH", 1, len(path)) + description.encode("utf-16-le", "surrogatepass") + b"\0\0" + path)
+
+
+def file_path(text):
+    text = text.encode("utf-16-le", "surrogatepass") + b"\0\0"
+    return struct.pack("<BBH", 4, 4, 4 + len(text)) + text + b"\x7f\xff\x04\x00"
+
+
+CLEAN = blob(record("Lang", b"eng\0"))
+DANGLING = blob(record("BootOrder", struct.pack("<H", 1)))
+
+
+def validate(value, schema, top, where="$"):
+    """The part of JSON Schema that the schema uses."""
+    if "$ref" in schema:
+        schema = top["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    known = {"$schema", "$defs", "title", "description", "type", "required", "additionalProperties", "properties",
+             "items", "enum", "const", "pattern", "$ref"}
+    assert set(schema) <= known, f"{where}: the test does not know {set(schema) - known}"
+    if "const" in schema:
+        assert value == schema["const"], f"{where}: {value!r}"
+    if "enum" in schema:
+        assert value in schema["enum"], f"{where}: {value!r}"
+    if "type" in schema:
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        found = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer",
+                 type(None): "null"}[type(value)]
+        assert found in types, f"{where}: {found} is none of {types}"
+    if "pattern" in schema:
+        assert re.search(schema["pattern"], value), f"{where}: {value!r}"
+    if isinstance(value, dict):
+        assert set(schema.get("required", [])) <= set(value), f"{where}: lacks {set(schema['required']) - set(value)}"
+        assert set(value) <= set(schema["properties"]), f"{where}: has {set(value) - set(schema['properties'])}"
+        for name, member in value.items():
+            validate(member, schema["properties"][name], top, f"{where}.{name}")
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            validate(item, schema["items"], top, f"{where}[{i}]")
+
+
+class Inspect(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def inspect(self, content, *options, **environment):
+        path = self.folder / "vm"
+        path.write_bytes(content)
+        return subprocess.run([PROGRAM, *options, path], capture_output=True, timeout=60, check=False,
+                              env={"PATH": os.environ["PATH"], **environment})
+
+    def hostile(self):
+        return blob(record("Lang" + HOSTILE.replace("\0", ""), b"x" * 9000),
+                    record("odd" + HOSTILE, b"1"),
+                    record("BootOrder", struct.pack("<HH", 0, 5)),
+                    record("Boot0000", load_option(HOSTILE.replace("\0", ""), file_path(HOSTILE.replace("\0", "")))))
+
+    def test_exit_code_says_whether_something_is_wrong(self):
+        self.assertEqual(self.inspect(CLEAN).returncode, 0)
+        self.assertEqual(self.inspect(DANGLING).returncode, 2)
+        for content in (b"", b"what\n", b"VARS", bytes(range(256))):
+            failed = self.inspect(content)
+            self.assertEqual((failed.returncode, failed.stdout), (1, b""), content)
+            self.assertRegex(failed.stderr, rb"\Avarstore-inspect: [ -~]+\n\Z")
+
+    def test_every_form_of_a_file_says_the_same(self):
+        raw = self.inspect(DANGLING).stdout
+        text = base64.b64encode(DANGLING)
+        lines = b"\n".join(text[i:i + 76] for i in range(0, len(text), 76)) + b"\n"
+        for content in (text, text + b"\n", lines):
+            self.assertEqual(self.inspect(content).stdout, raw)
+
+    def test_a_broken_blob_is_read_as_far_as_it_goes(self):
+        for content in (DANGLING[:-1] + b"xx", blob(record("Lang", b"eng\0")) + b"more",
+                        base64.b64encode(DANGLING)[:-8] + b"!"):
+            shown = self.inspect(content, "--json")
+            self.assertEqual(shown.returncode, 2 if shown.stdout else 1, shown)
+            if shown.stdout:
+                self.assertIn("blob-unreadable", [f["name"] for f in json.loads(shown.stdout)["findings"]])
+        self.assertEqual(self.inspect(CLEAN + b"more").returncode, 2)
+
+    def test_json_has_the_form_of_its_schema(self):
+        schema = json.loads((SOURCE / "docs/tools/varstore-inspect.schema.json").read_text(encoding="utf-8"))
+        for content in (CLEAN, DANGLING, self.hostile(), CLEAN + b"more"):
+            shown = self.inspect(content, "--json").stdout
+            validate(json.loads(shown), schema, schema)
+            self.assertRegex(shown, rb"\A[ -~]*\n\Z")
+        with self.assertRaises(AssertionError):
+            validate({**json.loads(shown), "more": 1}, schema, schema)
+
+    def test_schema_names_every_finding(self):
+        schema = json.loads((SOURCE / "docs/tools/varstore-inspect.schema.json").read_text(encoding="utf-8"))
+        code = (SOURCE / "src/health/finding.cc").read_text(encoding="utf-8")
+        self.assertEqual(re.findall(r'\{FindingKind::k\w+,\s*"([\w-]+)"', code),
+                         schema["properties"]["findings"]["items"]["properties"]["name"]["enum"])
+
+    def test_nothing_of_a_guest_reaches_the_terminal(self):
+        for width in ("80", "120"):
+            shown = self.inspect(self.hostile(), COLUMNS=width).stdout.decode("utf-8")
+            self.assertRegex(shown, r"\A[ -~\n]*\Z")
+            for line in shown.splitlines():
+                # A command is one line, to be copied.
+                self.assertTrue(len(line) <= int(width) or line.lstrip().startswith("$ "), line)
+        self.assertIn("\\u{202E}", shown)
+
+    def test_the_picture_is_well_formed_whatever_the_names(self):
+        picture = self.inspect(self.hostile(), "--svg").stdout
+        names = [node.tagName for node in xml.dom.minidom.parseString(picture).getElementsByTagName("*")]
+        self.assertEqual(set(names), {"svg", "title", "rect", "text"})
+
+    def test_colours_are_for_terminals_that_want_them(self):
+        self.assertNotIn(b"\x1b", self.inspect(DANGLING, TERM="xterm").stdout)
+        (self.folder / "vm").write_bytes(DANGLING)
+        for environment, is_coloured in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+                                         ({"TERM": "xterm", "NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)):
+            self.assertEqual(b"\x1b[" in self.on_terminal(environment), is_coloured, environment)
+
+    def on_terminal(self, environment):
+        ours, theirs = pty.openpty()
+        with subprocess.Popen([PROGRAM, self.folder / "vm"], stdout=theirs, stdin=subprocess.DEVNULL,
+                              env={"PATH": os.environ["PATH"], **environment}) as process:
+            os.close(theirs)
+            shown = b""
+            try:
+                while part := os.read(ours, 65536):
+                    shown += part
+            except OSError:  # the other side is closed
+                pass
+            process.wait(60)
+        os.close(ours)
+        return shown
+
+    def test_options_that_exclude_each_other_and_bad_updates_fail(self):
+        self.assertEqual(self.inspect(CLEAN, "--json", "--svg").returncode, 1)
+        update = self.folder / "update"
+        for content in (b"", b"no list at all, but long enough to be one of them"):
+            update.write_bytes(content)
+            self.assertEqual(self.inspect(CLEAN, "--dbx-update", update).returncode, 1)
+
+    def test_an_update_is_compared_entry_by_entry(self):
+        def hashes(*firsts):
+            body = b"".join(bytes(16) + bytes([first]) * 32 for first in firsts)
+            kind = uuid.UUID("c1c41626-504c-4092-aca9-41f936934328").bytes_le
+            return kind + struct.pack("<III", 28 + len(body), 0, 48) + body
+        security = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f").bytes_le
+        (self.folder / "update").write_bytes(hashes(1, 2, 3))
+        shown = json.loads(self.inspect(blob(record("dbx", hashes(9, 2), 0x27, security)), "--json", "--dbx-update",
+                                        self.folder / "update").stdout)
+        self.assertEqual(shown["revocations"]["comparison"], {"total": 3, "missing": 2})
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

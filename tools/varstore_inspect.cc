@@ -1,0 +1,117 @@
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#include "kept_state.h"
+#include "page.h"
+#include "varstored/base/file.h"
+#include "varstored/efi/authentication_descriptor.h"
+#include "varstored/efi/signature_list.h"
+#include "varstored/health/render.h"
+#include "varstored/health/report.h"
+#include "varstored/tool/command_line.h"
+#include "varstored/tool/place.h"
+
+namespace {
+
+using namespace varstored;
+
+/// Besides 0 and 1, which tool::Main gives.
+constexpr int kFoundExitCode = 2;
+
+constexpr std::size_t kMaxUpdateBytes = 1024 * 1024;
+
+struct Wishes {
+  tool::Rights rights;
+  tool::PlaceOptions place;
+  bool json = false;
+  bool svg = false;
+  std::string dbx_update;
+};
+
+/// The environment's variable, empty when it is not there.
+std::string_view Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string_view() : value;
+}
+
+health::ScreenOptions ScreenOptionsHere() {
+  health::ScreenOptions options;
+  options.has_colours = ::isatty(STDOUT_FILENO) == 1 && Environment("NO_COLOR").empty() &&
+                        Environment("TERM") != "dumb";
+  winsize size = {};
+  if (const auto columns = tool::ParseNumber(Environment("COLUMNS"), 1000)) {
+    options.width = static_cast<std::size_t>(*columns);
+  } else if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0) {
+    options.width = size.ws_col;
+  }
+  return options;
+}
+
+/// The signature lists of an update: of a signed one those behind its descriptor, else the file.
+base::Result<base::Bytes> ReadUpdate(const std::string& path) {
+  const auto content = base::ReadFile(path, kMaxUpdateBytes);
+  if (!content) {
+    return content.failure();
+  }
+  const auto descriptor = efi::ParseAuthenticationDescriptor(*content);
+  const base::ByteSpan lists = descriptor ? descriptor->payload : base::ByteSpan(*content);
+  const auto parsed = efi::ParseSignatureLists(lists);
+  if (!parsed || parsed->empty()) {
+    return base::Fail(path + ": neither a signed update nor signature lists");
+  }
+  return base::ToBytes(lists);
+}
+
+base::Result<std::string> Inspect(const Wishes& wishes, bool& has_findings, base::Log& log) {
+  if (wishes.json && wishes.svg) {
+    return tool::Misuse("--json and --svg exclude each other");
+  }
+  std::optional<base::Bytes> update;
+  if (!wishes.dbx_update.empty()) {
+    auto read = ReadUpdate(wishes.dbx_update);
+    if (!read) {
+      return read.failure();
+    }
+    update = *std::move(read);
+  }
+  if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
+    return dropped.failure();
+  }
+  auto kept = tools::ReadKeptState(wishes.place, log);
+  if (!kept) {
+    return kept.failure();
+  }
+  // From here on it only looks at a guest's bytes.
+  if (auto dropped = tool::DropAllRights({}, log); !dropped) {
+    return dropped.failure();
+  }
+  kept->context.dbx_update = std::move(update);
+  const health::Report report = health::MakeReport(kept->state, kept->context);
+  has_findings = !report.findings.empty();
+  return wishes.json  ? health::RenderJson(report)
+         : wishes.svg ? health::RenderSvg(report)
+                      : health::RenderScreen(report, ScreenOptionsHere());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Wishes wishes;
+  bool has_findings = false;
+  const int failed = tool::Main(
+      {page::kName, page::kHelp}, argc, argv,
+      tool::Joined({tool::OptionsOf(wishes.rights),
+                    tool::OptionsOf(wishes.place),
+                    {tool::Flag('\0', "json", wishes.json), tool::Flag('\0', "svg", wishes.svg),
+                     tool::Value('\0', "dbx-update", wishes.dbx_update)}}),
+      [&](auto operands, auto& log) -> base::Result<std::string> {
+        if (auto taken = tool::TakePlace(wishes.place, operands, 0); !taken) {
+          return taken.failure();
+        }
+        return Inspect(wishes, has_findings, log);
+      });
+  return failed != 0 ? failed : has_findings ? kFoundExitCode : 0;
+}
