@@ -16,6 +16,7 @@
 
 #include "page.h"
 #include "varstored/base/file.h"
+#include "varstored/base/log.h"
 #include "varstored/crypto/digest.h"
 #include "varstored/efi/guid.h"
 #include "varstored/signer/content.h"
@@ -112,10 +113,16 @@ base::Result<void> CheckForm(const std::string& name, signer::ContentForm form) 
   return {};
 }
 
+/// For people; an odd name must not break a line.
+std::string NameOf(const crypto::Certificate& certificate) {
+  return "\"" + base::Printable(certificate.subject_text()) + "\"";
+}
+
 void WarnOfExpired(const std::string& path, const crypto::Certificate& certificate) {
-  if (const auto date = signer::ExpiredOn(certificate, Now())) {
-    Warn(path + ": " + signer::SubjectOf(certificate) + " expired on " + *date +
-         "; Secure Boot does not look at dates");
+  const auto end = certificate.not_after();
+  if (end && *end < Now()) {
+    Warn(path + ": the certificate " + NameOf(certificate) +
+         " has expired; Secure Boot does not look at dates");
   }
 }
 
@@ -154,8 +161,8 @@ base::Result<Signed> JoinSignature(const Arguments& arguments, base::ByteSpan si
     return signature.failure();
   }
   if (expected_signer && !std::ranges::equal(expected_signer->der(), signature->signer.der())) {
-    return base::Fail(*arguments.signature + ": is the signature of " +
-                      signer::SubjectOf(signature->signer) + ", not of " + *arguments.certificate);
+    return base::Fail(*arguments.signature + ": is the signature of " + NameOf(signature->signer) +
+                      ", not of " + *arguments.certificate);
   }
   if (signature->has_attributes) {
     Warn(
@@ -212,8 +219,8 @@ base::Result<void> Try(const Arguments& arguments, const signer::Update& update,
                       taken.error().message + " (docs/engine.md, \"Reasons\")");
   }
   if (is_pk && !signer::TryAuthFile(update, auth_file, std::nullopt)) {
-    Warn("this PK is not signed by itself: it can follow the PK " +
-         signer::SubjectOf(*made.signer) + ", but not be a VM's first");
+    Warn("this PK is not signed by itself: it can follow the PK " + NameOf(*made.signer) +
+         ", but not be a VM's first");
   }
   return {};
 }

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <ctime>
 #include <set>
+#include <string>
 #include <string_view>
 #include <utility>
-
-#include <openssl/asn1.h>
 
 #include "openssl.h"
 #include "revocation_list.h"
@@ -153,33 +151,6 @@ base::Bytes EncodeContent(const Content& content, const efi::Guid& owner) {
   add(efi::SignatureKind::kSha256, content.hashes);
   writer.WriteBytes(content.signature_lists);
   return writer.Take();
-}
-
-std::string SubjectOf(const crypto::Certificate& certificate) {
-  const OpenSslCall call;
-  const X509Ptr x509 = ToX509(certificate);
-  const BioPtr bio(BIO_new(BIO_s_mem()));
-  if (bio == nullptr || X509_NAME_print_ex(bio.get(), X509_get_subject_name(x509.get()), 0,
-                                           XN_FLAG_ONELINE & ~XN_FLAG_SPC_EQ) < 0) {
-    return "?";
-  }
-  return base::ToString(WrittenTo(bio.get()));
-}
-
-std::optional<std::string> ExpiredOn(const crypto::Certificate& certificate, std::int64_t now_s) {
-  const OpenSslCall call;
-  const X509Ptr x509 = ToX509(certificate);
-  const ASN1_TIME* end = X509_get0_notAfter(x509.get());
-  std::tm time = {};
-  if (ASN1_TIME_cmp_time_t(end, static_cast<std::time_t>(now_s)) != -1 ||
-      ASN1_TIME_to_tm(end, &time) != 1) {
-    return std::nullopt;
-  }
-  const auto two_digits = [](int number) {
-    return (number < 10 ? "0" : "") + std::to_string(number);
-  };
-  return std::to_string(1900 + time.tm_year) + "-" + two_digits(time.tm_mon + 1) + "-" +
-         two_digits(time.tm_mday);
 }
 
 }  // namespace varstored::signer

@@ -51,15 +51,6 @@ BioPtr ReaderOf(base::ByteSpan bytes) {
   return bio;
 }
 
-base::Bytes WrittenTo(BIO* bio) {
-  base::Bytes bytes(BIO_ctrl_pending(bio));
-  std::size_t count = 0;
-  if (!bytes.empty() && BIO_read_ex(bio, bytes.data(), bytes.size(), &count) != 1) {
-    return {};
-  }
-  return bytes;
-}
-
 X509Ptr ToX509(const crypto::Certificate& certificate) {
   const base::ByteSpan der = certificate.der();
   const unsigned char* in = der.data();

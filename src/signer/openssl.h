@@ -42,9 +42,6 @@ class OpenSslCall {
 /// A BIO that reads `bytes`, which outlive it.
 [[nodiscard]] BioPtr ReaderOf(base::ByteSpan bytes);
 
-/// What was written to a BIO of BIO_s_mem().
-[[nodiscard]] base::Bytes WrittenTo(BIO* bio);
-
 /// The same certificate as OpenSSL's object; never null.
 [[nodiscard]] X509Ptr ToX509(const crypto::Certificate& certificate);
 

@@ -178,22 +178,5 @@ TEST_F(ContentTest, CertificatesAloneAreTakenWhereOnlyTheyMakeSense) {
   EXPECT_EQ(message({}), "empty");
 }
 
-TEST_F(ContentTest, ASubjectIsOneLineOfPrintableText) {
-  EXPECT_EQ(SubjectOf(Certificate("PK")), "O=Example, CN=PK");
-  const auto odd = test::Identity::Make({.subject = test::CommonName("a\nb\xC3\xA4")});
-  const auto certificate = crypto::Certificate::Parse(odd.certificate());
-  ASSERT_TRUE(certificate);
-  EXPECT_EQ(SubjectOf(*certificate), R"(CN=a\0Ab\C3\A4)");
-}
-
-TEST_F(ContentTest, ACertificateHasExpiredOnceItsLastSecondIsOver) {
-  const auto made = test::Identity::Make({.not_after = "20260627000000Z"});
-  const auto certificate = crypto::Certificate::Parse(made.certificate());
-  ASSERT_TRUE(certificate);
-  constexpr std::int64_t kEnd = 1782518400;  // 2026-06-27 00:00:00
-  EXPECT_EQ(ExpiredOn(*certificate, kEnd - 1), std::nullopt);
-  EXPECT_EQ(ExpiredOn(*certificate, kEnd + 1), "2026-06-27");
-}
-
 }  // namespace
 }  // namespace varstored::signer

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "varstored/base/bytes.h"
@@ -47,15 +45,5 @@ struct Content {
 /// entry's size is its list's, or one list of all hashes, in the order of the file, of `owner`.
 /// Signature lists stay as they are, with the owners that they name.
 [[nodiscard]] base::Bytes EncodeContent(const Content& content, const efi::Guid& owner);
-
-/// The subject in the form "CN=name, O=organization", as RFC 2253 writes names but first things
-/// first; every byte is printable ASCII.
-[[nodiscard]] std::string SubjectOf(const crypto::Certificate& certificate);
-
-/// When the certificate's validity ended, as "2026-06-27", if that is before `now_s` (seconds since
-/// 1970-01-01, UTC). Secure Boot does not ask for it (UEFI 2.10, 32.6.3.3 leaves it to the
-/// platform), people do.
-[[nodiscard]] std::optional<std::string> ExpiredOn(const crypto::Certificate& certificate,
-                                                   std::int64_t now_s);
 
 }  // namespace varstored::signer
