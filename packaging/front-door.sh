@@ -70,10 +70,12 @@ need_packages() {
     apt-get -q -y install --no-install-recommends $missing
 }
 
-# build PRESET [TARGET]: configures and builds into build/PRESET.
+# build PRESET [TARGET...]: configures and builds into build/PRESET.
 build() {
-  step "build: $1"
-  logged "build/$1/configure.log" cmake --preset "$1"
+  preset=$1
+  shift
+  step "build: $preset"
+  logged "build/$preset/configure.log" cmake --preset "$preset"
   # On a terminal Ninja shows how far it is; in a log only errors are of use.
-  cmake --build --preset "$1" -j "$jobs" ${2:+--target "$2"} -- ${quiet:+"$quiet"}
+  cmake --build --preset "$preset" -j "$jobs" ${1:+--target "$@"} -- ${quiet:+"$quiet"}
 }
