@@ -31,13 +31,20 @@ constexpr std::array kPathArguments = {
     PathArgument{"path", FileUse::Kind::kWithItsFolder},
 };
 
-std::vector<FileUse> FilesOf(const Options& options) {
+/// What is written when the process serves.
+std::vector<FileUse> FilesOfService(const Options& options) {
   std::vector<FileUse> files;
-  if (options.resume_path) {
-    files.push_back({*options.resume_path, FileUse::Kind::kRead});
-  }
   if (options.save_path) {
     files.push_back({*options.save_path, FileUse::Kind::kWritten});
+  }
+  return files;
+}
+
+/// And what it loads before.
+std::vector<FileUse> FilesOfStart(const Options& options) {
+  std::vector<FileUse> files = FilesOfService(options);
+  if (options.resume_path) {
+    files.push_back({*options.resume_path, FileUse::Kind::kRead});
   }
   for (const PathArgument& row : kPathArguments) {
     if (const auto found = options.backend_arguments.find(row.name);
@@ -49,13 +56,21 @@ std::vector<FileUse> FilesOf(const Options& options) {
 }
 
 /// Behind ForbidNewPrivileges, without which the kernel allows neither.
-base::Result<void> LockIn(const Program& program, const Options& options, base::Log& log) {
-  const auto confined = sandbox::ConfineFiles(FilesOf(options));
-  if (!confined) {
-    return confined.failure();
+base::Result<sandbox::Confinement> LockIn(const Program& program, const Options& options,
+                                          base::Log& log) {
+  auto start = sandbox::Confinement::Prepare(FilesOfStart(options));
+  if (!start) {
+    return start;
   }
-  if (!*confined) {
+  auto service = sandbox::Confinement::Prepare(FilesOfService(options));
+  if (!service) {
+    return service;
+  }
+  if (!start->is_possible()) {
     log.Info("the kernel has no Landlock: files are protected by their permissions alone");
+  }
+  if (auto entered = start->Enter(); !entered) {
+    return entered.failure();
   }
   if (!sandbox::HasListOfCalls()) {
     log.Warning("this build has no list of system calls: none is forbidden");
@@ -63,14 +78,19 @@ base::Result<void> LockIn(const Program& program, const Options& options, base::
   const bool is_loopback = program.door == Program::Door::kLoopback;
   const std::array<std::string_view, 2> sections = {is_loopback ? "loopback" : "xen",
                                                     options.backend};
-  return sandbox::AllowOnlyListedCalls(
-      sections, is_loopback ? sandbox::OnViolation::kSayAndExit : sandbox::OnViolation::kKill);
+  const auto on_violation =
+      is_loopback ? sandbox::OnViolation::kSayAndExit : sandbox::OnViolation::kKill;
+  if (auto allowed = sandbox::AllowOnlyListedCalls(sections, on_violation); !allowed) {
+    return allowed.failure();
+  }
+  return service;
 }
 
 }  // namespace
 
 // The only order that works: each step takes away the right to do an earlier one.
-base::Result<void> DropRights(const Program& program, const Options& options, base::Log& log) {
+base::Result<sandbox::Confinement> DropRights(const Program& program, const Options& options,
+                                              base::Log& log) {
   if (options.depriv) {
     if (const auto left = sandbox::LeaveNamespaces(); !left) {
       log.Warning(left.error().message);
@@ -78,29 +98,29 @@ base::Result<void> DropRights(const Program& program, const Options& options, ba
   }
   if (options.chroot_path) {
     if (auto changed = sandbox::ChangeRoot(*options.chroot_path); !changed) {
-      return changed;
+      return changed.failure();
     }
   }
   if (options.depriv) {
     sandbox::ForgoCapabilities();
   }
   if (auto changed = sandbox::ChangeIds(options.uid, options.gid); !changed) {
-    return changed;
+    return changed.failure();
   }
   if (auto limited = sandbox::LimitFileSize(kMaxWrittenFileBytes); !limited) {
-    return limited;
+    return limited.failure();
   }
   if (!options.depriv) {
-    return {};
+    return sandbox::Confinement();
   }
   if (auto dropped = sandbox::DropCapabilities(); !dropped) {
-    return dropped;
+    return dropped.failure();
   }
   if (auto limited = sandbox::LimitResources(kMaxMemoryBytes); !limited) {
-    return limited;
+    return limited.failure();
   }
   if (auto forbidden = sandbox::ForbidNewPrivileges(); !forbidden) {
-    return forbidden;
+    return forbidden.failure();
   }
   return LockIn(program, options, log);
 }

@@ -3,12 +3,14 @@
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
 #include "varstored/daemon/options.h"
+#include "varstored/sandbox/sandbox.h"
 
 namespace varstored::daemon {
 
 /// Gives up what the options ask for. Afterwards the process parses bytes that may be hostile:
-/// everything that it needs rights for is open. docs/security.md, "The sandbox".
-[[nodiscard]] base::Result<void> DropRights(const Program& program, const Options& options,
-                                            base::Log& log);
+/// everything that it needs rights for is open. docs/security.md, "The sandbox". The result is to
+/// be entered when the variables are loaded: no file is read from then on, and one written.
+[[nodiscard]] base::Result<sandbox::Confinement> DropRights(const Program& program,
+                                                            const Options& options, base::Log& log);
 
 }  // namespace varstored::daemon

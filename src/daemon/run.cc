@@ -111,9 +111,8 @@ base::Result<void> StartAndServe(const Program& program, const Options& options,
   if (auto opened = signals.OpenDescriptor(); !opened) {
     return opened;
   }
-  const auto keys = options.resume
-                        ? engine::FirstBootKeys()
-                        : ReadFirstBootKeys(options, std::string(program.auth_folder));
+  const auto keys = options.resume ? engine::FirstBootKeys()
+                                   : ReadFirstBootKeys(options, std::string(program.auth_folder));
   if (!keys) {
     return keys.failure();
   }
@@ -134,8 +133,9 @@ base::Result<void> StartAndServe(const Program& program, const Options& options,
     door.Withdraw();
     return announcer.failure();
   }
-  if (auto dropped = DropRights(program, options, log); !dropped) {
-    return dropped;
+  auto confinement = DropRights(program, options, log);
+  if (!confinement) {
+    return confinement.failure();
   }
 
   const auto backend = OpenBackend(options, signals.fd(), log);
@@ -145,6 +145,9 @@ base::Result<void> StartAndServe(const Program& program, const Options& options,
   engine::VariableServices services(PolicyOf(*platform), **backend, log);
   if (auto loaded = Load(options, *keys, services, log); !loaded) {
     return loaded;
+  }
+  if (auto entered = confinement->Enter(); !entered) {
+    return entered;
   }
   guest::Dispatcher dispatcher(services, log);
 

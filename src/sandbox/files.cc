@@ -76,16 +76,18 @@ bool Allow(int rules, const std::string& path, std::uint64_t access) {
 
 }  // namespace
 
-base::Result<bool> ConfineFiles(const std::vector<FileUse>& files) {
+base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files) {
+  Confinement confinement;
   const long version =
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 1) {
-    return false;
+    return confinement;
   }
   const Attributes all = AllOf(version);
-  const base::UniqueFd rules(
+  confinement.rules_.Reset(
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &all, SizeOfAttributes(version), 0)));
-  if (!rules.valid()) {
+  const int rules = confinement.rules_.get();
+  if (rules < 0) {
     return base::Fail("cannot confine the process to its files: " + base::ErrnoText());
   }
   // What cannot be allowed, because it is not there or out of reach, fails when it is used, and
@@ -95,22 +97,27 @@ base::Result<bool> ConfineFiles(const std::vector<FileUse>& files) {
       case FileUse::Kind::kRead:
         // A folder in its place is to be known for one, and what is in it none of our business.
         static_cast<void>(
-            Allow(rules.get(), path, IsFolder(path) ? LANDLOCK_ACCESS_FS_READ_DIR : kReading));
+            Allow(rules, path, IsFolder(path) ? LANDLOCK_ACCESS_FS_READ_DIR : kReading));
         break;
       case FileUse::Kind::kWritten:
-        if (!Allow(rules.get(), path, kWriting & all.files) && errno == ENOENT) {
-          static_cast<void>(Allow(rules.get(), FolderOf(path), (kWriting | kMaking) & all.files));
+        if (!Allow(rules, path, kWriting & all.files) && errno == ENOENT) {
+          static_cast<void>(Allow(rules, FolderOf(path), (kWriting | kMaking) & all.files));
         }
         break;
       case FileUse::Kind::kWithItsFolder:
-        static_cast<void>(Allow(rules.get(), RealFolderOf(path), kFolder & all.files));
+        static_cast<void>(Allow(rules, RealFolderOf(path), kFolder & all.files));
         break;
     }
   }
-  if (::syscall(SYS_landlock_restrict_self, rules.get(), 0) != 0) {
+  return confinement;
+}
+
+base::Result<void> Confinement::Enter() {
+  if (is_possible() && ::syscall(SYS_landlock_restrict_self, rules_.get(), 0) != 0) {
     return base::Fail("cannot confine the process to its files: " + base::ErrnoText());
   }
-  return true;
+  rules_.Reset();
+  return {};
 }
 
 }  // namespace varstored::sandbox

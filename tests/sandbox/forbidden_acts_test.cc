@@ -41,9 +41,10 @@ void EnterSandbox(const std::vector<std::string_view>& sections,
                   const std::vector<sandbox::FileUse>& files,
                   sandbox::OnViolation on_violation = sandbox::OnViolation::kKill) {
   sandbox::ForgoCapabilities();
-  if (!sandbox::DropCapabilities() || !sandbox::LimitFileSize(4096) ||
+  auto confinement = sandbox::Confinement::Prepare(files);
+  if (!confinement || !sandbox::DropCapabilities() || !sandbox::LimitFileSize(4096) ||
       !sandbox::LimitResources(kMemoryBytes) || !sandbox::ForbidNewPrivileges() ||
-      !sandbox::ConfineFiles(files) || !sandbox::AllowOnlyListedCalls(sections, on_violation)) {
+      !confinement->Enter() || !sandbox::AllowOnlyListedCalls(sections, on_violation)) {
     ::_exit(99);
   }
 }
@@ -318,6 +319,29 @@ TEST_F(ConfinedFiles, ADatabasesFolderIsNoWayOutOfIt) {
   EXPECT_EQ(Inside(kXenWithSqlite, uses,
                    [&] { ExitWithErrno(::link(outside_path.c_str(), linked.c_str())); }),
             EXDEV);
+}
+
+// As the daemon does when its variables are loaded.
+TEST_F(ConfinedFiles, ASecondConfinementTakesFilesAway) {
+  const std::string read_path = folder_.File("read");
+  const std::string written_path = folder_.File("written");
+  auto second = sandbox::Confinement::Prepare({Uses().back()});
+  ASSERT_TRUE(second);
+  const auto read_after = [&] {
+    if (::open(read_path.c_str(), O_RDONLY | O_CLOEXEC) < 0 || !second->Enter()) {
+      ::_exit(98);
+    }
+    ExitWithErrno(::open(read_path.c_str(), O_RDONLY | O_CLOEXEC));
+  };
+  const auto write_after = [&] {
+    if (!second->Enter()) {
+      ::_exit(98);
+    }
+    ExitWithErrno(
+        ::open(written_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600));
+  };
+  EXPECT_EQ(Inside(kXenWithXapi, Uses(), read_after), EACCES);
+  EXPECT_EQ(Inside(kXenWithXapi, Uses(), write_after), 0);
 }
 
 class Limits : public ForbiddenActs {};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "varstored/base/result.h"
+#include "varstored/base/unique_fd.h"
 
 /// What the process gives up for good before it looks at a stored byte or one of a guest's, in the
 /// order in which it is given up: each step takes away what an earlier one needs. Each function
@@ -59,10 +60,24 @@ struct FileUse {
   Kind kind;
 };
 
-/// No file can be opened, made or removed but for these uses, no TCP port used, and no signal sent
-/// to a process from before (Landlock). What is open stays so. False when the kernel cannot do
-/// that; an older one does less of it. To be called after ForbidNewPrivileges.
-[[nodiscard]] base::Result<bool> ConfineFiles(const std::vector<FileUse>& files);
+/// The files that are left to the process (Landlock). From Enter on no file can be opened, made or
+/// removed but for these uses, no TCP port used, and no signal sent to a process from before. What
+/// is open stays so. One confinement can follow another and leaves what both allow.
+class Confinement {
+ public:
+  /// Looks up the files; no more is done. One that is missing or out of reach fails when it is
+  /// used.
+  [[nodiscard]] static base::Result<Confinement> Prepare(const std::vector<FileUse>& files);
+
+  /// False when the kernel has no Landlock: then Enter does nothing. An old one does less.
+  [[nodiscard]] bool is_possible() const { return rules_.valid(); }
+
+  /// To be called once, after ForbidNewPrivileges.
+  [[nodiscard]] base::Result<void> Enter();
+
+ private:
+  base::UniqueFd rules_;
+};
 
 /// What happens at a system call that is not in the list.
 enum class OnViolation : std::uint8_t {
