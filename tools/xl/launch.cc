@@ -78,7 +78,7 @@ base::Result<void> EndPredecessor(const Domains& domains, const std::string& uui
     return {};
   }
   const base::UniqueFd process(::pidfd_open(*pid, 0));
-  if (!process.valid()) {
+  if (!process.valid() || LockedBy(PidFileOf(uuid)) != pid) {
     return {};  // it has just ended
   }
   const std::string who = "varstored with process id " + std::to_string(*pid);

@@ -1,0 +1,97 @@
+#include "vm_folder.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "support/temporary_folder.h"
+
+namespace varstored::xl {
+namespace {
+
+constexpr const char* kUuid = "0c5ac1d5-9a43-4b0e-9d6f-2f8ad3a6e1b7";
+
+class VmFolderTest : public testing::Test {
+ protected:
+  [[nodiscard]] std::string Path(std::string_view name) const {
+    return folders_.File(std::string(kUuid) + "/" + std::string(name));
+  }
+  void Make(std::string_view name) const { std::ofstream(Path(name)) << "content"; }
+
+  [[nodiscard]] VmFolder Open() const {
+    auto folder = VmFolder::Open(folders_.path(), kUuid);
+    EXPECT_TRUE(folder) << folder.error().message;
+    return std::move(*folder);
+  }
+
+  test::TemporaryFolder folders_;
+};
+
+TEST_F(VmFolderTest, IsMadeForItsUserAlone) {
+  const auto folder = VmFolder::Open(folders_.File("a/b"), kUuid);
+  ASSERT_TRUE(folder) << folder.error().message;
+  struct stat status = {};
+  ASSERT_EQ(::stat(folders_.File(std::string("a/b/") + kUuid).c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0700U);
+}
+
+TEST_F(VmFolderTest, ALinkInItsPlaceIsNotFollowed) {
+  std::filesystem::create_directory_symlink("/tmp", folders_.File(kUuid));
+  EXPECT_FALSE(VmFolder::Open(folders_.path(), kUuid));
+}
+
+TEST_F(VmFolderTest, ARestoreNeedsTheStore) {
+  const auto folder = Open();
+  EXPECT_FALSE(folder.HowToResume());
+  Make(kStateName);
+  const auto how = folder.HowToResume();
+  ASSERT_FALSE(how);
+  EXPECT_TRUE(how.error().message.starts_with(Path(kStoreName) + " is missing"));
+}
+
+TEST_F(VmFolderTest, ARestoreTakesTheStateWhenItIsThereAndOnce) {
+  const auto folder = Open();
+  Make(kStoreName);
+  Make(kStateName);
+  auto how = folder.HowToResume();
+  ASSERT_TRUE(how) << how.error().message;
+  EXPECT_EQ(*how, Start::kResume);
+
+  const auto forgotten = folder.ForgetState();
+  ASSERT_TRUE(forgotten) << forgotten.error().message;
+  EXPECT_FALSE(std::filesystem::exists(Path(kStateName)));
+  how = folder.HowToResume();
+  ASSERT_TRUE(how) << how.error().message;
+  EXPECT_EQ(*how, Start::kResumeWithoutState);
+  EXPECT_TRUE(folder.ForgetState());
+}
+
+TEST_F(VmFolderTest, IsGivenToTheDomainsUserAndWhatALinkInItNamesIsNot) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can give a file away";
+  }
+  const auto folder = Open();
+  Make(kStoreName);
+  const std::string others = folders_.File("others");
+  std::ofstream(others) << "content";
+  std::filesystem::create_symlink(others, Path(kStateName));
+
+  const auto given = folder.GiveTo(12);
+  ASSERT_TRUE(given) << given.error().message;
+  struct stat status = {};
+  for (const std::string& path : {Path(""), Path(kStoreName)}) {
+    ASSERT_EQ(::stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_uid, 65548U) << path;
+    EXPECT_EQ(status.st_gid, 65548U) << path;
+  }
+  ASSERT_EQ(::stat(others.c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, 0U);
+}
+
+}  // namespace
+}  // namespace varstored::xl
