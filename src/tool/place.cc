@@ -258,7 +258,7 @@ base::Result<BlobFile> DecodeBlobFile(base::ByteSpan content) {
   if (file.form.is_base64) {
     auto decoded = base::DecodeBase64(base::ToString(content));
     if (!decoded) {
-      return base::Fail("neither a VARS blob nor base64 of one: " + decoded.error().message);
+      return base::Fail("no VARS blob, and " + decoded.error().message);
     }
     raw = *std::move(decoded);
     file.form.ends_in_newline = content.back() == '\n';

@@ -1,0 +1,168 @@
+#include <regex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "workshop.h"
+
+/// What holds for each tool and each wrong input, as a product of two lists.
+namespace varstored::tool {
+namespace {
+
+const std::vector<std::string> kTools = {
+    "varstore-ls",
+    "varstore-get",
+    "varstore-set",
+    "varstore-rm",
+    "varstore-sb-state",
+    "varstore-nvram-certcheck",
+    "varstore-authfile-certcheck",
+};
+
+/// A call of each tool that looks at a VM's variables; PLACE stands for where they are.
+const std::vector<std::string> kCalls = {
+    "varstore-ls PLACE",
+    "varstore-get PLACE 12345678-1234-1234-1234-123456789abc Note",
+    "varstore-get -a PLACE 12345678-1234-1234-1234-123456789abc Note",
+    "varstore-set PLACE 12345678-1234-1234-1234-123456789abc Note 7 @data",
+    "varstore-rm PLACE 12345678-1234-1234-1234-123456789abc Note",
+    "varstore-rm -c PLACE --clone-lists @lists",
+    "varstore-sb-state PLACE setup",
+    "varstore-sb-state PLACE user --auth-dir @keys",
+    "varstore-nvram-certcheck PLACE",
+};
+
+std::string With(std::string call, const std::string& place) {
+  return call.replace(call.find("PLACE"), 5, place);
+}
+
+/// Exit code 1, nothing on standard output, and one line on standard error that begins with the
+/// tool's name and names the reason.
+void ExpectFailure(const test::Ended& ended, const std::string& call, std::string_view reason) {
+  const std::string tool = call.substr(0, call.find(' '));
+  EXPECT_EQ(ended.exit_code, 1) << call;
+  EXPECT_EQ(ended.output, "") << call;
+  EXPECT_TRUE(ended.errors.starts_with(tool + ": ")) << call << ": " << ended.errors;
+  EXPECT_NE(ended.errors.find(reason), std::string::npos) << call << ": " << ended.errors;
+  EXPECT_EQ(ended.errors.find('\n'), ended.errors.size() - 1) << call << ": " << ended.errors;
+}
+
+TEST(EveryTool, RefusesWhatIsNoFileOfVariables) {
+  const Workshop workshop;
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"@missing", "no such file"},
+      {"@folder", "@folder: not a regular file"},
+      {"@pipe", "@pipe: not a regular file"},
+      {"/dev/null", "/dev/null: not a regular file"},
+      {"@empty", "@empty: it is empty"},
+      {"@cut.vars", "@cut.vars: VARS blob, offset 16: the header says"},
+      {"@cut.b64", "@cut.b64: VARS blob, offset 16: the header says"},
+      {"@huge", "@huge: larger than 2097152 bytes"},
+      {"@text", "@text: no VARS blob, and not base64: unexpected character at offset 22"},
+      {"@version9.vars", "@version9.vars: VARS blob, offset 4: version 9 is not known"},
+      {"@secret", "@secret: cannot open: Permission denied"},
+  };
+  for (const auto& [file, reason] : files) {
+    for (const std::string& call : kCalls) {
+      const std::string words = With(call, file);
+      ExpectFailure(workshop.Run(words), words, reason);
+    }
+  }
+}
+
+TEST(EveryTool, RefusesADatabaseOfAnotherProgram) {
+  const Workshop workshop;
+  for (const std::string& call : kCalls) {
+    const std::string words = With(call, "@other.db");
+    ExpectFailure(workshop.Run(words), words,
+                  call.starts_with("varstore-nvram-certcheck")
+                      ? "not base64"
+                      : "@other.db: an SQLite database of another program");
+  }
+}
+
+TEST(EveryTool, MakesNoDatabaseThatIsNotThere) {
+  const Workshop workshop;
+  for (const std::string& call : kCalls) {
+    if (!call.starts_with("varstore-nvram-certcheck")) {
+      const std::string words = With(call, "--backend sqlite --arg path:@missing");
+      ExpectFailure(workshop.Run(words), words, "@missing: No such file or directory");
+      ExpectFailure(workshop.Run(words), words, "@missing: No such file or directory");
+    }
+  }
+}
+
+TEST(EveryTool, SaysThatNoToolstackListens) {
+  const Workshop workshop;
+  for (const std::string& call : kCalls) {
+    if (!call.starts_with("varstore-nvram-certcheck")) {
+      const std::string words =
+          With(call, "01234567-89ab-cdef-0123-456789abcdef -s @nobody --wait 0");
+      ExpectFailure(workshop.Run(words), words,
+                    "given up: @nobody: cannot connect: No such file or directory");
+    }
+  }
+}
+
+TEST(EveryTool, SaysThatItsOutputCannotBeWritten) {
+  const Workshop workshop;
+  const test::Ended ended = test::RunProgram(
+      {"/bin/sh", "-c", TOOLS "/varstore-ls " + workshop.File("kept.vars") + " >/dev/full"});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_EQ(ended.errors,
+            "varstore-ls: cannot write to standard output: No space left on device\n");
+}
+
+TEST(EveryTool, PrintsItsUsageAndItsVersion) {
+  const Workshop workshop;
+  for (const std::string& tool : kTools) {
+    for (const char* option : {"-h", "--help"}) {
+      const test::Ended help = workshop.Run({tool, option});
+      EXPECT_EQ(help.exit_code, 0) << tool;
+      EXPECT_TRUE(help.output.starts_with("usage: " + tool + " ")) << help.output;
+      EXPECT_EQ(help.errors, "") << tool;
+    }
+    const test::Ended version = workshop.Run({tool, "--version"});
+    EXPECT_EQ(version.exit_code, 0) << tool;
+    EXPECT_TRUE(std::regex_match(version.output, std::regex(tool + " [0-9.]+\n"))) << tool;
+    EXPECT_EQ(version.errors, "") << tool;
+  }
+}
+
+TEST(EveryTool, TakesTheOptionsOfItsUsageAndNoOthers) {
+  const Workshop workshop;
+  const std::regex option("^ +(?:-([a-z]), +)?--([a-z-]+)( [A-Z:]+)?",
+                          std::regex_constants::multiline);
+  for (const std::string& tool : kTools) {
+    const std::string usage = workshop.Run({tool, "--help"}).output;
+    std::size_t count = 0;
+    for (std::sregex_iterator found(usage.begin(), usage.end(), option), end; found != end;
+         ++found) {
+      ++count;
+      std::vector<std::string> words = {tool, "--" + found->str(2)};
+      if ((*found)[3].matched) {
+        words.emplace_back("1");
+      }
+      words.emplace_back("--help");
+      // A value may be wrong, but the option is one.
+      const std::string errors = workshop.Run(words).errors;
+      EXPECT_EQ(errors.find("there is no option"), std::string::npos) << errors;
+      EXPECT_EQ(errors.find("has no value"), std::string::npos) << errors;
+      if ((*found)[1].matched) {
+        words[1] = "-" + found->str(1);
+        EXPECT_EQ(workshop.Run(words).errors, errors);
+      }
+    }
+    EXPECT_GE(count, 7U) << tool;
+    ExpectFailure(workshop.Run({tool, "-X"}), tool + " ", "there is no option '-X'");
+    ExpectFailure(workshop.Run({tool, "--nonsense"}), tool + " ", "no option '--nonsense'");
+    ExpectFailure(workshop.Run({tool, "--uid"}), tool + " ", "'--uid' needs a value");
+    ExpectFailure(workshop.Run({tool, "--depriv=1"}), tool + " ", "this option has no value");
+  }
+}
+
+}  // namespace
+}  // namespace varstored::tool

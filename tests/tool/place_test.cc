@@ -1,0 +1,197 @@
+#include "varstored/tool/place.h"
+
+#include <sys/stat.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "varstored/backend/sqlite.h"
+#include "varstored/base/base64.h"
+#include "varstored/efi/well_known.h"
+#include "varstored/tool/session.h"
+#include "workshop.h"
+
+namespace varstored::tool {
+namespace {
+
+class Lines final : public base::Log {
+ public:
+  void Write(base::LogLevel /*level*/, std::string_view line) override { text += line; }
+  std::string text;
+};
+
+class PlaceTest : public ::testing::Test {
+ protected:
+  /// Throws when the variables in that file cannot be loaded.
+  Session Open(const std::string& name) {
+    PlaceOptions options;
+    options.operand = workshop_.File(name);
+    auto session = OpenSession(options, {}, log_);
+    if (!session) {
+      throw std::runtime_error(session.error().message);
+    }
+    return *std::move(session);
+  }
+
+  static engine::Reason Set(Session& session, const store::Entry& entry) {
+    const base::Bytes name = base::ToBytes(entry.name());
+    return session.services()
+        .SetVariable({.name = name,
+                      .vendor = entry.vendor(),
+                      .attributes = entry.raw_attributes(),
+                      .data = entry.data()})
+        .reason;
+  }
+
+  [[nodiscard]] BlobFile Decode(const std::string& name) const {
+    const auto file = DecodeBlobFile(workshop_.Content(name));
+    if (!file) {
+      throw std::runtime_error(file.error().message);
+    }
+    return *file;
+  }
+
+  Workshop workshop_;
+  Lines log_;
+  const store::Entry new_entry_ = MakeEntry(kVendorText, "New", 7, "new");
+};
+
+std::string Message(const base::Bytes& content) {
+  const auto file = DecodeBlobFile(content);
+  return file ? "read" : file.error().message;
+}
+
+TEST_F(PlaceTest, ABlobThatIsCutAnywhereIsRefused) {
+  const base::Bytes raw = workshop_.Content("saved.vars");
+  for (std::size_t size = 0; size < raw.size(); ++size) {
+    const base::Bytes cut(raw.begin(), raw.begin() + static_cast<std::ptrdiff_t>(size));
+    EXPECT_NE(Message(cut), "read") << size;
+    EXPECT_NE(Message(base::ToBytes(base::EncodeBase64(cut))), "read") << size;
+  }
+}
+
+TEST_F(PlaceTest, Base64ThatIsCutAnywhereIsRefused) {
+  const base::Bytes text = workshop_.Content("kept.b64");
+  // The last character but one ends the base64, the last one is a newline.
+  for (std::size_t size = 0; size + 1 < text.size(); ++size) {
+    EXPECT_NE(Message({text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size)}), "read")
+        << size;
+  }
+  EXPECT_EQ(Message({text.begin(), text.end() - 1}), "read");
+}
+
+TEST_F(PlaceTest, BytesBehindABlobAreRefused) {
+  base::Bytes raw = workshop_.Content("kept.vars");
+  raw.push_back('\n');
+  EXPECT_NE(Message(raw), "read");
+}
+
+TEST_F(PlaceTest, AFileKeepsItsFormAndEverythingThatDidNotChange) {
+  for (const char* name : {"kept.vars", "kept.b64", "wrapped.b64", "saved.vars"}) {
+    const BlobFile before = Decode(name);
+    Session session = Open(name);
+    ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess) << name;
+    const auto saved = session.Save();
+    ASSERT_TRUE(saved && *saved) << name;
+
+    const BlobFile after = Decode(name);
+    EXPECT_EQ(after.form.is_base64, before.form.is_base64) << name;
+    EXPECT_EQ(after.form.ends_in_newline, before.form.ends_in_newline) << name;
+    EXPECT_EQ(after.form.is_save_file, before.form.is_save_file) << name;
+    EXPECT_EQ(after.blob.ancillary, before.blob.ancillary) << name;
+    std::vector<store::Entry> expected = before.blob.entries;
+    expected.insert(expected.begin(), new_entry_);
+    EXPECT_EQ(after.blob.entries, expected) << name;
+  }
+}
+
+TEST_F(PlaceTest, AFileKeepsItsMode) {
+  ASSERT_EQ(::chmod(workshop_.File("kept.b64").c_str(), 0604), 0);
+  Session session = Open("kept.b64");
+  ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
+  ASSERT_TRUE(session.Save());
+  struct stat status = {};
+  ASSERT_EQ(::stat(workshop_.File("kept.b64").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0604U);
+}
+
+TEST_F(PlaceTest, ASaveFileTakesVolatileChangesAndTheModesThatFollow) {
+  Session session = Open("saved.vars");
+  ASSERT_EQ(Set(session, MakeEntry(kVendorText, "Volatile", 6, "other")), engine::Reason::kSuccess);
+  ASSERT_TRUE(session.Save());
+  const BlobFile after = Decode("saved.vars");
+  EXPECT_EQ(after.blob.entries.front(), MakeEntry(kVendorText, "Volatile", 6, "other"));
+  EXPECT_EQ(Open("saved.vars").store().size(), after.blob.entries.size());
+}
+
+TEST_F(PlaceTest, WhatIsKeptOfAVmThatIsOffGetsNoVolatileVariable) {
+  const base::Bytes before = workshop_.Content("kept.b64");
+  Session session = Open("kept.b64");
+  ASSERT_EQ(Set(session, MakeEntry(kVendorText, "Volatile", 6, "x")), engine::Reason::kSuccess);
+  const auto saved = session.Save();
+  ASSERT_TRUE(saved);
+  EXPECT_FALSE(*saved);
+  EXPECT_EQ(workshop_.Content("kept.b64"), before);
+}
+
+TEST_F(PlaceTest, ChangesAreSeenTogetherOrNotAtAll) {
+  const base::Bytes before = workshop_.Content("kept.vars");
+  {
+    Session session = Open("kept.vars");
+    ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
+    ASSERT_EQ(session.Delete(store::KeyOf(MakeEntry(kVendorText, "Note", 7, "x"))),
+              engine::Reason::kSuccess);
+  }
+  EXPECT_EQ(workshop_.Content("kept.vars"), before);
+}
+
+TEST_F(PlaceTest, ARecordThatBreaksTodaysRulesIsKeptAndCanBeDeleted) {
+  Session session = Open("odd.vars");
+  ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
+  ASSERT_TRUE(session.Save());
+  const std::string name("O\0d\0d", 5);
+  const store::Key odd = {name, *efi::ParseGuid(kVendorText)};
+  EXPECT_EQ(Decode("odd.vars").blob.entries.back().name(), odd.name);
+
+  ASSERT_EQ(session.Delete(odd), engine::Reason::kSuccess);
+  ASSERT_TRUE(session.Save());
+  std::vector<store::Entry> expected = UsualEntries();
+  expected.insert(expected.begin(), new_entry_);
+  EXPECT_EQ(Decode("odd.vars").blob.entries, expected);
+}
+
+TEST_F(PlaceTest, ADatabaseThatTheDaemonHasOpenIsRefused) {
+  const auto daemon = backend::SqliteBackend::Open(workshop_.File("vm.db"), log_);
+  ASSERT_TRUE(daemon);
+  const test::Ended ended =
+      workshop_.Run("varstore-set @vm.db " + std::string(kVendorText) + " Note 7 @data");
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_EQ(ended.errors, "varstore-set: @vm.db: another process uses it\n");
+}
+
+TEST_F(PlaceTest, AFileInAFolderThatCannotBeWrittenStaysAsItIs) {
+  const base::Bytes before = workshop_.Content("kept.vars");
+  ASSERT_EQ(::chmod(workshop_.File("").c_str(), 0500), 0);
+  const test::Ended ended =
+      workshop_.Run("varstore-rm @kept.vars " + std::string(kVendorText) + " Note");
+  ASSERT_EQ(::chmod(workshop_.File("").c_str(), 0700), 0);
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_NE(ended.errors.find("cannot open for writing: Permission denied"), std::string::npos)
+      << ended.errors;
+  EXPECT_EQ(workshop_.Content("kept.vars"), before);
+}
+
+TEST_F(PlaceTest, TheLockOfAVmThatIsSuspendedKeepsItsKey) {
+  Session session = Open("saved.vars");
+  ASSERT_EQ(session.Delete(store::KeyOf(efi::kMorControl)), engine::Reason::kMorControlMalformed);
+  ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
+  ASSERT_TRUE(session.Save());
+  const auto& key = Decode("saved.vars").blob.ancillary.mor_key;
+  EXPECT_EQ(base::ToString(key), "MORlock!");
+}
+
+}  // namespace
+}  // namespace varstored::tool
