@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "varstored/base/bytes.h"
+#include "varstored/base/result.h"
+#include "varstored/convert/content.h"
+
+namespace varstored::convert {
+
+/// A variable as Linux's efivarfs shows it: a file NAME-GUID, with the attributes in 4 bytes and
+/// then the data. There are no times and no signers.
+struct VariableFile {
+  std::string name;  // never a path: no '/', no NUL, at most 255 bytes
+  base::Bytes bytes;
+};
+
+/// The files of the variables. A name that no file can have is a loss, and so are times and
+/// signers.
+[[nodiscard]] std::vector<VariableFile> ToVariableFiles(const Content& content, Losses& lost);
+
+/// The reverse. A file whose name has not the form is a loss; one that is too short to hold a
+/// variable is an error.
+[[nodiscard]] base::Result<Content> FromVariableFiles(const std::vector<VariableFile>& files);
+
+/// The files of the folder at `path`, in the order of their names. Only regular files are read;
+/// what else there is becomes a loss.
+[[nodiscard]] base::Result<Content> ReadVariableFolder(const std::string& path);
+
+/// Makes the folder at `path`, which must not be there, with these files, and syncs them to the
+/// disk.
+[[nodiscard]] base::Result<void> WriteVariableFolder(const std::string& path,
+                                                     const std::vector<VariableFile>& files);
+
+}  // namespace varstored::convert

@@ -1,0 +1,95 @@
+#include "varstored/convert/content.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include "varstored/base/bytes.h"
+#include "varstored/efi/attributes.h"
+#include "varstored/efi/variable_name.h"
+#include "varstored/efi/well_known.h"
+
+namespace varstored::convert {
+namespace {
+
+constexpr std::array kComputed = {efi::kSetupMode, efi::kAuditMode, efi::kDeployedMode,
+                                  efi::kSecureBoot, efi::kSignatureSupport};
+
+bool IsComputed(const store::Entry& entry) {
+  return std::any_of(kComputed.begin(), kComputed.end(), [&entry](const auto& known) {
+    return known.Is(entry.name(), entry.vendor());
+  });
+}
+
+/// How a digest of `from` reads to a store that makes them as `to`.
+std::string_view WhatSignersMeet(DigestKind from, DigestKind to) {
+  if (to == DigestKind::kNone) {
+    return "who may sign a change is not in this format";
+  }
+  if (from == DigestKind::kQemu || to == DigestKind::kQemu) {
+    return "who may sign a change is carried, but QEMU computes it in another way: nobody can sign "
+           "one there";
+  }
+  return "who may sign a change is carried, but it fits only a signer whose signatures bring no "
+         "certificate of an issuer";
+}
+
+}  // namespace
+
+std::string Describe(std::string_view name, const efi::Guid& vendor) {
+  return efi::NameToUtf8(name) + " (" + efi::ToText(vendor) + ")";
+}
+
+std::string Describe(const store::Entry& entry) { return Describe(entry.name(), entry.vendor()); }
+
+std::vector<const store::Entry*> KeptEntries(const Content& content, Losses& lost) {
+  std::vector<const store::Entry*> kept;
+  for (const store::Entry& entry : content.entries) {
+    if (entry.Has(efi::kNonVolatile)) {
+      kept.push_back(&entry);
+    } else if (!IsComputed(entry)) {
+      lost.push_back(Describe(entry) + ": volatile, and this format is of a VM that is off");
+    }
+  }
+  if (content.ancillary != store::Ancillary{}) {
+    lost.emplace_back(
+        "the key of the MOR lock and the registers of physical presence: this format is of a VM "
+        "that is off");
+  }
+  return kept;
+}
+
+Losses LostSigners(const std::vector<store::Entry>& entries, DigestKind from, DigestKind to) {
+  Losses lost;
+  if (from == to) {
+    return lost;
+  }
+  for (const store::Entry& entry : entries) {
+    if (entry.Has(efi::kNonVolatile) && entry.signer() != store::SignerDigest{}) {
+      lost.push_back(Describe(entry) + ": " + std::string(WhatSignersMeet(from, to)));
+    }
+  }
+  return lost;
+}
+
+void ContentBuilder::Add(store::LegacyRecord record) {
+  const std::string vendor = efi::ToText(record.vendor);
+  if (record.name.empty()) {
+    return Lose("a variable of " + vendor + " without a name");
+  }
+  if (record.name.size() > efi::kMaxNameBytes) {
+    return Lose("a variable of " + vendor + ": its name has " + std::to_string(record.name.size()) +
+                " bytes, the limit is " + std::to_string(efi::kMaxNameBytes));
+  }
+  if (record.data.empty()) {
+    return Lose(Describe(record.name, record.vendor) + ": it has no data");
+  }
+  if (!seen_.emplace(record.name, record.vendor).second) {
+    return Lose(Describe(record.name, record.vendor) +
+                ": a second one of this name; firmware finds the first");
+  }
+  content_.entries.push_back(store::MakeEntry(std::move(record)));
+}
+
+}  // namespace varstored::convert

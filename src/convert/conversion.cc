@@ -1,0 +1,434 @@
+#include "varstored/convert/conversion.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <numeric>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "varstored/backend/sqlite.h"
+#include "varstored/base/base64.h"
+#include "varstored/base/file.h"
+#include "varstored/base/unique_fd.h"
+#include "varstored/convert/content.h"
+#include "varstored/convert/efivarfs.h"
+#include "varstored/convert/flash_image.h"
+#include "varstored/convert/qcow2.h"
+#include "varstored/convert/qemu_json.h"
+#include "varstored/engine/variable_services.h"
+#include "varstored/store/store.h"
+#include "varstored/store/vars_blob.h"
+#include "varstored/tool/place.h"
+
+namespace varstored::convert {
+namespace {
+
+struct FormatRow {
+  Format format;
+  std::string_view name;
+  std::string_view file_name_end;  // of a file whose format is to be guessed; none
+  DigestKind digests;
+};
+
+constexpr std::array<FormatRow, 9> kFormats = {{
+    {Format::kVars, "vars", ".vars", DigestKind::kVarstored},
+    {Format::kVarsBase64, "vars-base64", ".b64", DigestKind::kVarstored},
+    {Format::kSqlite, "sqlite", ".sqlite", DigestKind::kVarstored},
+    {Format::kSqlite, "sqlite", ".db", DigestKind::kVarstored},
+    {Format::kJson, "json", ".json", DigestKind::kQemu},
+    {Format::kFlash, "flash", ".fd", DigestKind::kEdk2},
+    {Format::kQcow2, "qcow2", ".qcow2", DigestKind::kEdk2},
+    {Format::kEfivarfs, "efivarfs", "/", DigestKind::kNone},
+    {Format::kEfivarfs, "efivarfs", ".efivars", DigestKind::kNone},
+}};
+
+const FormatRow& RowOf(Format format) {
+  return *std::find_if(kFormats.begin(), kFormats.end(),
+                       [format](const FormatRow& row) { return row.format == format; });
+}
+
+bool IsFlash(Format format) { return format == Format::kFlash || format == Format::kQcow2; }
+
+base::Failure<base::Error> At(const std::string& path, const base::Error& error) {
+  return base::Fail(path + ": " + error.message);
+}
+
+// ---- in ----
+
+/// QEMU holds locks on the images that it has open.
+bool IsOpenInQemu(const std::string& path) {
+  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Where QEMU's block/file-posix.c puts its locks: a byte for each permission, used and shared.
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = 100;
+  lock.l_len = 200;
+  return file.valid() && ::fcntl(file.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/// A flash image without its container.
+base::Result<base::Bytes> RawFlash(base::Bytes bytes) {
+  if (IsQcow2(bytes)) {
+    return FromQcow2(bytes);
+  }
+  return bytes;
+}
+
+base::Result<Content> ReadSqlite(const std::string& path, base::Log& log) {
+  auto database = backend::SqliteBackend::Open(path, log);
+  if (!database) {
+    return database.failure();
+  }
+  auto entries = (*database)->Load();
+  if (!entries) {
+    return entries.failure();
+  }
+  if (!entries->has_value()) {
+    return base::Fail(path + ": nothing was ever kept in it");
+  }
+  return Content{**std::move(entries)};
+}
+
+base::Result<Content> ReadVars(base::ByteSpan bytes) {
+  auto file = tool::DecodeBlobFile(bytes);
+  if (!file) {
+    return file.failure();
+  }
+  return Content{std::move(file->blob.entries), file->blob.ancillary};
+}
+
+base::Result<Content> ReadAs(Format format, base::Bytes bytes) {
+  switch (format) {
+    case Format::kJson:
+      return ReadQemuJson(bytes);
+    case Format::kFlash:
+    case Format::kQcow2: {
+      const auto raw = RawFlash(std::move(bytes));
+      return raw ? ReadFlashImage(*raw) : base::Result<Content>(raw.failure());
+    }
+    case Format::kVars:
+    case Format::kVarsBase64:
+    case Format::kSqlite:    // is read where it is
+    case Format::kEfivarfs:  // likewise
+      break;
+  }
+  return ReadVars(bytes);
+}
+
+struct Source {
+  Format format;
+  Content content;
+};
+
+base::Result<Source> ReadIn(const Conversion& conversion, base::Log& log) {
+  const std::string& path = conversion.in;
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(path, ignored);
+  if (is_folder || conversion.from == Format::kEfivarfs) {
+    if (conversion.from.value_or(Format::kEfivarfs) != Format::kEfivarfs) {
+      return base::Fail(path + ": it is a folder");
+    }
+    auto content = ReadVariableFolder(path);
+    return content ? base::Result<Source>({Format::kEfivarfs, *std::move(content)})
+                   : content.failure();
+  }
+  auto bytes = base::ReadFile(path, kMaxFlashBytes);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  const auto format = conversion.from ? conversion.from : FormatOfContent(*bytes);
+  if (!format) {
+    return base::Fail(path + ": in none of the formats that are known");
+  }
+  if (IsFlash(*format) && IsOpenInQemu(path)) {
+    return base::Fail(path + ": a QEMU has it open; shut the VM down first");
+  }
+  if (*format == Format::kSqlite) {
+    auto content = ReadSqlite(path, log);
+    return content ? base::Result<Source>({*format, *std::move(content)}) : content.failure();
+  }
+  auto content = ReadAs(*format, *std::move(bytes));
+  return content ? base::Result<Source>({*format, *std::move(content)}) : At(path, content.error());
+}
+
+// ---- out ----
+
+/// Something new at `path`, made under another name beside it; removed unless it is put in place.
+class NewFile {
+ public:
+  explicit NewFile(const std::string& path)
+      : path_(path), beside_(path + "." + std::to_string(::getpid()) + ".new") {}
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  ~NewFile() {
+    std::error_code ignored;
+    std::filesystem::remove_all(beside_, ignored);
+    std::filesystem::remove(beside_ + "-wal", ignored);
+  }
+
+  /// Where it is made.
+  [[nodiscard]] const std::string& beside() const { return beside_; }
+
+  [[nodiscard]] base::Result<void> PutInPlace() const {
+    if (::renameat2(AT_FDCWD, beside_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
+      return base::Fail(path_ + ": cannot put it there: " + base::ErrnoText());
+    }
+    const std::string parent = std::filesystem::path(path_).parent_path().string();
+    const base::UniqueFd folder(
+        ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder.valid() || ::fsync(folder.get()) != 0) {
+      return base::Fail(path_ + ": cannot sync its folder: " + base::ErrnoText());
+    }
+    return {};
+  }
+
+ private:
+  std::string path_;
+  std::string beside_;
+};
+
+base::Result<void> WriteSqlite(const std::string& path,
+                               const std::vector<const store::Entry*>& entries, base::Log& log) {
+  auto database = backend::SqliteBackend::Open(path, log);
+  if (!database) {
+    return database.failure();
+  }
+  store::Store store;
+  for (const store::Entry* entry : entries) {
+    store.Append(*entry);
+  }
+  return (*database)->Commit(store::StagedStore(store));
+}
+
+/// What every start makes anew is in no database. Nothing is lost as long as it has the value that
+/// it gets then.
+void LoseWhatIsReset(const std::vector<const store::Entry*>& entries, Losses& lost) {
+  constexpr std::array kReset = {efi::kMorControl, efi::kMorLock, efi::kPpiFlagsLock};
+  for (const store::Entry* entry : entries) {
+    const bool is_reset = std::any_of(kReset.begin(), kReset.end(), [entry](const auto& known) {
+      return known.Is(entry->name(), entry->vendor());
+    });
+    if (is_reset && entry->data() != base::Bytes{0}) {
+      lost.push_back(Describe(*entry) + ": every start of varstored sets it to 0");
+    }
+  }
+}
+
+/// A blob that varstored loads. Its reader says what is too much.
+base::Result<base::Bytes> LoadableBlob(const store::Ancillary& ancillary,
+                                       const std::vector<const store::Entry*>& entries) {
+  base::Bytes blob = store::EncodeVarsBlob(ancillary, entries);
+  if (const auto read = store::DecodeVarsBlob(blob); !read) {
+    return base::Fail("varstored could not load these variables: " + read.error().message);
+  }
+  return blob;
+}
+
+void WarnOfSize(const std::vector<const store::Entry*>& entries, base::Log& log) {
+  const auto used = std::accumulate(
+      entries.begin(), entries.end(), std::size_t{0},
+      [](std::size_t sum, const store::Entry* entry) { return sum + entry->used_bytes(); });
+  if (used > engine::kStoreBytes) {
+    log.Warning("the variables use " + std::to_string(used) + " bytes, the limit is " +
+                std::to_string(engine::kStoreBytes) +
+                ": they are served, but none can be added before some are deleted");
+  }
+}
+
+/// What is written, and what is lost by that; a database is written by `database` instead.
+struct Target {
+  base::Bytes bytes;
+  std::vector<VariableFile> files;           // efivarfs
+  std::vector<const store::Entry*> entries;  // sqlite; they are the content's
+  Losses lost;
+};
+
+base::Result<Target> MakeFlash(const Conversion& conversion, Format format,
+                               const Content& content) {
+  if (!conversion.flash_template) {
+    return base::Fail(
+        "a flash image needs --template FILE, such as the OVMF_VARS.fd of the firmware "
+        "that is to use it");
+  }
+  auto original = base::ReadFile(*conversion.flash_template, kMaxFlashBytes);
+  if (!original) {
+    return original.failure();
+  }
+  const auto raw = RawFlash(*original);
+  if (!raw) {
+    return At(*conversion.flash_template, raw.error());
+  }
+  auto written = WriteFlashImage(content, *raw);
+  if (!written) {
+    return At(*conversion.flash_template, written.error());
+  }
+  Target target{{}, {}, {}, std::move(written->lost)};
+  const bool same_container = IsQcow2(*original) == (format == Format::kQcow2);
+  if (same_container && written->bytes == *raw) {
+    target.bytes = *std::move(original);
+  } else if (format == Format::kQcow2) {
+    auto qcow2 = ToQcow2(written->bytes);
+    if (!qcow2) {
+      return qcow2.failure();
+    }
+    target.bytes = *std::move(qcow2);
+  } else {
+    target.bytes = std::move(written->bytes);
+  }
+  return target;
+}
+
+base::Result<Target> MakeVars(Format format, const Content& content, base::Log& log) {
+  Target target;
+  if (format == Format::kVars) {
+    for (const store::Entry& entry : content.entries) {
+      target.entries.push_back(&entry);
+    }
+  } else {
+    target.entries = KeptEntries(content, target.lost);
+  }
+  auto blob = LoadableBlob(format == Format::kVars ? content.ancillary : store::Ancillary{},
+                           target.entries);
+  if (!blob) {
+    return blob.failure();
+  }
+  WarnOfSize(target.entries, log);
+  if (format == Format::kSqlite) {
+    LoseWhatIsReset(target.entries, target.lost);
+  }
+  target.bytes =
+      format == Format::kVarsBase64 ? base::ToBytes(base::EncodeBase64(*blob)) : *std::move(blob);
+  return target;
+}
+
+base::Result<Target> MakeTarget(const Conversion& conversion, Format format, const Content& content,
+                                base::Log& log) {
+  switch (format) {
+    case Format::kVars:
+    case Format::kVarsBase64:
+    case Format::kSqlite:
+      return MakeVars(format, content, log);
+    case Format::kFlash:
+    case Format::kQcow2:
+      return MakeFlash(conversion, format, content);
+    case Format::kEfivarfs: {
+      Target target;
+      target.files = ToVariableFiles(content, target.lost);
+      return target;
+    }
+    case Format::kJson:
+      break;
+  }
+  Written written = WriteQemuJson(content);
+  return Target{std::move(written.bytes), {}, {}, std::move(written.lost)};
+}
+
+base::Result<void> WriteTarget(const std::string& path, Format format, const Target& target,
+                               base::Log& log) {
+  const NewFile file(path);
+  base::Result<void> done;
+  if (format == Format::kSqlite) {
+    done = WriteSqlite(file.beside(), target.entries, log);
+  } else if (format == Format::kEfivarfs) {
+    done = WriteVariableFolder(file.beside(), target.files);
+  } else {
+    done = base::WriteFileInPlace(file.beside(), target.bytes);
+  }
+  return done ? file.PutInPlace() : done;
+}
+
+}  // namespace
+
+std::string_view NameOf(Format format) { return RowOf(format).name; }
+
+base::Result<Format> ParseFormat(std::string_view name) {
+  std::string known;
+  for (const FormatRow& row : kFormats) {
+    if (row.name == name) {
+      return row.format;
+    }
+    if (known.find(row.name) == std::string::npos) {
+      known += (known.empty() ? "" : ", ") + std::string(row.name);
+    }
+  }
+  return base::Fail("there is no format '" + std::string(name) + "'; there are: " + known);
+}
+
+std::optional<Format> FormatOfContent(base::ByteSpan bytes) {
+  if (IsFlashImage(bytes)) {
+    return Format::kFlash;
+  }
+  if (IsQcow2(bytes)) {
+    return Format::kQcow2;
+  }
+  const std::string start = base::ToString(bytes.first(std::min<std::size_t>(bytes.size(), 64)));
+  if (start.starts_with("VARS")) {
+    return Format::kVars;
+  }
+  if (start.starts_with("SQLite format 3")) {
+    return Format::kSqlite;
+  }
+  const std::size_t first = start.find_first_not_of(" \t\r\n");
+  if (first != std::string::npos && start[first] == '{') {
+    return Format::kJson;
+  }
+  if (first != std::string::npos && start.compare(first, 5, "VkFSU") == 0) {  // "VARS" in base64
+    return Format::kVarsBase64;
+  }
+  return std::nullopt;
+}
+
+std::optional<Format> FormatOfName(std::string_view path) {
+  const auto* const row =
+      std::find_if(kFormats.begin(), kFormats.end(),
+                   [path](const FormatRow& each) { return path.ends_with(each.file_name_end); });
+  return row == kFormats.end() ? std::nullopt : std::optional(row->format);
+}
+
+base::Result<void> Convert(const Conversion& conversion, base::Log& log) {
+  const auto to = conversion.to ? conversion.to : FormatOfName(conversion.out);
+  if (!to) {
+    return base::Fail(conversion.out + ": its name says no format; use --to");
+  }
+  std::string out = conversion.out;
+  while (out.size() > 1 && out.ends_with('/')) {
+    out.pop_back();
+  }
+  std::error_code ignored;
+  if (std::filesystem::exists(std::filesystem::symlink_status(out, ignored))) {
+    return base::Fail(out + ": it is there already, and nothing is ever overwritten");
+  }
+  const auto source = ReadIn(conversion, log);
+  if (!source) {
+    return source.failure();
+  }
+  const auto target = MakeTarget(conversion, *to, source->content, log);
+  if (!target) {
+    return target.failure();
+  }
+  const Losses signers =
+      LostSigners(source->content.entries, RowOf(source->format).digests, RowOf(*to).digests);
+  std::size_t count = 0;
+  for (const Losses* losses : {&source->content.lost, &target->lost, &signers}) {
+    for (const std::string& what : *losses) {
+      log.Warning("lost: " + what);
+    }
+    count += losses->size();
+  }
+  if (conversion.strict && count > 0) {
+    return base::Fail(out + ": not written, since " + std::to_string(count) +
+                      (count == 1 ? " thing" : " things") + " would be lost");
+  }
+  return WriteTarget(out, *to, *target, log);
+}
+
+}  // namespace varstored::convert
