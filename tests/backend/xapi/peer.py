@@ -7,6 +7,7 @@ What it knows is in FOLDER, so that a test can look at it and change it at any t
 
     nvram          the key EFI-variables of VM.NVRAM; the VM has no such key when there is no file
     certificates   VM.secureboot_certificates_state (default: ok)
+    power          VM.power_state (default: Halted); a guard does not say it
     fault          METHOD KIND [COUNT], or nothing: what goes wrong; see FAULTS
     calls          written: one line for each call, METHOD PARAMETER... without base64 and session
     requests/      written: the body of each request, as it came
@@ -143,6 +144,9 @@ class Toolstack:
             if (variables := self.read("nvram")) is not None:
                 nvram["EFI-variables"] = variables
             return nvram
+        if method == "VM.get_power_state" and not self.is_guard:
+            self.check_session(*parameters)
+            return self.read("power", "Halted")
         if method == CERTIFICATES and not self.generation.startswith("old"):
             self.check_session(*parameters)
             return self.read("certificates", "ok")
