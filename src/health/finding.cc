@@ -189,7 +189,9 @@ class Search {
       Add(FindingKind::kListsMalformed, IdOf(row.variable),
           std::string(
               is_pk ? "It is not one list with one certificate, so nobody can change the keys."
-                    : "Its signature lists break their form, so nothing of them counts.") +
+              : efi::ParseSignatureLists(key->data())
+                  ? "It holds an entry that should be a certificate and is none."
+                  : "Its signature lists break their form, so nothing of them counts.") +
               (is_fixable ? " " + Text(left) + " of " + Plural(key->data().size(), "byte") +
                                 " can be saved."
                           : ""),
@@ -357,9 +359,10 @@ class Search {
         continue;
       }
       Add(FindingKind::kBootOrderDangling, IdOf(list),
-          (nowhere.empty()
-               ? std::string("It ends in half a number.")
-               : "It names " + Listed(nowhere) + ", which are not there or cannot be read."),
+          nowhere.empty() ? "It ends in half a number."
+                          : Plural(nowhere.size(), "number") + " of it " +
+                                (nowhere.size() == 1 ? "points" : "point") +
+                                " at nothing that can be read: " + Listed(nowhere) + ".",
           true, "");
     }
   }

@@ -1,0 +1,136 @@
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "health/states.h"
+#include "support/signing.h"
+#include "varstored/health/render.h"
+#include "varstored/health/report.h"
+
+namespace varstored::health {
+namespace {
+
+using base::Bytes;
+
+/// A certificate whose size does not change with its key.
+Bytes Certificate(const std::string& name, const std::string& not_after) {
+  return test::Identity::Make({.subject = test::CommonName(name),
+                               .key_type = test::KeyType::kRsa2048,
+                               .not_after = not_after})
+      .certificate();
+}
+
+/// Something of everything that a screen can show.
+State Anything() {
+  State state;
+  state.entries = {
+      Make("BootOrder", {2, 0, 1, 0, 9, 0}),
+      Make("BootNext", {1, 0}),
+      Make("Boot0001", BootOptionData(u"Debian", u"\\EFI\\debian\\shimx64.efi")),
+      Make("Boot0002", BootOptionData(u"\x1b[31mred \x202e", u"\\EFI\\\x0416\\a.efi")),
+      Make("Boot0003", BootOptionData(u"not ordered", u"\\x")),
+      Make(efi::kPk, CertificateList(kSomebody, Certificate("Platform", "20491231235959Z"))),
+      Make(efi::kKek,
+           CertificateList(kMicrosoft, Certificate("A key exchange key of a name that is "
+                                                   "longer than any screen is wide, and "
+                                                   "goes on for a while after that too",
+                                                   "20260101000000Z"))),
+      Make(efi::kDb, CertificateList(kSomebody, Bytes(50, 3)) +
+                         CertificateList(kSomebody, Certificate("Loader", "20300615000000Z"))),
+      Make(efi::kDbx, HashList(kSomebody, 0, 700) + HashList(kMicrosoft, 0, 700)),
+      Make("Lang", {'e', 'n', 'g', 0}),
+      Make("Lang", {'f', 'r', 0}),
+      Make("Data", Bytes(12345, 1), 0x07, kSomebody)};
+  return state;
+}
+
+Context FixedContext() {
+  Context context;
+  context.secure_boot = true;
+  context.now = 1790000000;
+  context.target = "1c9a3a52-6d0a-4b3e-8e3d-0c2f6f7f2b11";
+  context.is_vm = true;
+  return context;
+}
+
+/// Compares with a file, which is written anew when the environment's UPDATE_SCREENS is set.
+void ExpectScreen(const std::string& name, const std::string& shown) {
+  const std::string path = std::string(SCREENS_FOLDER) + "/" + name;
+  if (std::getenv("UPDATE_SCREENS") != nullptr) {
+    std::ofstream(path) << shown;
+  }
+  std::ostringstream expected;
+  expected << std::ifstream(path).rdbuf();
+  EXPECT_EQ(shown, expected.str()) << path;
+}
+
+TEST(Screen, LooksLikeItsFileAtEachWidth) {
+  const Report report = MakeReport(Anything(), FixedContext());
+  ExpectScreen("anything.80.txt", RenderScreen(report, {.width = 80}));
+  ExpectScreen("anything.120.txt", RenderScreen(report, {.width = 120}));
+}
+
+TEST(Screen, OfAVmThatWasNeverStartedLooksLikeItsFile) {
+  Context context = FixedContext();
+  context.is_first_boot = true;
+  const Report report = MakeReport(State(), context);
+  ExpectScreen("first_boot.80.txt", RenderScreen(report, {.width = 80}));
+  ExpectScreen("first_boot.120.txt", RenderScreen(report, {.width = 120}));
+}
+
+TEST(Screen, OfABlobThatWasCutLooksLikeItsFile) {
+  Bytes blob = EncodeState(Anything());
+  blob.resize(blob.size() - 100);
+  const Report report = MakeReport(ReadState(blob), FixedContext());
+  ExpectScreen("cut.80.txt", RenderScreen(report, {.width = 80}));
+  ExpectScreen("cut.120.txt", RenderScreen(report, {.width = 120}));
+}
+
+TEST(Screen, IsNeverNarrowerOrWiderThanItCanBe) {
+  const Report report = MakeReport(Anything(), FixedContext());
+  EXPECT_EQ(RenderScreen(report, {.width = 0}), RenderScreen(report, {.width = 80}));
+  EXPECT_EQ(RenderScreen(report, {.width = 1000}), RenderScreen(report, {.width = 120}));
+}
+
+TEST(Screen, IsTheSameWithoutItsColours) {
+  const Report report = MakeReport(Anything(), FixedContext());
+  std::string plain;
+  bool is_code = false;
+  for (const char c : RenderScreen(report, {.has_colours = true})) {
+    is_code = is_code || c == '\x1b';
+    if (!is_code) {
+      plain.push_back(c);
+    }
+    is_code = is_code && c != 'm';
+  }
+  // Padding in front of the end of a line may be inside of a colour.
+  std::string trimmed;
+  std::istringstream lines(plain);
+  for (std::string line; std::getline(lines, line);) {
+    line.erase(line.find_last_not_of(' ') + 1);
+    trimmed += line + "\n";
+  }
+  EXPECT_EQ(trimmed, RenderScreen(report, {}));
+}
+
+TEST(Picture, LooksLikeItsFile) {
+  ExpectScreen("anything.svg", RenderSvg(MakeReport(Anything(), FixedContext())));
+}
+
+TEST(Json, LooksLikeItsFile) {
+  ExpectScreen("anything.json", RenderJson(MakeReport(Anything(), FixedContext())));
+}
+
+TEST(Findings, AreShownAloneToo) {
+  const Report report = MakeReport(Anything(), FixedContext());
+  const std::string all = RenderScreen(report, {});
+  const std::string alone = RenderFindings(report.findings, {});
+  EXPECT_EQ(all.substr(all.size() - alone.size()), alone);
+  EXPECT_EQ(RenderFindings({}, {}), "");
+}
+
+}  // namespace
+}  // namespace varstored::health
