@@ -49,15 +49,15 @@ std::string TargetOf(const tool::PlaceOptions& options) {
 }
 
 base::Result<KeptState> ReadFrom(store::Backend& backend, KeptState kept, base::Log& log) {
+  auto text = backend.KeptText();
+  if (!text) {
+    return text.failure();
+  }
   const auto wish = backend.WantsSecureBoot();
   if (!wish) {
     log.Warning("whether Secure Boot is wanted is not known: " + wish.error().message);
   } else {
     kept.context.secure_boot = *wish;
-  }
-  auto text = backend.KeptText();
-  if (!text) {
-    return text.failure();
   }
   if (*text) {
     kept.state = health::ReadStateFromText(**text);

@@ -65,7 +65,8 @@ class Toolstack {
   /// told from xapi by an earlier call.
   [[nodiscard]] base::Result<std::optional<std::string>> GetPowerState(Clock::time_point deadline);
 
-  /// VM.platform["secureboot"] is exactly "true"; nothing from a guard, which has no such method.
+  /// VM.platform["secureboot"] is exactly "true"; nothing from a guard, which has no such method,
+  /// and is told from xapi by an earlier call.
   [[nodiscard]] base::Result<std::optional<bool>> GetSecureBootWish(Clock::time_point deadline);
 
   /// Once this has succeeded, `base64` is in the toolstack's database.

@@ -46,7 +46,7 @@ class Backend {
   }
 
   /// Whether the host wants Secure Boot for the VM (platform/secureboot is exactly "true"). Nothing
-  /// when that is not known here.
+  /// when that is not known here. Called after KeptText or Load.
   [[nodiscard]] virtual base::Result<std::optional<bool>> WantsSecureBoot() {
     return std::optional<bool>();
   }

@@ -147,6 +147,9 @@ class Toolstack:
         if method == "VM.get_power_state" and not self.is_guard:
             self.check_session(*parameters)
             return self.read("power", "Halted")
+        if method == "VM.get_platform" and not self.is_guard:
+            self.check_session(*parameters)
+            return {"viridian": "true", "secureboot": self.read("secureboot", "false")}
         if method == CERTIFICATES and not self.generation.startswith("old"):
             self.check_session(*parameters)
             return self.read("certificates", "ok")
