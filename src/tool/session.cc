@@ -1,5 +1,6 @@
 #include "varstored/tool/session.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -32,9 +33,10 @@ store::StagedStore Difference(const store::Store& before, const store::Store& af
     }
   }
   // Of new entries the last one comes first in a walk.
-  const auto entries = EntriesOf(after);
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-    staged.Put(**entry);
+  auto entries = EntriesOf(after);
+  std::reverse(entries.begin(), entries.end());
+  for (const store::Entry* entry : entries) {
+    staged.Put(*entry);
   }
   staged.SetAncillary(after.ancillary());
   return staged;

@@ -275,6 +275,10 @@ test::Ended Workshop::Run(const std::vector<std::string>& words) const {
   if (::geteuid() == 0) {
     command = {"/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search"};
   }
+  if (words.front().ends_with("certcheck")) {
+    // It becomes nobody, and a sanitizer that looks for leaks then has no right to.
+    command.insert(command.end(), {"/usr/bin/env", "LSAN_OPTIONS=detect_leaks=0"});
+  }
   command.push_back(TOOLS "/" + words.front());
   for (std::size_t i = 1; i < words.size(); ++i) {
     command.push_back(Replaced(words[i], "@", folder_.path() + "/"));
