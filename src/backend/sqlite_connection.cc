@@ -98,6 +98,9 @@ base::ByteSpan Statement::Blob(int column) const {
 std::string Statement::Text(int column) const { return base::ToString(Blob(column)); }
 
 base::Result<Connection, Connection::OpenError> Connection::OpenFile(const std::string& path) {
+  // Memory for the cached pages is taken one by one, as they come, and not for all at the first. It
+  // is refused, and of no consequence, when the library is in use already.
+  static_cast<void>(sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0));
   sqlite3* opened = nullptr;
   const int code =
       sqlite3_open_v2(WithoutMeaning(path).c_str(), &opened,
