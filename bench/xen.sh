@@ -4,7 +4,7 @@
 # real path: bench/run starts it.
 . /lib/testbed.sh
 
-rounds=${1:-11} calls=${2:-300} many=${3:-50}
+rounds=${1:-21} calls=${2:-150} many=${3:-50}
 results=/run/results  # a line for each measurement: round, name, microseconds
 tracing=/sys/kernel/tracing
 
