@@ -1,11 +1,13 @@
 #include "xml_rpc.h"
 
+#include <expat.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
-
-#include <libxml/xmlreader.h>
 
 namespace varstored::backend {
 namespace {
@@ -13,6 +15,8 @@ namespace {
 constexpr int kMaxValueDepth = 16;
 /// An honest answer has a few dozen.
 constexpr int kMaxValues = 10000;
+/// More than so many values need, with names, types and the ends of all elements.
+constexpr std::size_t kMaxTokens = std::size_t{20} * kMaxValues;
 /// What of a description fits into a line of the log.
 constexpr std::size_t kMaxFailureText = 400;
 
@@ -37,18 +41,92 @@ std::string Escape(std::string_view text) {
   return escaped;
 }
 
-struct FreeReader {
-  void operator()(xmlTextReader* reader) const { xmlFreeTextReader(reader); }
+/// A piece of a document. Comments, processing instructions and white space between elements are
+/// none, and CDATA is text.
+struct Token {
+  enum class Kind : std::uint8_t { kStart, kText, kEnd };
+
+  Kind kind = Kind::kStart;
+  std::string text;  // the element's name, or its text; of an end nothing
 };
 
-/// Walks over the document with a cursor that stands on one node. Every function that reads an
-/// element starts on its start tag and ends on its end tag, and returns nothing when the document
-/// is not what it should be.
+/// Takes a document apart.
+class Tokenizer {
+ public:
+  /// Nothing when it is not well-formed, or larger than an answer can be.
+  static std::optional<std::vector<Token>> Read(std::string_view xml) {
+    const std::unique_ptr<XML_ParserStruct, FreeParser> parser(XML_ParserCreate("UTF-8"));
+    if (parser == nullptr) {
+      throw std::bad_alloc();
+    }
+    Tokenizer tokenizer(parser.get());
+    XML_SetUserData(parser.get(), &tokenizer);
+    XML_SetElementHandler(parser.get(), OnStart, OnEnd);
+    XML_SetCharacterDataHandler(parser.get(), OnText);
+    const bool is_whole = XML_Parse(parser.get(), xml.data(), static_cast<int>(xml.size()),
+                                    XML_TRUE) == XML_STATUS_OK;
+    if (tokenizer.is_out_of_memory_ || XML_GetErrorCode(parser.get()) == XML_ERROR_NO_MEMORY) {
+      throw std::bad_alloc();
+    }
+    return is_whole ? std::optional(std::move(tokenizer.tokens_)) : std::nullopt;
+  }
+
+ private:
+  struct FreeParser {
+    void operator()(XML_Parser parser) const { XML_ParserFree(parser); }
+  };
+
+  explicit Tokenizer(XML_Parser parser) : parser_(parser) {}
+
+  static void OnStart(void* self, const XML_Char* name, const XML_Char** /*attributes*/) {
+    static_cast<Tokenizer*>(self)->Add(Token::Kind::kStart, name);
+  }
+  static void OnEnd(void* self, const XML_Char* /*name*/) {
+    static_cast<Tokenizer*>(self)->Add(Token::Kind::kEnd, {});
+  }
+  static void OnText(void* self, const XML_Char* text, int size) {
+    static_cast<Tokenizer*>(self)->Add(Token::Kind::kText, {text, static_cast<std::size_t>(size)});
+  }
+
+  /// Called by C code, which no exception may pass.
+  void Add(Token::Kind kind, std::string_view text) noexcept {
+    try {
+      const bool goes_on = kind == Token::Kind::kText && !tokens_.empty() &&
+                           tokens_.back().kind == Token::Kind::kText;
+      if (goes_on) {
+        tokens_.back().text += text;
+        return;
+      }
+      if (!tokens_.empty() && tokens_.back().kind == Token::Kind::kText && IsBlank()) {
+        tokens_.pop_back();
+      }
+      if (tokens_.size() == kMaxTokens) {
+        Stop();
+        return;
+      }
+      tokens_.push_back({kind, std::string(text)});
+    } catch (const std::bad_alloc&) {
+      is_out_of_memory_ = true;
+      Stop();
+    }
+  }
+
+  [[nodiscard]] bool IsBlank() const {
+    return tokens_.back().text.find_first_not_of(" \t\r\n") == std::string::npos;
+  }
+  void Stop() { static_cast<void>(XML_StopParser(parser_, XML_FALSE)); }
+
+  XML_Parser parser_;
+  std::vector<Token> tokens_;
+  bool is_out_of_memory_ = false;
+};
+
+/// Walks over the document with a cursor that stands on one token. Every function that reads an
+/// element starts on its start and ends on its end, and returns nothing when the document is not
+/// what it should be.
 class AnswerReader {
  public:
-  explicit AnswerReader(std::string_view xml)
-      : reader_(xmlReaderForMemory(xml.data(), static_cast<int>(xml.size()), nullptr, "UTF-8",
-                                   XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)) {}
+  explicit AnswerReader(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
 
   /// The value of <methodResponse>, and whether it is the one of a <fault>.
   struct Response {
@@ -58,13 +136,13 @@ class AnswerReader {
 
   std::optional<Response> Read() {
     Response response;
-    if (reader_ == nullptr || !Advance() || !IsStart("methodResponse") || !Descend()) {
+    if (!Advance() || !IsStart("methodResponse") || !Advance()) {
       return std::nullopt;
     }
     response.is_fault = IsStart("fault");
     const bool entered = response.is_fault
-                             ? Descend()
-                             : IsStart("params") && Descend() && IsStart("param") && Descend();
+                             ? Advance()
+                             : IsStart("params") && Advance() && IsStart("param") && Advance();
     if (!entered || !IsStart("value")) {
       return std::nullopt;
     }
@@ -73,67 +151,41 @@ class AnswerReader {
       return std::nullopt;
     }
     response.value = *std::move(value);
-    // All that follows is end tags: a document that is cut short is no answer.
+    // All that follows is ends.
     while (Advance()) {
-      if (type_ != XML_READER_TYPE_END_ELEMENT) {
+      if (!IsEnd()) {
         return std::nullopt;
       }
     }
-    return is_over_ ? std::optional(std::move(response)) : std::nullopt;
+    return response;
   }
 
  private:
-  /// To the next node that means something.
   bool Advance() {
-    do {
-      const int result = xmlTextReaderRead(reader_.get());
-      if (result != 1) {
-        is_over_ = result == 0;
-        return false;
-      }
-      type_ = xmlTextReaderNodeType(reader_.get());
-    } while (type_ == XML_READER_TYPE_COMMENT || type_ == XML_READER_TYPE_WHITESPACE ||
-             type_ == XML_READER_TYPE_SIGNIFICANT_WHITESPACE ||
-             type_ == XML_READER_TYPE_PROCESSING_INSTRUCTION ||
-             type_ == XML_READER_TYPE_XML_DECLARATION);
-    return type_ == XML_READER_TYPE_ELEMENT || type_ == XML_READER_TYPE_END_ELEMENT ||
-           type_ == XML_READER_TYPE_TEXT || type_ == XML_READER_TYPE_CDATA;
+    if (next_ == tokens_.size()) {
+      return false;
+    }
+    token_ = &tokens_[next_++];
+    return true;
   }
 
-  /// From a start tag to the first node inside; false when there is none.
-  bool Descend() {
-    return xmlTextReaderIsEmptyElement(reader_.get()) != 1 && Advance() &&
-           type_ != XML_READER_TYPE_END_ELEMENT;
-  }
-
-  [[nodiscard]] std::string_view Name() const {
-    return View(xmlTextReaderConstName(reader_.get()));
-  }
-  [[nodiscard]] static std::string_view View(const xmlChar* text) {
-    const void* untyped = text;
-    return text == nullptr ? std::string_view() : static_cast<const char*>(untyped);
-  }
   [[nodiscard]] bool IsStart(std::string_view name) const {
-    return type_ == XML_READER_TYPE_ELEMENT && Name() == name;
+    return token_->kind == Token::Kind::kStart && token_->text == name;
   }
-  [[nodiscard]] bool IsText() const {
-    return type_ == XML_READER_TYPE_TEXT || type_ == XML_READER_TYPE_CDATA;
-  }
+  [[nodiscard]] bool IsText() const { return token_->kind == Token::Kind::kText; }
+  [[nodiscard]] bool IsEnd() const { return token_->kind == Token::Kind::kEnd; }
 
   /// An element that holds nothing but text.
   std::optional<std::string> ReadText() {
     std::string text;
-    if (xmlTextReaderIsEmptyElement(reader_.get()) == 1) {
-      return text;
-    }
     while (Advance()) {
-      if (type_ == XML_READER_TYPE_END_ELEMENT) {
+      if (IsEnd()) {
         return text;
       }
       if (!IsText()) {
         return std::nullopt;
       }
-      text += View(xmlTextReaderConstValue(reader_.get()));
+      text = std::move(token_->text);
     }
     return std::nullopt;
   }
@@ -143,19 +195,16 @@ class AnswerReader {
       return std::nullopt;
     }
     XmlRpcValue value;
-    if (xmlTextReaderIsEmptyElement(reader_.get()) == 1) {
-      return value;
-    }
     bool is_typed = false;
     while (Advance()) {
-      if (type_ == XML_READER_TYPE_END_ELEMENT) {
+      if (IsEnd()) {
         return value;
       }
       if (is_typed) {
         return std::nullopt;
       }
       if (IsText()) {
-        value.text += View(xmlTextReaderConstValue(reader_.get()));
+        value.text = std::move(token_->text);
         continue;
       }
       if (!value.text.empty()) {
@@ -172,10 +221,10 @@ class AnswerReader {
   }
 
   std::optional<XmlRpcValue> ReadTyped(int depth) {
-    if (Name() == "struct") {
+    if (IsStart("struct")) {
       return ReadStruct(depth);
     }
-    if (Name() == "array") {
+    if (IsStart("array")) {
       return ReadArray(depth);
     }
     auto text = ReadText();
@@ -190,14 +239,11 @@ class AnswerReader {
   std::optional<XmlRpcValue> ReadStruct(int depth) {
     XmlRpcValue value;
     value.kind = XmlRpcValue::Kind::kStruct;
-    if (xmlTextReaderIsEmptyElement(reader_.get()) == 1) {
-      return value;
-    }
     while (Advance()) {
-      if (type_ == XML_READER_TYPE_END_ELEMENT) {
+      if (IsEnd()) {
         return value;
       }
-      if (!IsStart("member") || !Descend() || !IsStart("name")) {
+      if (!IsStart("member") || !Advance() || !IsStart("name")) {
         return std::nullopt;
       }
       auto name = ReadText();
@@ -205,7 +251,7 @@ class AnswerReader {
         return std::nullopt;
       }
       auto member = ReadValue(depth + 1);
-      if (!member || !Advance() || type_ != XML_READER_TYPE_END_ELEMENT) {
+      if (!member || !Advance() || !IsEnd()) {
         return std::nullopt;
       }
       value.names.push_back(*std::move(name));
@@ -217,29 +263,26 @@ class AnswerReader {
   std::optional<XmlRpcValue> ReadArray(int depth) {
     XmlRpcValue value;
     value.kind = XmlRpcValue::Kind::kArray;
-    if (!Descend() || !IsStart("data")) {
+    if (!Advance() || !IsStart("data")) {
       return std::nullopt;
     }
-    if (xmlTextReaderIsEmptyElement(reader_.get()) != 1) {
-      while (Advance() && type_ != XML_READER_TYPE_END_ELEMENT) {
-        if (!IsStart("value")) {
-          return std::nullopt;
-        }
-        auto item = ReadValue(depth + 1);
-        if (!item) {
-          return std::nullopt;
-        }
-        value.items.push_back(*std::move(item));
+    while (Advance() && !IsEnd()) {
+      if (!IsStart("value")) {
+        return std::nullopt;
       }
+      auto item = ReadValue(depth + 1);
+      if (!item) {
+        return std::nullopt;
+      }
+      value.items.push_back(*std::move(item));
     }
-    return Advance() && type_ == XML_READER_TYPE_END_ELEMENT ? std::optional(std::move(value))
-                                                             : std::nullopt;
+    return Advance() && IsEnd() ? std::optional(std::move(value)) : std::nullopt;
   }
 
-  std::unique_ptr<xmlTextReader, FreeReader> reader_;
-  int type_ = XML_READER_TYPE_NONE;
+  std::vector<Token> tokens_;
+  std::size_t next_ = 0;
+  Token* token_ = nullptr;
   int values_ = 0;
-  bool is_over_ = false;
 };
 
 /// All strings of a description, which may be a bare one, a list, or lists in lists.
@@ -307,11 +350,12 @@ std::string MethodFailure::Text() const {
 }
 
 base::Result<MethodAnswer> DecodeAnswer(std::string_view xml) {
-  // Nobody needs a document type, so libxml2's code for it is not reached.
+  // Nobody needs a document type, so expat's code for it is not reached.
   if (xml.find("<!DOCTYPE") != std::string_view::npos) {
     return base::Fail("the answer has a document type");
   }
-  auto response = AnswerReader(xml).Read();
+  auto tokens = Tokenizer::Read(xml);
+  auto response = tokens ? AnswerReader(*std::move(tokens)).Read() : std::nullopt;
   if (!response) {
     return base::Fail("the answer is no XML-RPC");
   }

@@ -223,7 +223,7 @@ TEST(DecodeAnswer, DocumentTypesAndEntitiesAreRefused) {
            "<!DOCTYPE methodResponse [<!ENTITY % p SYSTEM 'file:///etc/passwd'> %p;]>",
        }) {
     EXPECT_FALSE(DecodeAnswer(std::string("<?xml version=\"1.0\"?>") + type + body)) << type;
-    // Before libxml2 sees any of it.
+    // Before expat sees any of it.
     const auto unused = DecodeAnswer(type + Success("<value>x</value>").substr(21));
     ASSERT_FALSE(unused) << type;
     EXPECT_EQ(unused.error().message, "the answer has a document type");
