@@ -103,6 +103,14 @@ class SqliteBackend::Rows {
     sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
   }
 
+  /// SQLite folds the log behind a commit that succeeds. When that has failed for long, the log is
+  /// as large as it may get, no commit succeeds any more, and nobody would fold it again.
+  void FoldLog() {
+    // A failure shows in the commit that follows, or does not matter.
+    sqlite3_wal_checkpoint_v2(connection_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
+                              nullptr);
+  }
+
   /// Nothing when nothing was ever kept.
   [[nodiscard]] base::Result<std::optional<std::vector<store::Entry>>> ReadAll() {
     const auto kept = connection_.Query("SELECT kept FROM state");
@@ -256,6 +264,9 @@ base::Result<void> SqliteBackend::Commit(const store::StagedStore& staged) {
     return {};
   }
   const bool anew = !in_step_ || std::any_of(changes.begin(), changes.end(), MovesRow);
+  if (!in_step_) {
+    rows_->FoldLog();
+  }
   in_step_ = false;
   auto transaction = Transaction::Begin(rows_->connection());
   if (!transaction) {

@@ -172,6 +172,34 @@ TEST_F(SqliteFaultTest, AFullDiskIsAnErrorUntilThereIsRoom) {
   EXPECT_EQ(IfKilledNow(), session.Kept());
 }
 
+// The daemon's files have a limit, and a log that has reached it takes no commit.
+TEST_F(SqliteFaultTest, ALogThatCouldNotBeFoldedForLongIsFoldedOnceItCan) {
+  Session session(path_);
+  bool folds = false;
+  disk_.SetFault([&folds](const DiskOperation& operation) {
+    if (operation.kind != Kind::kWrite) {
+      return SQLITE_OK;
+    }
+    if (operation.file == "vm.db") {
+      return folds ? SQLITE_OK : SQLITE_IOERR_WRITE;
+    }
+    const auto end = static_cast<std::size_t>(operation.offset) + operation.data.size();
+    return end > backend::SqliteBackend::kMaxFileBytes ? SQLITE_FULL : SQLITE_OK;
+  });
+  std::uint8_t fill = 0;
+  while (session.Put(MakeVariable("Big", 57344, ++fill)).ok()) {
+    ASSERT_LT(fill, 200) << "the log has never been full";
+  }
+  const State before = session.Kept();
+  EXPECT_FALSE(session.Put(MakeVariable("Big", 57344, ++fill)).ok());
+  EXPECT_EQ(session.Kept(), before);
+
+  folds = true;
+
+  EXPECT_TRUE(session.Put(MakeVariable("Big", 57344, ++fill)).ok());
+  EXPECT_EQ(IfKilledNow(), session.Kept());
+}
+
 TEST_F(SqliteFaultTest, AStartThatFailsChangesNothing) {
   {
     Session session(path_);
