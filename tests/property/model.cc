@@ -1,4 +1,4 @@
-#include "model.h"
+#include "property/model.h"
 
 #include <algorithm>
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <stdexcept>
 #include <system_error>
 
@@ -106,6 +107,10 @@ Process StartLoopback(const std::string& socket_path, std::vector<std::string> a
 LoopbackClient::LoopbackClient(const std::string& socket_path) {
   if (!Connect(socket_path, socket_)) {
     throw std::system_error(errno, std::generic_category(), socket_path);
+  }
+  if (const char* folder = std::getenv("VARSTORED_RECORDINGS"); folder != nullptr) {
+    const auto time = std::chrono::steady_clock::now().time_since_epoch().count();
+    recording_.emplace(std::string(folder) + "/" + std::to_string(time), std::ios::binary);
   }
 }
 
@@ -252,6 +257,9 @@ std::optional<Bytes> LoopbackClient::ReceiveRaw(std::size_t size) {
 void LoopbackClient::CloseSendingSide() { ::shutdown(socket_.get(), SHUT_WR); }
 
 Bytes LoopbackClient::Exchange(ByteSpan message, std::size_t reply_bytes) {
+  if (recording_) {
+    recording_->write(base::ToString(message).data(), static_cast<std::streamsize>(message.size()));
+  }
   SendRaw(message);
   auto reply = ReceiveRaw(reply_bytes);
   if (!reply) {

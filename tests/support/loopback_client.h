@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <utility>
@@ -47,7 +48,9 @@ inline constexpr Guid kSecurityDatabaseGuid = {0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3
 inline constexpr std::size_t kPagesBytes = 65536;
 
 /// A guest: what its firmware's driver would send and read (docs/guest-protocol.md), put together
-/// here without the product's codec. Failures of the connection throw.
+/// here without the product's codec. Failures of the connection throw. When the environment's
+/// VARSTORED_RECORDINGS names a folder, all messages of a client are kept in a file there: the
+/// seeds of the fuzzers are made of them.
 class LoopbackClient {
  public:
   explicit LoopbackClient(const std::string& socket_path);
@@ -114,6 +117,7 @@ class LoopbackClient {
   [[nodiscard]] Bytes Exchange(ByteSpan message, std::size_t reply_bytes);
 
   base::UniqueFd socket_;
+  std::optional<std::ofstream> recording_;
 };
 
 /// The requests of the calls above, for tests that change them. A name is any bytes.

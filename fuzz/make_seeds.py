@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""Makes the seeds of the fuzzers from the vectors of the tests: usage: make_seeds.py BUILD OUTPUT
+
+The stories of tests/vectors/wire are told to the daemon of BUILD, and what their guests sent is
+written down; so are the recorded boots of VARSTORED_TEST_DATA, when it is set. OUTPUT gets a folder
+for each fuzzer. They are more than the tree should hold: fuzz/minimise picks.
+"""
+import hashlib
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "tests/backend/xapi"))
+import peer  # noqa: E402  pylint: disable=wrong-import-position
+
+BUILD = pathlib.Path(sys.argv[1])
+OUTPUT = pathlib.Path(sys.argv[2])
+PAGES = 65536
+MAX_SEED = 24000
+
+SPECIAL = {b"P\0K\0": 0, b"K\0E\0K\0": 1, b"d\0b\0": 2, b"d\0b\0x\0": 3}
+
+
+def seed(fuzzer, content):
+    if len(content) <= MAX_SEED:
+        folder = OUTPUT / fuzzer
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / hashlib.sha1(content).hexdigest()).write_bytes(content)
+
+
+def request_bytes(pages):
+    """A request without what is left over behind it."""
+    version, command = struct.unpack_from("<II", pages)
+    if version != 1 or command > 4:
+        return pages[:8]
+    if command >= 3:
+        return pages[:12]
+    at = 16 if command == 2 else 8
+    name, = struct.unpack_from("<Q", pages, at)
+    if name > 4096:
+        return pages[:at + 8]
+    at += 8 + name + 16
+    if command == 0:
+        return pages[:at + 9]
+    if command == 1:
+        data, = struct.unpack_from("<Q", pages, at)
+        if data > 57344:
+            return pages[:at + 8]
+        at += 8 + data + 4
+    return pages[:at + 1]
+
+
+class Life:
+    """A sequence for the guest fuzzer (guest_sequence.h), and what is in its requests."""
+
+    def __init__(self, platform=1):
+        self.platform = platform
+        self.sequence = bytes([platform])
+        self.files = [b""] * 4
+
+    def command(self, request):
+        self.sequence += struct.pack("<BH", 0, min(len(request), 65535)) + request[:65535]
+        if request[:8] == struct.pack("<II", 1, 1) and len(request) > 45:
+            self.look_at_write(request)
+
+    def access(self, kind, port, size, value):
+        self.sequence += struct.pack("<BBBI", kind, (port - 0xFE) & 0xFF, size & 0xFF, value)
+
+    def look_at_write(self, request):
+        name_bytes, = struct.unpack_from("<Q", request, 8)
+        name = request[16:16 + name_bytes]
+        at = 16 + name_bytes + 16
+        if len(request) < at + 12:
+            return
+        size, = struct.unpack_from("<Q", request, at)
+        data = request[at + 8:at + 8 + size]
+        attributes, = struct.unpack_from("<I", request, at + 8 + size)
+        if attributes & 0x20 and len(data) > 40:
+            # What is signed: the message alone would be refused before anything else is looked at.
+            length, = struct.unpack_from("<I", data, 16)
+            payload = data[16 + length:]
+            seed("authentication", data)
+            if name in SPECIAL:
+                seed("signature_list", struct.pack("<H", len(payload) // 2) + payload)
+                seed("signature_list", struct.pack("<H", len(payload)) + payload + payload)
+                self.files[SPECIAL[name]] = data
+
+    def keep(self):
+        seed("guest", self.sequence)
+        if any(self.files):
+            given = [(1 << i, data) for i, data in enumerate(self.files) if data]
+            choice = sum(bit for bit, _ in given) | 64
+            seed("auth_files", bytes([choice]) + b"".join(
+                struct.pack("<H", len(data)) + data for _, data in given))
+
+
+def tell_stories():
+    with tempfile.TemporaryDirectory() as folder:
+        # One suite for each file of vectors.
+        suites = ":".join(path.stem.title().replace("_", "") + ".*"
+                          for path in (TOP / "tests/vectors/wire").glob("*.txt"))
+        subprocess.run([BUILD / "tests/wire/wire_test", "--gtest_filter=" + suites, "--gtest_brief=1"],
+                       env={**os.environ, "VARSTORED_RECORDINGS": folder}, check=True)
+        for path in pathlib.Path(folder).iterdir():
+            messages = path.read_bytes()
+            life = Life()
+            while messages:
+                operation, port, size, value = struct.unpack_from("<IIII", messages)
+                messages = messages[16:]
+                if operation == 0:
+                    life.command(request_bytes(messages[:PAGES]))
+                    messages = messages[PAGES:]
+                else:
+                    life.access(operation, port, size, value)
+            life.keep()
+
+
+def read_recorded_boots(folder):
+    for path in sorted(pathlib.Path(folder, "boots").glob("*.trace")):
+        trace = path.read_bytes()
+        life = Life()
+        while trace:
+            length, = struct.unpack_from("<I", trace)
+            request, trace = trace[4:4 + length], trace[4 + length:]
+            length, = struct.unpack_from("<I", trace)
+            trace = trace[4 + length:]
+            life.command(request)
+            if len(life.sequence) > 3000:
+                life.keep()
+                life = Life()
+
+
+GUIDS = {"global": "61dfe48bca93d211aa0d00e098032b8c", "security": "cbb219d73a3d9645a3bcdad00e67656f"}
+
+
+def blob_word(word):
+    """The words of tests/vectors/README.md, "Blobs"."""
+    function, argument = re.fullmatch(r"(\w+)\((.*)\)", word).groups()
+    if function in ("u32", "u64"):
+        bits = int(function[1:])
+        return (int(argument, 0) % (1 << bits)).to_bytes(bits // 8, "little")
+    if function == "hex":
+        return bytes.fromhex(argument)
+    if function == "text":
+        return argument.encode()
+    if function == "utf16":
+        return argument.encode("utf-16-le")
+    if function == "bytes":
+        count, _, unit = argument.partition(",")
+        return bytes.fromhex(unit) * int(count)
+    if function == "guid":
+        return bytes.fromhex(GUIDS.get(argument, "00" * 16))
+    numbers = list(map(int, re.split("[-T:]", argument)))
+    return struct.pack("<HBBBBB", *numbers).ljust(16, b"\0")
+
+
+def read_blobs():
+    for path in (TOP / "tests/vectors/blob").glob("*.txt"):
+        for text in re.findall(r"^blob: *(.*(?:\n[ \t].*)*)", path.read_text(encoding="ascii"), re.M):
+            words = [word for line in text.split() for word in line.split("+")]
+            seed("vars_blob", b"".join(map(blob_word, words)))
+    seed("vars_blob", b"VkFSUwIAAAAAAAAAAAAAAAAAAAAAAAAA\n" + b"AAAA" * 89 + b"AA==")
+
+
+def make_answers():
+    """XML-RPC answers as a toolstack writes them, typed and bare, and what is not one."""
+    values = ["text", {"EFI-variables": "AAAA", "other": "1"}, [], ["a", ["b", {"c": None}]], None, ""]
+    answers = []
+    for value in values:
+        answers.append({"Status": "Success", "Value": value})
+    for description in peer.FAILURES.values():
+        answers.append({"Status": "Failure", "ErrorDescription": description})
+    texts = [f"<?xml version='1.0'?><methodResponse><params><param>{peer.bare(answer)}</param></params>"
+             "</methodResponse>" for answer in answers]
+    texts += [
+        peer.xmlrpc.client.dumps(({"Status": "Success", "Value": {"a": 1, "b": True, "c": 1.5}},),
+                                 methodresponse=True),
+        peer.xmlrpc.client.dumps(peer.xmlrpc.client.Fault(1, "no")),
+        "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><methodResponse>&b;</methodResponse>",
+        "<methodResponse><params><param><value><struct><member><name>Status</name><value>Success"
+        "</value></member><member><name>Value</name><value><![CDATA[a&b]]>&lt;&#65;<!-- c --></value>"
+        "</member></struct></value></param></params></methodResponse>",
+    ]
+    for text in texts:
+        seed("xml_rpc", text.encode())
+    heads = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n",
+             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+             b"HTTP/1.1 500 No\r\nContent-Length: %d\r\n\r\n", b"HTTP/1.1 101 Other\r\n\r\n",
+             b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
+             b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300 + b"\r\n folded\r\n\r\n"]
+    for head in heads:
+        for body in (b"", b"<a/>"):
+            for piece in (b"\0", b"\1", b"\7"):
+                seed("http", piece + (head % len(body) if b"%d" in head else head) + body)
+    for chunks in (b"4;x=y\r\n<a/>\r\n0\r\nTrailer: 1\r\n\r\n", b"0\r\n\r\n", b"FFFFFFFFFFFFFFFFF\r\n"):
+        seed("http", b"\3HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+
+
+def make_words():
+    options = (TOP / "src/daemon/options.cc").read_text(encoding="utf-8")
+    names = sorted(set(re.findall(r'"(-?-?[a-z][a-z-]+)"', options)))
+    for value in ("1", "true", "memory", "path:/x", "save:/x", "nobody", "debug", ""):
+        seed("configuration", "\n".join(f"{name}={value}" for name in names).encode())
+    for name in names:
+        name = name.lstrip("-")
+        for value in ("=1", "=true", "", "= x", "=/a b", "=65536", "=info"):
+            seed("configuration", f"# words\n\n{name}{value}\n".encode())
+            seed("configuration", f"--domain\n1\n--{name}\n{value[1:]}\n".encode())
+            seed("configuration", f"--backend=sqlite\n--arg=path:/x\n--domain=1\n--{name}{value}".encode())
+    seed("configuration", "Bärenfuß \U0001F43B".encode())
+
+
+def make_databases():
+    with tempfile.TemporaryDirectory() as folder:
+        life = [BUILD / "bin/varstored-loopback", "--listen", folder + "/socket", "--backend", "sqlite",
+                "--arg", f"path:{folder}/vm.db"]
+        sys.path.insert(0, str(TOP / "tests/backend/xapi"))
+        import guest  # pylint: disable=import-outside-toplevel
+        with subprocess.Popen(life, stderr=subprocess.PIPE) as daemon:
+            while b"ready" not in daemon.stderr.readline():
+                pass
+            client = guest.Guest(folder + "/socket")
+            client.set("First", b"1")
+            client.set("Second", bytes(300))
+            client.set("First", b"")
+            log = pathlib.Path(folder, "vm.db-wal").read_bytes()
+            database = pathlib.Path(folder, "vm.db").read_bytes()
+            daemon.terminate()
+        seed("sqlite", b"\0\0" + pathlib.Path(folder, "vm.db").read_bytes())
+        if len(log) < 65536:
+            seed("sqlite", struct.pack("<H", len(log)) + log + database)
+    for text in (b"", b"SQLite format 3\0"):
+        seed("sqlite", b"\0\0" + text)
+
+
+def make_choices():
+    for start in range(8):
+        seed("model", b"".join(hashlib.sha256(bytes([start, i])).digest() for i in range(16)))
+
+
+if __name__ == "__main__":
+    tell_stories()
+    if "VARSTORED_TEST_DATA" in os.environ:
+        read_recorded_boots(os.environ["VARSTORED_TEST_DATA"])
+    read_blobs()
+    make_answers()
+    make_words()
+    make_databases()
+    make_choices()
