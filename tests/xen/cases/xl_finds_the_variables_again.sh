@@ -9,6 +9,7 @@ cat >>"$config" <<'END'
 device_model_override = "/usr/sbin/varstored-dm"
 device_model_args = [ "--varstored-device-model=/usr/local/bin/fake_device_model",
                       "--varstored-option=--auth-dir=/etc/secureboot" ]
+bios = "ovmf"
 on_reboot = "restart"
 END
 uuid=$(sed -n 's/^uuid = "\(.*\)"/\1/p' "$config")
