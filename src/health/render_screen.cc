@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kIndent = 2;
 /// Where the second column begins.
 constexpr std::size_t kTab = 16;
+/// The same where the first column holds names of keys, and the second is short of room.
+constexpr std::size_t kKeyTab = 8;
 constexpr std::size_t kDateColumns = 10;
 constexpr std::size_t kOwnerColumns = 11;
 constexpr std::size_t kExpiredColumns = 7;
@@ -107,11 +109,12 @@ class Screen {
   }
 
   /// `words` behind `label`, in the second column, over as many lines as they take.
-  void Field(const std::string& label, const std::string& words, Colour colour = Colour::kPlain) {
-    std::string start = Pad(std::string(kIndent, ' ') + label, kTab);
-    for (const std::string& line : Wrap(words, width_ - kTab)) {
+  void Field(const std::string& label, const std::string& words, Colour colour = Colour::kPlain,
+             std::size_t tab = kTab) {
+    std::string start = Pad(std::string(kIndent, ' ') + label, tab);
+    for (const std::string& line : Wrap(words, width_ - tab)) {
       Line(start + Paint(line, colour));
-      start.assign(kTab, ' ');
+      start.assign(tab, ' ');
     }
   }
 
@@ -233,13 +236,13 @@ void ShowSummary(Screen& screen, const Report& report) {
 
 void ShowCertificate(Screen& screen, std::string label, const CertificateInfo& certificate) {
   const std::size_t name_columns =
-      screen.width() - kTab - kOwnerColumns - kDateColumns - kExpiredColumns - 3;
+      screen.width() - kKeyTab - kOwnerColumns - kDateColumns - kExpiredColumns - 3;
   const std::string owner = certificate.owner_name.empty()
                                 ? efi::ToText(certificate.owner).substr(0, 8) + "..."
                                 : std::string(certificate.owner_name);
   const std::string expiry =
       certificate.not_after ? DateText(*certificate.not_after) : std::string();
-  label = Pad(std::string(kIndent, ' ') + std::move(label), kTab);
+  label = Pad(std::string(kIndent, ' ') + std::move(label), kKeyTab);
   screen.Line(label + Pad(ForTerminal(certificate.name), name_columns) + " " +
               Pad(owner, kOwnerColumns) + " " + Pad(expiry, kDateColumns) + " " +
               (certificate.has_expired ? screen.Paint("expired", Colour::kYellow) : ""));
@@ -247,19 +250,19 @@ void ShowCertificate(Screen& screen, std::string label, const CertificateInfo& c
 
 void ShowKeys(Screen& screen, const Report& report) {
   const std::size_t name_columns =
-      screen.width() - kTab - kOwnerColumns - kDateColumns - kExpiredColumns - 3;
-  screen.Heading(Pad("Keys", kTab) + Pad("certificate", name_columns) + " " +
+      screen.width() - kKeyTab - kOwnerColumns - kDateColumns - kExpiredColumns - 3;
+  screen.Heading(Pad("Keys", kKeyTab) + Pad("certificate", name_columns) + " " +
                  Pad("owner", kOwnerColumns) + " expires");
   for (const KeyVariable& key : report.keys) {
     const std::string name(key.name);
     if (!key.is_present) {
       if (name != "dbt" && name != "dbr") {
-        screen.Field(name, "not there", Colour::kDim);
+        screen.Field(name, "not there", Colour::kDim, kKeyTab);
       }
       continue;
     }
     if (!key.is_readable) {
-      screen.Field(name, "its lists cannot be read", Colour::kRed);
+      screen.Field(name, "its lists cannot be read", Colour::kRed, kKeyTab);
       continue;
     }
     std::string label = name;
@@ -268,15 +271,17 @@ void ShowKeys(Screen& screen, const Report& report) {
       label.clear();
     }
     for (const EntryCount& count : key.others) {
-      screen.Field(label, Number(count.count) + " " + std::string(count.kind));
+      screen.Field(label, Number(count.count) + " " + std::string(count.kind), Colour::kPlain,
+                   kKeyTab);
       label.clear();
     }
   }
 }
 
 void ShowSuccessions(Screen& screen, const Report& report) {
-  const std::size_t half = (screen.width() - kTab - 1) / 2;
-  screen.Heading(Pad("Microsoft's", kTab) + Pad("of 2011", half) + " of 2023");
+  const std::size_t half = (screen.width() - kKeyTab - 1) / 2;
+  screen.Heading("Microsoft's certificates");
+  screen.Line(screen.Paint(Pad("", kKeyTab) + Pad("of 2011", half) + " of 2023", Colour::kDim));
   const auto cell = [&](std::string_view name, bool is_there, std::size_t columns) {
     constexpr std::size_t kMark = 4;
     const std::string mark = name.empty() ? "" : is_there ? "yes " : "--  ";
@@ -293,7 +298,7 @@ void ShowSuccessions(Screen& screen, const Report& report) {
       }
       return name;
     };
-    screen.Line(Pad(std::string(kIndent, ' ') + std::string(row.variable), kTab) +
+    screen.Line(Pad(std::string(kIndent, ' ') + std::string(row.variable), kKeyTab) +
                 cell(shortened(row.old_name), row.has_old, half) + " " +
                 cell(shortened(row.new_name), row.has_new, half));
   }
