@@ -95,7 +95,7 @@ base::Result<void> LimitFileSize(std::uint64_t bytes) {
   return {};
 }
 
-base::Result<void> LimitResources(std::uint64_t memory_bytes) {
+base::Result<void> LimitResources([[maybe_unused]] std::uint64_t memory_bytes) {
   struct Limit {
     __rlimit_resource resource;
     rlim_t most;

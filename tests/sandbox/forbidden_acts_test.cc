@@ -34,6 +34,9 @@
 namespace varstored::test {
 namespace {
 
+/// What the compiler calls when a function has written over the end of its stack.
+extern "C" [[noreturn]] void __stack_chk_fail();  // NOLINT
+
 constexpr std::uint64_t kMemoryBytes = std::uint64_t{128} << 20;
 
 /// As DropRights of the daemon does behind the change of ids.
@@ -126,7 +129,7 @@ void Listen() { ::listen(0, 1); }
 void Bind() { Call(SYS_bind, 0L, 0L, 0L); }
 void KillTheParent() { ::kill(::getppid(), SIGTERM); }
 void SignalAThread() { Call(SYS_tgkill, long{::getppid()}, long{::getppid()}, long{SIGABRT}); }
-void SignalItself() { ::raise(SIGTERM); }
+void SignalItself() { static_cast<void>(std::raise(SIGTERM)); }
 void BecomeRoot() { Call(SYS_setuid, 0L); }
 void ChangeRoot() { Call(SYS_chroot, "/"); }
 void Mount() { ::mount("none", "/", "tmpfs", 0, nullptr); }
@@ -144,7 +147,7 @@ void OpenWithoutAName() {
 }
 void OpenForAppending() { ::open("/dev/null", O_WRONLY | O_APPEND | O_CLOEXEC); }
 void OpenAPath() { ::open("/", O_PATH | O_CLOEXEC); }
-void Rename() { ::rename("/tmp/none", "/tmp/other"); }
+void Rename() { Call(SYS_rename, "/tmp/none", "/tmp/other"); }
 void MakeAFolder() { ::mkdir("/none", 0700); }
 void MakeALink() { Call(SYS_symlink, "/", "/none"); }
 void ChangeMode() { ::chmod("/none", 0777); }
@@ -158,6 +161,8 @@ void CallOfThe32BitTable() {
   __asm__ volatile("int $0x80" : "+a"(result) : "b"(0L), "c"(0L), "d"(0L) : "memory");
 }
 void CallOfTheX32Table() { Call(0x40000000L | SYS_getpid); }
+// Whoever can write to the stack sets all registers with it; no handler of the daemon's returns.
+void ReturnFromNoSignal() { Call(SYS_rt_sigreturn); }
 void CallWithoutAName() { Call(100000L); }
 
 #define ACT(name) \
@@ -209,6 +214,7 @@ const std::array kDeadly = {
     ACT(TypeIntoTheTerminal),
     ACT(CallOfThe32BitTable),
     ACT(CallOfTheX32Table),
+    ACT(ReturnFromNoSignal),
     ACT(CallWithoutAName),
 };
 #undef ACT
@@ -374,7 +380,23 @@ TEST_F(Limits, WantOfMemoryIsAnErrorAndNotTheEnd) {
   EXPECT_EQ(Inside(kXenWithXapi, {}, act), 0);
 }
 
+TEST_F(Limits, ALargeBlockOfMemoryCanGrow) {
+  const auto act = [] {
+    constexpr std::size_t kSize = std::size_t{1} << 20;
+    void* block = std::malloc(kSize);
+    block = block == nullptr ? nullptr : std::realloc(block, 4 * kSize);
+    ::_exit(block == nullptr ? 1 : 0);
+  };
+  EXPECT_EQ(Inside(kXenWithXapi, {}, act), 0);
+}
+
 TEST_F(Limits, AFailedCheckOfTheCLibraryStillEndsWithItsOwnSignal) {
+  const auto ignored = [] {
+    static_cast<void>(std::signal(SIGABRT, SIG_IGN));
+    std::abort();
+  };
+  EXPECT_EQ(Inside(kXenWithXapi, {}, ignored), 128 + SIGABRT);
+  EXPECT_EQ(Inside(kXenWithXapi, {}, __stack_chk_fail), 128 + SIGABRT);
   EXPECT_EQ(Inside(kXenWithXapi, {}, [&] { std::abort(); }), 128 + SIGABRT);
 }
 

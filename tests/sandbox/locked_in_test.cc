@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -68,6 +69,38 @@ TEST_F(LockedIn, ItServesOnAfterItWasStoppedAndContinued) {
   }
   const Ended ended = process.Stop();
   EXPECT_EQ(ended.exit_code, 0) << ended.errors;
+}
+
+class LockedInWithDatabase : public LockedIn {
+ protected:
+  /// Starts with the database at this path, keeps a variable, and ends.
+  void ExpectItWorksAt(const std::string& path) {
+    Process process = StartLoopback(socket_, {"--backend", "sqlite", "--arg", "path:" + path});
+    EXPECT_EQ(LoopbackClient(socket_).SetVariable(u"Name", {}, 7, Bytes{1}), kEfiSuccess);
+    const Ended ended = process.Stop();
+    EXPECT_EQ(ended.exit_code, 0) << ended.errors;
+  }
+
+  std::string database_ = folder_.File("vm.db");
+};
+
+TEST_F(LockedInWithDatabase, ItMayBeALinkToAnotherFolder) {
+  TemporaryFolder other;
+  ExpectItWorksAt(other.File("vm.db"));
+  std::filesystem::create_symlink(other.File("vm.db"), database_);
+  ExpectItWorksAt(database_);
+}
+
+TEST_F(LockedInWithDatabase, ItsPathMayBeRelative) {
+  ExpectItWorksAt(std::filesystem::relative(database_).string());
+  EXPECT_TRUE(std::filesystem::exists(database_));
+}
+
+// SQLite looks at it, and for locks of others, before it knows that the database has another log.
+TEST_F(LockedInWithDatabase, AJournalMayLieBesideIt) {
+  ExpectItWorksAt(database_);
+  ASSERT_TRUE(base::WriteFileInPlace(database_ + "-journal", Bytes(1024, 'x')));
+  ExpectItWorksAt(database_);
 }
 
 }  // namespace

@@ -148,8 +148,8 @@ int main(int argc, char** argv) {
     std::cerr << "usage: forbidden_acts DOMAIN OTHER FOLDER\n";
     return 2;
   }
-  const Setting setting = {static_cast<std::uint16_t>(std::atoi(argv[1])),
-                           static_cast<std::uint16_t>(std::atoi(argv[2])), argv[3]};
+  const Setting setting = {static_cast<std::uint16_t>(std::strtol(argv[1], nullptr, 10)),
+                           static_cast<std::uint16_t>(std::strtol(argv[2], nullptr, 10)), argv[3]};
   base::SystemLog log("", base::LogLevel::kInfo);
   const auto door = guest_xen::MakeXenDoor(setting.domain, log);
   if (const auto prepared = door->Prepare(); !prepared) {

@@ -10,6 +10,8 @@ DOMAIN=                   # number of the domain that the functions below are ab
 DAEMON=                   # process id of the daemon, or of the null handler, that serves it
 LOG=                      # the daemon's log
 daemons=0
+TRACER=                   # what the daemon runs below: tests/sandbox/list_used_calls brings strace
+[ ! -x /usr/bin/strace ] || TRACER="strace -D -ff -qq -e raw=all -o /out/trace"
 
 say() {
   read -r up _ </proc/uptime
@@ -152,7 +154,8 @@ launch_daemon() {
   xenstore-rm "/local/domain/$DOMAIN/varstored-pid" 2>/dev/null || :
   daemons=$((daemons + 1))
   LOG=/out/daemon-$daemons.log
-  varstored --domain "$DOMAIN" --depriv "$@" >"$LOG" 2>&1 &
+  # shellcheck disable=SC2086  # words, on purpose
+  $TRACER varstored --domain "$DOMAIN" --depriv "$@" >"$LOG" 2>&1 &
   DAEMON=$!
 }
 
