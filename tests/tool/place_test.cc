@@ -135,6 +135,13 @@ TEST_F(PlaceTest, WhatIsKeptOfAVmThatIsOffGetsNoVolatileVariable) {
   ASSERT_TRUE(saved);
   EXPECT_FALSE(*saved);
   EXPECT_EQ(workshop_.Content("kept.b64"), before);
+
+  // Nor with a change that is kept.
+  ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
+  ASSERT_TRUE(session.Save());
+  std::vector<store::Entry> expected = UsualEntries();
+  expected.insert(expected.begin(), new_entry_);
+  EXPECT_EQ(Decode("kept.b64").blob.entries, expected);
 }
 
 TEST_F(PlaceTest, ChangesAreSeenTogetherOrNotAtAll) {
