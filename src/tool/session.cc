@@ -146,16 +146,14 @@ void Session::WarnBeforeSave() {
   if (!state) {
     log_.Warning("whether the VM runs is not known: " + state.error().message);
   } else if (*state && **state != "Halted") {
-    log_.Warning(
-        "the VM is not halted but " + **state +
-        ": its varstored has its own copy of the variables, and overwrites this change with "
-        "its next one. Change them while the VM is halted");
+    log_.Warning("the VM is not halted but " + **state +
+                 ": its varstored has its own copy of the variables, and overwrites this change "
+                 "with its next one. Change them while the VM is halted");
   }
   if (is_first_boot() && store().Find(store::KeyOf(efi::kPk)) == nullptr) {
     log_.Warning(
-        "the VM has never been started: with variables of its own it gets none of the host's keys "
-        "at "
-        "its first start");
+        "the VM has never been started: with variables of its own it gets none of the host's "
+        "keys at its first start");
   }
 }
 
