@@ -5,7 +5,7 @@ DESTDIR =
 CERTS =
 OUT = build/auth
 
-.PHONY: demo check bench docs format lint install auth
+.PHONY: demo check bench used-calls docs format lint install auth
 
 demo:
 	./demo
@@ -21,6 +21,11 @@ bench:
 
 docs:
 	tools/site/build
+
+used-calls:
+	cmake --preset dev
+	cmake --build --preset dev
+	tests/sandbox/list_used_calls build/dev build/used-calls.txt
 
 format:
 	git ls-files -z '*.cc' '*.h' '*.c' | xargs -0 -r clang-format -i
