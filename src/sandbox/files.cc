@@ -100,9 +100,8 @@ base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files
             Allow(rules, path, IsFolder(path) ? LANDLOCK_ACCESS_FS_READ_DIR : kReading));
         break;
       case FileUse::Kind::kWritten:
-        if (!Allow(rules, path, kWriting & all.files) && errno == ENOENT) {
-          static_cast<void>(Allow(rules, FolderOf(path), (kWriting | kMaking) & all.files));
-        }
+        // Not the file alone: a toolstack may have removed it until then.
+        static_cast<void>(Allow(rules, FolderOf(path), (kWriting | kMaking) & all.files));
         break;
       case FileUse::Kind::kWithItsFolder:
         static_cast<void>(Allow(rules, RealFolderOf(path), kFolder & all.files));

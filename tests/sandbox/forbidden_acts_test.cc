@@ -257,39 +257,40 @@ class ConfinedFiles : public ForbiddenActs {
     if (::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1) < 1) {
       GTEST_SKIP() << "this kernel has no Landlock";
     }
-    for (const std::string_view name : {"read", "written", "other"}) {
-      ASSERT_TRUE(base::WriteFileInPlace(folder_.File(name), Bytes{1}));
-    }
+    ASSERT_TRUE(base::WriteFileInPlace(folder_.File("read"), Bytes{1}));
+    ASSERT_TRUE(base::WriteFileInPlace(folder_.File("other"), Bytes{1}));
+    ASSERT_TRUE(base::WriteFileInPlace(saved_.File("written"), Bytes{1}));
   }
   [[nodiscard]] std::vector<sandbox::FileUse> Uses() const {
     return {{folder_.File("read"), sandbox::FileUse::Kind::kRead},
-            {folder_.File("written"), sandbox::FileUse::Kind::kWritten}};
+            {saved_.File("written"), sandbox::FileUse::Kind::kWritten}};
   }
   using Bytes = base::Bytes;
+
+  TemporaryFolder saved_;
 };
 
 TEST_F(ConfinedFiles, OnlyWhatWasNamedCanBeOpened) {
   constexpr int kReading = O_RDONLY | O_CLOEXEC;
   constexpr int kSaving = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK;
   struct Case {
-    const char* name;
+    std::string path;
     int flags;
     int expected;  // errno
   };
   for (const Case& row : {
-           Case{"read", kReading, 0},
-           Case{"written", kSaving, 0},
-           Case{"read", kSaving, EACCES},
-           Case{"written", kReading, EACCES},
-           Case{"other", kReading, EACCES},
-           Case{"other", kSaving, EACCES},
-           Case{"new", kSaving, EACCES},
+           Case{folder_.File("read"), kReading, 0},
+           Case{saved_.File("written"), kSaving, 0},
+           Case{folder_.File("read"), kSaving, EACCES},
+           Case{saved_.File("written"), kReading, EACCES},
+           Case{folder_.File("other"), kReading, EACCES},
+           Case{folder_.File("other"), kSaving, EACCES},
+           Case{folder_.File("new"), kSaving, EACCES},
        }) {
-    SCOPED_TRACE(std::string(row.name) + " " + std::to_string(row.flags));
-    const std::string path = folder_.File(row.name);
-    EXPECT_EQ(
-        Inside(kXenWithXapi, Uses(), [&] { ExitWithErrno(::open(path.c_str(), row.flags, 0600)); }),
-        row.expected);
+    SCOPED_TRACE(row.path + " " + std::to_string(row.flags));
+    EXPECT_EQ(Inside(kXenWithXapi, Uses(),
+                     [&] { ExitWithErrno(::open(row.path.c_str(), row.flags, 0600)); }),
+              row.expected);
   }
   EXPECT_EQ(Inside(kXenWithXapi, Uses(), [&] { ExitWithErrno(::open("/etc/passwd", kReading)); }),
             EACCES);
@@ -327,10 +328,35 @@ TEST_F(ConfinedFiles, ADatabasesFolderIsNoWayOutOfIt) {
             EXDEV);
 }
 
+// With xl it is removed when the daemon is ready.
+TEST_F(ConfinedFiles, AFileToBeSavedCanBeMadeAgain) {
+  const std::string path = saved_.File("written");
+  const auto act = [&] {
+    ExitWithErrno(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600));
+  };
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto confinement = sandbox::Confinement::Prepare(Uses());
+    if (!confinement || !sandbox::ForbidNewPrivileges() || !confinement->Enter()) {
+      ::_exit(99);
+    }
+    ::raise(SIGSTOP);
+    act();
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, WUNTRACED), child);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  ASSERT_EQ(::kill(child, SIGCONT), 0);
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 // As the daemon does when its variables are loaded.
 TEST_F(ConfinedFiles, ASecondConfinementTakesFilesAway) {
   const std::string read_path = folder_.File("read");
-  const std::string written_path = folder_.File("written");
+  const std::string written_path = saved_.File("written");
   auto second = sandbox::Confinement::Prepare({Uses().back()});
   ASSERT_TRUE(second);
   const auto read_after = [&] {

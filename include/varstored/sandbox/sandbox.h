@@ -53,7 +53,7 @@ void ForgoCapabilities();
 struct FileUse {
   enum class Kind : std::uint8_t {
     kRead,
-    kWritten,        // or made, in a folder that is there
+    kWritten,        // or made; so the files beside it can be, too
     kWithItsFolder,  // read, written, made and removed: the file and others beside it
   };
   std::string path;
