@@ -4,8 +4,11 @@ DESTDIR =
 # Of `make auth`: a folder of certificates (certs/README.md; none: test keys), and where to.
 CERTS =
 OUT = build/auth
+# How long to fuzz, and to soak.
+SECONDS = 60
+MINUTES = 60
 
-.PHONY: demo check bench used-calls docs format lint install auth
+.PHONY: demo check bench used-calls docs format lint install auth fuzz fuzz-coverage soak fleet
 
 demo:
 	./demo
@@ -18,6 +21,18 @@ auth:
 
 bench:
 	bench/run
+
+fuzz:
+	fuzz/run $(SECONDS)
+
+fuzz-coverage:
+	fuzz/coverage
+
+soak:
+	tests/load/run soak $(MINUTES)
+
+fleet:
+	tests/load/run fleet
 
 docs:
 	tools/site/build
