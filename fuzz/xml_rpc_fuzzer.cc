@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   } else {
     const backend::MethodFailure& failure = answer->error();
     fuzz::Require(failure.Text().size() < 1000, "the text of a failure fits a line");
-    fuzz::Require(failure.description.empty() || failure.Mentions(failure.code()), "a failure mentions its own code");
+    fuzz::Require(failure.description.empty() || failure.Mentions(failure.code()),
+                  "a failure mentions its own code");
   }
   return 0;
 }
