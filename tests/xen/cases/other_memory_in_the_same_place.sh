@@ -1,6 +1,7 @@
 # Pages stay mapped for the guest's next request. A guest that gives them away and gets others in
-# their place is answered in those, whichever of the pages it is and whether or not Xen tells the
-# daemon, and its memory is not held back.
+# their place is answered in those, whichever of the pages it is, and its memory is not held back.
+# Xen tells the daemon of all that a guest can do here; what holds when it does not, or not in time,
+# are the rules that KeptPagesTest (tests/guest) shows.
 . /lib/testbed.sh
 
 # expect_mappings COUNT: of the guest's pages, in the daemon. The page with the slots is one more.
@@ -46,7 +47,7 @@ expect_mappings 0
   after 'give-back 0x213 2 -> 2' 'populate 0x213 2 -> 2'
 } | guest -q
 
-say "other memory, and nobody says so"
+say "other memory, without the balloon's call"
 {
   after 'unmap 0x210 1 -> 1' 'populate 0x210 1 -> 1'
   after 'unmap 0x213 1 -> 1' 'populate 0x213 1 -> 1'
@@ -54,7 +55,7 @@ say "other memory, and nobody says so"
   after 'unmap 0x210 16 -> 16' 'populate 0x210 16 -> 16'
 } | guest -q
 
-say "gone, and nobody says so: the request is not there either"
+say "gone: there is no request either"
 expect_mappings 1
 guest -q <<'END'
 unmap 0x210 16                    -> 16

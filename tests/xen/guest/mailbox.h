@@ -31,7 +31,7 @@ enum Action {
   kActionStartVcpu, /* start the second vCPU; `value` becomes the hypercall's result */
   kActionGiveBack,  /* give `count` pages from the page number `offset` on back to Xen */
   kActionUnmap,     /* take `count` pages from `offset` on out of this domain's memory map; they
-                       stay the domain's, and Xen tells nobody */
+                       stay the domain's */
   kActionPopulate,  /* get new pages of Xen for `count` page numbers from `offset` on. These three:
                        `value` becomes the number of pages for which it worked */
   kActionShutdown,  /* shut the domain down with reason `value` (SHUTDOWN_* of xen/sched.h) */

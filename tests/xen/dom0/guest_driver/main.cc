@@ -21,7 +21,8 @@
 //   rep-out PORT WIDTH COUNT             -> done        (`rep outs` from the shared pages)
 //   rep-in PORT WIDTH COUNT              -> done        (`rep ins` into them)
 //   give-back PAGE COUNT                 -> COUNT       (pages of memory, to Xen: a balloon)
-//   unmap PAGE COUNT                     -> COUNT       (the same, but Xen tells nobody)
+//   unmap PAGE COUNT                     -> COUNT       (out of the domain's memory map; they stay
+//                                              the domain's)
 //   populate PAGE COUNT                  -> COUNT       (new ones in their place)
 //   repeat N get|set|next|query|call ... -> as the repeated command; each reply is compared
 //   repeat N set VARIABLE ATTRIBUTES DATA changing -> the same, and the last byte of the data is
