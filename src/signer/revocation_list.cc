@@ -2,54 +2,24 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <sstream>
+#include <nlohmann/json.hpp>
 #include <string>
-
-#include <boost/property_tree/json_parser.hpp>
-#include <boost/property_tree/ptree.hpp>
 
 namespace varstored::signer {
 namespace {
 
-using boost::property_tree::ptree;
+using nlohmann::json;
 
-/// The published list has 4. The parser calls itself for each level, so a file of nothing but
-/// brackets must not reach it.
-constexpr std::size_t kMaxDepth = 16;
-
-bool IsTooDeep(std::string_view json) {
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (in_string) {
-      i += c == '\\' ? 1 : 0;
-      in_string = c != '"';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth) {
-        return true;
-      }
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
+/// The member of an object; null when `value` is no object or does not have it.
+const json* Member(const json& value, const char* name) {
+  const auto found = value.find(name);  // of what is no object: the end
+  return found != value.end() ? &*found : nullptr;
 }
 
-base::Result<ptree> ParseJson(const std::string& text) {
-  if (IsTooDeep(text)) {
-    return base::Fail("JSON of more than " + std::to_string(kMaxDepth) + " levels");
-  }
-  ptree tree;
-  std::istringstream stream(text);
-  try {
-    boost::property_tree::read_json(stream, tree);
-  } catch (const boost::property_tree::json_parser_error& error) {
-    return base::Fail("not JSON: line " + std::to_string(error.line()) + ": " + error.message());
-  }
-  return tree;
+/// The text of a member; empty when there is none.
+std::string TextOf(const json& value, const char* name) {
+  const json* member = Member(value, name);
+  return member != nullptr && member->is_string() ? member->get<std::string>() : std::string();
 }
 
 }  // namespace
@@ -77,21 +47,23 @@ std::optional<crypto::Sha256Digest> ParseSha256(std::string_view text) {
 }
 
 base::Result<std::vector<crypto::Sha256Digest>> ParseRevocationList(base::ByteSpan file) {
-  const auto tree = ParseJson(base::ToString(file));
-  if (!tree) {
-    return tree.failure();
+  // Errors are a value, not an exception; and no depth of the text makes the parser call itself.
+  const json list = json::parse(file.begin(), file.end(), nullptr, false);
+  if (list.is_discarded()) {
+    return base::Fail("not JSON");
   }
-  const auto images = tree->get_child_optional("images.x64");
-  if (!images) {
+  const json* images = Member(list, "images");
+  const json* of_x64 = images != nullptr ? Member(*images, "x64") : nullptr;
+  if (of_x64 == nullptr || !of_x64->is_array()) {
     return base::Fail("JSON without images.x64: not Microsoft's list of revocations");
   }
   std::vector<crypto::Sha256Digest> hashes;
-  for (const auto& [key, image] : *images) {
+  for (const json& image : *of_x64) {
     const std::string where = "images.x64, entry " + std::to_string(hashes.size() + 1);
-    if (image.get("hashType", "") != "SHA256") {
+    if (TextOf(image, "hashType") != "SHA256") {
       return base::Fail(where + ": hashType is not SHA256");
     }
-    const auto hash = ParseSha256(image.get("authenticodeHash", ""));
+    const auto hash = ParseSha256(TextOf(image, "authenticodeHash"));
     if (!hash) {
       return base::Fail(where + ": authenticodeHash is not 64 hexadecimal digits");
     }

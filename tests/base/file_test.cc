@@ -261,7 +261,7 @@ TEST_F(File, WhatDoesNotFitOnTheDiskReplacesNothing) {
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &smaller), 0);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   const std::string message = Message(ReplaceFile(path_, Bytes(11, 'x')));
-  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(std::signal(SIGXFSZ, handler), SIG_IGN);
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
   EXPECT_NE(message.find("cannot write: File too large"), std::string::npos) << message;
   EXPECT_EQ(Content(path_), "old");

@@ -1,7 +1,5 @@
 // create-auth beside other makers and readers of the same files: efitools, sbsigntool, openssl.
 
-#include <sys/stat.h>
-
 #include <string>
 #include <tuple>
 
@@ -14,43 +12,29 @@ namespace varstored::signer {
 namespace {
 
 using base::Bytes;
-using base::ToBytes;
 
-// The same time for those that want seconds and those that want a date.
-const std::string kSetTime = "time=1704164645; date='2024-01-02 03:04:05'; export TZ=UTC\n";
-const std::string kMicrosoft = "77fa9abd-0359-4d32-bd60-28f4e78f784b";
+// The same time for those that want seconds and those that want a date, and an owner.
+const std::string kSetTime =
+    "time=1704164645; date='2024-01-02 03:04:05'; export TZ=UTC\n"
+    "owner=77fa9abd-0359-4d32-bd60-28f4e78f784b\n";
+// hash-to-efi-sig-list knows no other.
 const std::string kShim = "605dab50-e046-4300-abb6-3dd810dd8b23";
 
-class Efitools : public Workshop {
- protected:
-  void ExpectSame(const std::string& ours, const std::string& theirs) const {
-    EXPECT_EQ(File(ours), File(theirs)) << ours << " differs from " << theirs;
-  }
-};
+class Efitools : public Workshop {};
 
 TEST_F(Efitools, SignEfiSigListWritesTheSameBytes) {
-  for (const std::string name : {"PK", "KEK", "db", "dbx"}) {
-    for (const std::string append : {"", "-a "}) {
-      if (name == "PK" && !append.empty()) {
-        continue;
-      }
-      SCOPED_TRACE(name + append);
-      // RSA with the padding of PKCS #1 v1.5 has no random part, so the signature is the same too.
-      Do(kSetTime + "owner=" + kMicrosoft + R"(
-         cert-to-efi-sig-list -g $owner $keys/PK.pem list.esl
-         sign-efi-sig-list )" +
-         append + R"(-t "$date" -k $keys/PK.key -c $keys/PK.pem )" + name + R"( list.esl theirs.auth
-         sign-efi-sig-list )" +
-         append + R"(-o -t "$date" )" + name + R"( list.esl theirs.blob
-         $create_auth )" +
-         append + "-t $time -g $owner -k $keys/PK.key -c $keys/PK.pem " + name +
-         R"( ours.auth $keys/PK.pem
-         $create_auth )" +
-         append + "-o -t $time -g $owner " + name + " ours.blob $keys/PK.pem");
-      ExpectSame("ours.auth", "theirs.auth");
-      ExpectSame("ours.blob", "theirs.blob");
-    }
-  }
+  // RSA with the padding of PKCS #1 v1.5 has no random part, so the signature is the same too.
+  Do(kSetTime + R"(
+     cert-to-efi-sig-list -g $owner $keys/PK.pem list.esl
+     for arguments in PK KEK "-a KEK" db "-a db" dbx "-a dbx"; do
+       name=${arguments#-a } append=${arguments%$name}
+       sign-efi-sig-list $append -t "$date" -k $keys/PK.key -c $keys/PK.pem $name list.esl theirs
+       $create_auth $append -t $time -g $owner -k $keys/PK.key -c $keys/PK.pem $name ours $keys/PK.pem
+       cmp ours theirs
+       sign-efi-sig-list $append -o -t "$date" $name list.esl theirs
+       $create_auth $append -o -t $time -g $owner $name ours $keys/PK.pem
+       cmp ours theirs
+     done)");
 }
 
 TEST_F(Efitools, ListsOfTheirsAreTakenAsTheyAre) {
@@ -83,61 +67,71 @@ TEST_F(Efitools, SigListToCertsReadsOurCertificates) {
 
 TEST_F(Efitools, ADetachedSignatureIsJoinedToTheSameBytes) {
   Do(kSetTime + R"(
-     cert-to-efi-sig-list -g )" +
-     kMicrosoft + R"( $keys/vendor.pem list.esl
-     sign-efi-sig-list -t "$date" -k $keys/KEK.key -c $keys/KEK.pem db list.esl theirs.auth
+     cert-to-efi-sig-list -g $owner $keys/vendor.pem list.esl
+     sign-efi-sig-list -t "$date" -k $keys/KEK.key -c $keys/KEK.pem db list.esl theirs
      $create_auth -o -t $time db db.blob $keys/vendor.pem
      openssl smime -sign -binary -noattr -md sha256 -signer $keys/KEK.pem -inkey $keys/KEK.key \
        -in db.blob -outform PEM -out db.sig
-     $create_auth -s db.sig -t $time db ours.auth $keys/vendor.pem)");
-  ExpectSame("ours.auth", "theirs.auth");
+     $create_auth -s db.sig -t $time db ours $keys/vendor.pem
+     cmp ours theirs)");
 }
 
-TEST_F(Efitools, OurDaemonTakesTheirFilesAndOurs) {
-  for (const std::string maker : {"theirs", "ours"}) {
-    SCOPED_TRACE(maker);
-    Do("mkdir " + maker + "\n" + kSetTime +
-       (maker == "ours" ? R"(
-       make() {
-         $create_auth -k $keys/PK.key -c $keys/PK.pem $1 ours/$1.auth $keys/$2.pem
-       }
-       $create_auth -a -k $keys/KEK.key -c $keys/KEK.pem db ours/append $keys/ec.pem
-       )"
-                        : R"(
-       make() {
-         cert-to-efi-sig-list -g )" +
-                              kMicrosoft + R"( $keys/$2.pem list.esl
-         sign-efi-sig-list -t "$date" -k $keys/PK.key -c $keys/PK.pem $1 list.esl theirs/$1.auth
-       }
-       cert-to-efi-sig-list $keys/ec.pem list.esl
-       sign-efi-sig-list -a -t "$date" -k $keys/KEK.key -c $keys/KEK.pem db list.esl theirs/append
-       )") +
-       "make PK PK; make KEK KEK; make db vendor; make dbx small");
-
-    const std::string socket = folder().File(maker + ".socket");
-    const auto daemon =
-        test::StartLoopback(socket, {"--backend", "memory", "--platform", "secureboot=true",
-                                     "--auth-dir", folder().File(maker)});
+class FirstBootFiles : public Workshop {
+ protected:
+  /// A VM's first boot with the files in the test's folder, and then an append to db, which KEK has
+  /// signed.
+  void ExpectTaken() const {
+    const std::string socket = folder().File("socket");
+    const auto daemon = test::StartLoopback(
+        socket,
+        {"--backend", "memory", "--platform", "secureboot=true", "--auth-dir", folder().path()});
     test::LoopbackClient guest(socket);
-    for (const auto& [name, guid, file] : {std::tuple{u"PK", test::kGlobalGuid, "PK"},
-                                           {u"KEK", test::kGlobalGuid, "KEK"},
-                                           {u"db", test::kSecurityDatabaseGuid, "db"},
-                                           {u"dbx", test::kSecurityDatabaseGuid, "dbx"}}) {
-      EXPECT_EQ(guest.GetVariable(name, guid).data,
-                TakeApart(File(maker + "/" + file + ".auth")).payload);
+    for (const auto& [name, guid, file] : {std::tuple{u"PK", test::kGlobalGuid, "PK.auth"},
+                                           {u"KEK", test::kGlobalGuid, "KEK.auth"},
+                                           {u"db", test::kSecurityDatabaseGuid, "db.auth"},
+                                           {u"dbx", test::kSecurityDatabaseGuid, "dbx.auth"}}) {
+      EXPECT_EQ(guest.GetVariable(name, guid).data, TakeApart(File(file)).payload) << file;
     }
     EXPECT_EQ(guest.GetVariable(u"SecureBoot", test::kGlobalGuid).data, Bytes{1});
     EXPECT_EQ(guest.GetVariable(u"SetupMode", test::kGlobalGuid).data, Bytes{0});
-    // The update of db is in user mode, and signed by KEK.
-    EXPECT_EQ(guest.SetVariable(u"db", test::kSecurityDatabaseGuid, 0x67, File(maker + "/append")),
+    EXPECT_EQ(guest.SetVariable(u"db", test::kSecurityDatabaseGuid, 0x67, File("db-append")),
               test::kEfiSuccess);
   }
+};
+
+TEST_F(FirstBootFiles, OfOursAreTakenByOurDaemon) {
+  Do(R"(make() {
+          $create_auth -k $keys/PK.key -c $keys/PK.pem $1 $1.auth $keys/$2.pem
+        }
+        make PK PK; make KEK KEK; make db vendor; make dbx small
+        $create_auth -a -k $keys/KEK.key -c $keys/KEK.pem db db-append $keys/ec.pem)");
+  ExpectTaken();
+}
+
+TEST_F(FirstBootFiles, OfEfitoolsAreTakenByOurDaemon) {
+  Do(kSetTime + R"(
+     make() {
+       cert-to-efi-sig-list -g $owner $keys/$2.pem list.esl
+       sign-efi-sig-list -t "$date" -k $keys/PK.key -c $keys/PK.pem $1 list.esl $1.auth
+     }
+     make PK PK; make KEK KEK; make db vendor; make dbx small
+     cert-to-efi-sig-list $keys/ec.pem list.esl
+     sign-efi-sig-list -a -t "$date" -k $keys/KEK.key -c $keys/KEK.pem db list.esl db-append)");
+  ExpectTaken();
+}
+
+TEST_F(FirstBootFiles, OfMakeAuthsTestKeysAreTakenByOurDaemon) {
+  Do(R"(CREATE_AUTH=$create_auth $tree/tools/make_auth.sh . >said
+        test "$(ls *.auth | tr '\n' ' ')" = "KEK.auth PK.auth db.auth dbx.auth " $create_auth - a -
+                                            k test - keys / KEK.key - c test -
+                                            keys / KEK.pem db db - append $keys / ec.pem) ");
+      ExpectTaken();
 }
 
 class Sbsigntool : public Workshop {};
 
 TEST_F(Sbsigntool, SbsiglistWritesTheSameLists) {
-  Do("owner=" + kMicrosoft + R"(
+  Do(kSetTime + R"(
      printf '%064d' 7 >hash.txt
      printf '0000000000000000000000000000000\007' >hash.bin
      sbsiglist --owner $owner --type x509 --output certificate.esl $keys/PK.der
@@ -150,7 +144,7 @@ TEST_F(Sbsigntool, SbsiglistWritesTheSameLists) {
 }
 
 TEST_F(Sbsigntool, AnUpdateOfSbvarsignIsTakenForTheAttributesThatItWasSignedWith) {
-  Do("owner=" + kMicrosoft + R"(
+  Do(kSetTime + R"(
      mkdir keys
      $create_auth -k $keys/PK.key -c $keys/PK.pem PK keys/PK.auth $keys/PK.pem
      sbsiglist --owner $owner --type x509 --output db.esl $keys/PK.der
@@ -212,25 +206,25 @@ TEST_F(OpenSsl, ReadsAndVerifiesOurSignature) {
 }
 
 TEST_F(OpenSsl, ASignatureMadeElsewhereIsJoined) {
-  for (const std::string program : {"cms", "smime"}) {
-    for (const std::string form : {"DER", "PEM"}) {
-      SCOPED_TRACE(program + " " + form);
-      Do("$create_auth -o -t 99 PK PK.blob $keys/PK.pem\n"
-         "openssl " +
-         program +
-         " -sign -binary -noattr -md sha256 -signer $keys/PK.pem "
-         "-inkey $keys/PK-locked.key -passin pass:secret -in PK.blob -outform " +
-         form +
-         " -out PK.sig\n"
-         "$create_auth -s PK.sig -c $keys/PK.pem -t 99 PK PK.auth $keys/PK.pem");
-      ::mkdir(folder().File("keys").c_str(), 0700);
-      Do("cp PK.auth keys");
-      const std::string socket = folder().File("socket");
-      const auto daemon =
-          test::StartLoopback(socket, {"--backend", "memory", "--auth-dir", folder().File("keys")});
-      test::LoopbackClient guest(socket);
-      EXPECT_EQ(guest.GetVariable(u"SetupMode", test::kGlobalGuid).data, Bytes{0});
-    }
+  Do(R"($create_auth -o -t 99 PK PK.blob $keys/PK.pem
+        for program in cms smime; do
+          for form in DER PEM; do
+            openssl $program -sign -binary -noattr -md sha256 -signer $keys/PK.pem \
+              -inkey $keys/PK-locked.key -passin pass:secret -in PK.blob -outform $form -out PK.sig
+            $create_auth -s PK.sig -c $keys/PK.pem -t 99 PK PK-$program-$form.auth $keys/PK.pem
+          done
+        done
+        cmp PK-cms-DER.auth PK-cms-PEM.auth
+        cmp PK-smime-DER.auth PK-smime-PEM.auth
+        mkdir cms smime
+        mv PK-cms-DER.auth cms/PK.auth
+        mv PK-smime-DER.auth smime/PK.auth)");
+  for (const char* name : {"cms", "smime"}) {
+    const std::string socket = folder().File("socket");
+    const auto daemon =
+        test::StartLoopback(socket, {"--backend", "memory", "--auth-dir", folder().File(name)});
+    test::LoopbackClient guest(socket);
+    EXPECT_EQ(guest.GetVariable(u"SetupMode", test::kGlobalGuid).data, Bytes{0}) << name;
   }
 }
 

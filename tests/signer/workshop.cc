@@ -44,8 +44,8 @@ test::Ended ShellIn(const std::string& folder, const std::string& keys, const st
 }
 
 const test::TemporaryFolder& Keys() {
-  static const test::TemporaryFolder keys;
-  return keys;
+  static const test::TemporaryFolder folder;
+  return folder;
 }
 
 }  // namespace
