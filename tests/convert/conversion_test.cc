@@ -265,6 +265,9 @@ TEST_P(PairTest, CarriesWhatBothFormatsHoldAndNamesTheRest) {
   EXPECT_EQ(result.ancillary,
             from == Format::kVars && to == Format::kVars ? kAncillary : store::Ancillary{});
 
+  EXPECT_EQ(log.CountOf("lost: the key of the MOR lock"),
+            from == Format::kVars && to != Format::kVars ? 1U : 0U);
+
   // Each thing that is not there any more has a line, and nothing else has one.
   for (const store::Entry& entry : before) {
     const bool is_same = After(to, entry) == entry;

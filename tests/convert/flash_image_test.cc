@@ -333,6 +333,19 @@ TEST(WriteFlashImage, SignersGoIntoCertdb) {
   EXPECT_EQ(ReadGood(expected).entries, content.entries);
 }
 
+TEST(WriteFlashImage, ARecordWithASignerIsKeptToo) {
+  const FlashRecord mine = {.name = Utf16("Mine"),
+                            .vendor = kVendor,
+                            .attributes = 0x27,
+                            .timestamp = {2024, 5, 6},
+                            .monotonic_count = 9};
+  const base::Bytes old =
+      FlashBuilder().Add({.name = Utf16("Dropped")}).Add(CertDb({mine.name}, 1)).Add(mine).Image();
+  Content content = ReadGood(old);
+  content.entries.erase(content.entries.begin());
+  EXPECT_EQ(WriteGood(content, old), FlashBuilder().Add(CertDb({mine.name}, 1)).Add(mine).Image());
+}
+
 TEST(WriteFlashImage, AnotherSignerIsAChange) {
   const base::Bytes old = FlashBuilder()
                               .Add(CertDb({Utf16("Mine")}, 1))
