@@ -122,10 +122,8 @@ TEST_F(FirstBootFiles, OfEfitoolsAreTakenByOurDaemon) {
 
 TEST_F(FirstBootFiles, OfMakeAuthsTestKeysAreTakenByOurDaemon) {
   Do(R"(CREATE_AUTH=$create_auth $tree/tools/make_auth.sh . >said
-        test "$(ls *.auth | tr '\n' ' ')" = "KEK.auth PK.auth db.auth dbx.auth " $create_auth - a -
-                                            k test - keys / KEK.key - c test -
-                                            keys / KEK.pem db db - append $keys / ec.pem) ");
-      ExpectTaken();
+        $create_auth -a -k test-keys/KEK.key -c test-keys/KEK.pem db db-append $keys/ec.pem)");
+  ExpectTaken();
 }
 
 class Sbsigntool : public Workshop {};
