@@ -27,6 +27,8 @@ constexpr std::size_t kNumberColumns = 6;
 constexpr std::size_t kMinVariableRows = 3;
 constexpr std::size_t kMaxVariableRows = 12;
 constexpr std::size_t kSmallBytes = store::kMaxDataBytes / 100;
+/// What a guest wrote may be long; JSON has all of it.
+constexpr std::size_t kMaxTextColumns = 1000;
 /// Boot options that point at nothing share a line when there are more.
 constexpr std::size_t kMaxMissingRows = 4;
 
@@ -51,24 +53,6 @@ std::string_view CodeOf(Colour colour) {
 }
 
 std::string Number(std::size_t number) { return std::to_string(number); }
-
-/// `text`, cut to `columns` with three dots at its end.
-std::string Cut(const std::string& text, std::size_t columns) {
-  if (ColumnsOf(text) <= columns) {
-    return text;
-  }
-  std::string cut;
-  std::size_t taken = 0;
-  for (const char c : text) {
-    const bool is_first = (static_cast<unsigned char>(c) & 0xC0U) != 0x80;
-    if (is_first && taken + 3 == columns) {
-      break;
-    }
-    taken += is_first ? 1 : 0;
-    cut.push_back(c);
-  }
-  return cut + "...";
-}
 
 /// `text`, made as wide as `columns`.
 std::string Pad(const std::string& text, std::size_t columns) {
@@ -318,10 +302,10 @@ void ShowBoot(Screen& screen, const Report& report) {
       screen.Field(label, option.is_present ? "cannot be read" : "not there", Colour::kRed);
       continue;
     }
-    screen.Field(label, ForTerminal(option.description) +
+    screen.Field(label, Cut(ForTerminal(option.description), kMaxTextColumns) +
                             (option.is_active ? "" : " (not active)") +
                             (option.is_hidden ? " (hidden)" : ""));
-    screen.Indented(ForTerminal(option.path), kTab);
+    screen.Indented(Cut(ForTerminal(option.path), kMaxTextColumns), kTab);
   }
   if (missing > kMaxMissingRows) {
     screen.Field("", Number(missing - kMaxMissingRows) + " more that are not there", Colour::kRed);
@@ -395,9 +379,10 @@ void ShowFindings(Screen& screen, const std::vector<Finding>& findings) {
     if (finding.variable) {
       title += ": " + ForTerminal(NameOf(*finding.variable));
     }
+    title = Cut(title, screen.width() - kTab);
     screen.Field(std::string(ToText(type.severity)), title,
                  is_error ? Colour::kRed : Colour::kYellow);
-    screen.Field("", ForTerminal(finding.explanation));
+    screen.Field("", Cut(ForTerminal(finding.explanation), kMaxTextColumns));
     if (finding.is_fixable) {
       screen.Field("", "Repair: " + std::string(type.fix));
     }

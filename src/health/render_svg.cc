@@ -45,20 +45,6 @@ std::string Row(std::size_t row, const std::string& name, std::size_t bytes, std
          Bar(y, kBarWidth, "#e8e8e8") + Bar(y, full, fill);
 }
 
-/// The name, short enough for its column.
-std::string Short(const VariableId& id) {
-  std::string name = ForTerminal(NameOf(id));
-  if (ColumnsOf(name) > kMaxNameColumns) {
-    // What was replaced is ASCII; what was not has at most two bytes a character.
-    while (ColumnsOf(name) > kMaxNameColumns - 3 ||
-           (static_cast<unsigned char>(name.back()) & 0xC0U) == 0xC0) {
-      name.pop_back();
-    }
-    name += "...";
-  }
-  return ForXml(name);
-}
-
 }  // namespace
 
 std::string RenderSvg(const Report& report) {
@@ -78,7 +64,8 @@ std::string RenderSvg(const Report& report) {
   std::size_t row = 2;
   for (std::size_t i = 0; i < shown; ++i, ++row) {
     const VariableUse& variable = usage.variables[i];
-    svg += Row(row, Short(variable.id), variable.data_bytes, store::kMaxDataBytes);
+    svg += Row(row, ForXml(Cut(ForTerminal(NameOf(variable.id)), kMaxNameColumns)),
+               variable.data_bytes, store::kMaxDataBytes);
   }
   if (usage.variables.size() > shown) {
     svg += Text(kMargin, kMargin + kRowHeight * row + 12, "",

@@ -93,6 +93,24 @@ std::size_t ColumnsOf(std::string_view terminal_text) {
   return columns;
 }
 
+std::string Cut(std::string_view terminal_text, std::size_t columns) {
+  std::size_t taken = 0;
+  std::size_t end = 0;  // of what stays when it is cut
+  for (std::size_t i = 0; i < terminal_text.size(); ++i) {
+    if ((static_cast<unsigned char>(terminal_text[i]) & 0xC0U) == 0x80) {
+      continue;
+    }
+    if (taken + 3 == columns) {
+      end = i;
+    }
+    if (taken == columns) {
+      return std::string(terminal_text.substr(0, end)) + "...";
+    }
+    ++taken;
+  }
+  return std::string(terminal_text);
+}
+
 std::string JsonString(std::string_view utf8) {
   std::string json = "\"";
   while (!utf8.empty()) {

@@ -57,6 +57,16 @@ TEST(ColumnsOf, CountsCharacters) {
   EXPECT_EQ(ColumnsOf("Größe"), 5U);
 }
 
+TEST(Cut, KeepsWhatFits) {
+  EXPECT_EQ(Cut("abcdef", 6), "abcdef");
+  EXPECT_EQ(Cut("abcdefg", 6), "abc...");
+  EXPECT_EQ(Cut("Größe", 5), "Größe");
+  EXPECT_EQ(Cut("Größen", 5), "Gr...");
+  EXPECT_EQ(Cut("öööööö", 5), "öö...");
+  EXPECT_EQ(Cut("abcd", 3), "...");
+  EXPECT_EQ(Cut("", 3), "");
+}
+
 TEST(JsonString, IsAsciiAndEscaped) {
   EXPECT_EQ(JsonString("a\"b\\c/"), "\"a\\\"b\\\\c/\"");
   EXPECT_EQ(JsonString("\x1b\n\x7f"), "\"\\u001b\\u000a\\u007f\"");

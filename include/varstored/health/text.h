@@ -15,6 +15,10 @@ namespace varstored::health {
 /// How many columns what ForTerminal gave takes.
 [[nodiscard]] std::size_t ColumnsOf(std::string_view terminal_text);
 
+/// What ForTerminal gave, cut to `columns` (at least 3) with three dots at its end when it has
+/// more.
+[[nodiscard]] std::string Cut(std::string_view terminal_text, std::size_t columns);
+
 /// `utf8` as a JSON string with its quotes, in ASCII alone; what is no UTF-8 becomes U+FFFD
 /// (RFC 8259).
 [[nodiscard]] std::string JsonString(std::string_view utf8);
