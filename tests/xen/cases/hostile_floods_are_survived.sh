@@ -1,0 +1,58 @@
+# Ten thousand of each: accesses to the ports from two vCPUs at once, requests at the limit of every
+# length, and updates whose pages another vCPU rewrites while their signature is checked. Afterwards an
+# honest call is answered, in the time that it always takes.
+. /lib/testbed.sh
+
+create_domain hostile pvh 2
+platform secureboot true
+start_daemon --backend memory --auth-dir "$KEYS"
+xl unpause "$DOMAIN"
+
+# again COUNT LINE: the line so many times.
+again() {
+  awk -v count="$1" -v line="$2" 'BEGIN { while (count-- > 0) print line }'
+}
+# name BYTES: that many bytes of a name, in hexadecimal.
+name() {
+  again $(($1 / 2)) 4100 | tr -d '\n'
+}
+guid=000102030405060708090a0b0c0d0e0f
+
+{
+  echo "set test:Honest 7 text:answered                   -> SUCCESS"
+  echo "repeat 200 get test:Honest                        -> SUCCESS 7 text:answered"
+  echo "second start                                      -> done"
+  echo "second get test:Honest                            -> SUCCESS 7 text:answered"
+
+  # Floods: words that are no commands from one vCPU, calls from the other.
+  echo "second repeat 0 query 7                           -> SUCCESS 131072 * 57344"
+  again 125 "rep-out 0x100 1 40                           -> done"
+  again 125 "rep-out 0x108 4 40                           -> done"
+  echo "hammer 5000 get test:Honest                       -> well-formed"
+  echo "second stop                                       -> all alike"
+
+  # Page flips while a signature is checked: bytes of the certificate, and of the data's length.
+  echo "second rewrite 600 00000000 ffffffff              -> done"
+  echo "hammer 1000 set security:db 67 file:$KEYS/stranger.auth -> well-formed"
+  echo "second stop                                       -> done"
+  echo "second rewrite 36 4400000000000000 00e0000000000000 -> done"
+  echo "hammer 1000 set security:db 67 file:$KEYS/stranger.auth -> well-formed"
+  echo "second stop                                       -> done"
+  echo "get security:db                                   -> SUCCESS 27 file:$KEYS/db.esl"
+
+  # The longest name and one that is too long; the largest variable, and one byte more.
+  echo "hammer 2000 call 01000000000000000010000000000000$(name 4096)${guid}000000000000000000 -> well-formed"
+  echo "hammer 2000 call 01000000000000000210000000000000$(name 4098)${guid}000000000000000000 -> well-formed"
+  echo "hammer 2000 call 010000000200000002100000000000000010000000000000$(name 4096)${guid}00 -> well-formed"
+  echo "hammer 2000 call 0100000001000000ffffffffffffffff -> well-formed"
+  echo "hammer 1000 set test:Large 7 pattern:57344        -> well-formed"
+  echo "hammer 1000 set test:Large 47 text:!              -> well-formed"
+
+  echo "repeat 200 get test:Honest                        -> SUCCESS 7 text:answered"
+  echo "repeat 200 set test:Honest 7 text:answered        -> SUCCESS"
+} >/run/script
+guest -q -t 60 </run/script
+
+lines=$(wc -l <"$LOG")
+[ "$lines" -le 100 ] || fail "$lines lines in the log"
+stop_daemon
