@@ -279,6 +279,21 @@ void FailWrites(const Place& place, std::size_t data_bytes, std::size_t warm_up,
   outcomes.AddTo(rows, what);
 }
 
+/// What a start that was disturbed has left behind. Files that it has not touched are known to
+/// work.
+void LookAtStart(const DatabaseFiles& files, const Bytes& old, const Place& place,
+                 Outcome& outcome) {
+  if (DatabaseFiles(place.database()) == files) {
+    outcome.kept.insert("old");
+    outcome.after.insert("works");
+    return;
+  }
+  outcome.kept.insert(KeptData(place.database()) == old ? "old" : "other");
+  Daemon next(place.folder(), place.Sqlite());
+  const bool works = next.RunUntilItServes() && next.Request(Write(Bytes(10, 9))) == kEfiSuccess;
+  outcome.after.insert(works ? "works" : "fails");
+}
+
 /// Starts, each with another system call failing, from the first that has to do with the database.
 void FailStarts(const DatabaseFiles& files, const std::string& what, const Place& place,
                 Rows& rows) {
@@ -317,11 +332,7 @@ void FailStarts(const DatabaseFiles& files, const std::string& what, const Place
       }
       Outcome& outcome = outcomes.of(failed, fault.name);
       outcome.told.insert(told);
-      outcome.kept.insert(KeptData(place.database()) == old ? "old" : "other");
-      Daemon next(place.folder(), place.Sqlite());
-      const bool works =
-          next.RunUntilItServes() && next.Request(Write(Bytes(10, 9))) == kEfiSuccess;
-      outcome.after.insert(works ? "works" : "fails");
+      LookAtStart(files, old, place, outcome);
     }
   }
   outcomes.AddTo(rows, what);
@@ -407,20 +418,18 @@ Outcome SignalStarts(int number_of_signal) {
         break;
       }
       const int code = daemon.process().exit_code();
-      outcome.told.insert(code == 128 + number_of_signal ? "ended by the signal, or exit 0"
-                          : code == 0                    ? "ended by the signal, or exit 0"
-                                                         : "exit " + std::to_string(code));
+      // Before main it is the signal that ends the process.
+      outcome.told.insert("exit " + std::to_string(code == 128 + number_of_signal ? 0 : code));
     }
-    outcome.kept.insert(KeptData(place.database()) == old ? "old" : "other");
+    LookAtStart(files, old, place, outcome);
+    // Once the signal is read from a descriptor, the start is finished first.
     const std::string saved = Saved(place);
-    outcome.kept.insert(saved == "new" ? "old" : saved);
-    Daemon next(place.folder(), place.Sqlite());
-    outcome.after.insert(next.RunUntilItServes() ? "works" : "fails");
+    outcome.kept.insert(saved == "new" ? "old, and saved" : saved);
   }
   return outcome;
 }
 
-/// SIGTERM at each system call of a write, and then as often again as `then` says.
+/// SIGTERM at each system call of a write.
 Outcome SignalWrites() {
   const Place place;
   Outcome outcome;
