@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import uuid
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tests/backend/xapi"))
@@ -238,6 +239,48 @@ def make_databases():
         seed("sqlite", b"\0\0" + text)
 
 
+def make_flash_image(is_authenticated, records, write_flags):
+    """A volume of 12 KiB: variables, the log of writes, the spare area (docs/tools/varstore-convert.md)."""
+    store_bytes, log_bytes, volume_bytes = 1024, 4096, 12288
+    header = struct.pack("<16x16sQ4sIHHHBBIIQ", uuid.UUID("fff12b8d-7696-4c8b-a985-2747075b4f50").bytes_le,
+                         volume_bytes, b"_FVH", 0x4FEFF, 72, 0, 0, 0, 2, volume_bytes // 4096, 4096, 0)
+    checksum = -sum(struct.unpack("<36H", header)) & 0xFFFF
+    image = bytearray(header[:50] + struct.pack("<H", checksum) + header[52:])
+    kind = "aaf32c78-947b-439a-a180-2e144ec37792" if is_authenticated else "ddcf3616-3275-4164-98b6-fe85707ffe7d"
+    image += struct.pack("<16sIBB6x", uuid.UUID(kind).bytes_le, store_bytes - 72, 0x5A, 0xFE)
+    for state, attributes, name, data in records:
+        name = (name + "\0").encode("utf-16le")
+        authentication = struct.pack("<QHBBBBB9xI", 0, 2024, 5, 6, 7, 8, 9, 0) if is_authenticated else b""
+        guid = "d9bee56e-75dc-49d9-b4d7-b534210f637a" if name.startswith(b"c") else "0" * 31 + "1"
+        image += struct.pack("<HBBI", 0x55AA, state, 0, attributes) + authentication
+        image += struct.pack("<II16s", len(name), len(data), uuid.UUID(guid).bytes_le) + name + data
+        image += b"\xff" * (-len(image) % 4)
+    image = image.ljust(log_bytes, b"\xff")
+    image += struct.pack("<16sIIQ", uuid.UUID("9e58292b-7c68-497d-a0ce-6500fd9f1b95").bytes_le, 0, 0xFFFFFFFE, 4064)
+    for header_flags, record_flags in write_flags:
+        image += struct.pack("<B23xQQB39x", header_flags, 1, 0, record_flags)
+    return bytes(image.ljust(volume_bytes, b"\xff"))
+
+
+def make_conversions():
+    node = struct.pack("<16sIII", uuid.UUID("0" * 31 + "1").bytes_le, 28 + 2 + 32, 1, 32) + b"P\0" + bytes(range(32))
+    certdb = (0x3F, 0x27, "certdb", struct.pack("<I", 4 + len(node)) + node)
+    records = [(0x3F, 7, "A", b"1"), (0x3C, 7, "B", b"22"), (0x3E, 7, "C", b"3"), (0x3F, 7, "C", b"4"),
+               certdb, (0x3F, 0x27, "P", b"5"), (0x7F, 7, "D", b"6"), (0xFF, 7, "", b"")]
+    for is_authenticated in (True, False):
+        for count in (0, 1, 4, 8):
+            seed("flash_image", make_flash_image(is_authenticated, records[:count], [(0xF8, 0xF9)]))
+    seed("flash_image", make_flash_image(True, records[:1], [(0xFC, 0xFD)]))
+
+    vector = (TOP / "tests/convert/qemu_json_test.cc").read_text(encoding="utf-8")
+    for text in re.findall(r'R"\((.*?)\)"', vector, re.S):
+        seed("qemu_json", text.encode())
+
+    for name in ("Boot0000", "..", "a/b", "\u00e9\U0001f600"):
+        for file in (name.encode("utf-16le"), f"{name}-{'0' * 8}-0000-0000-0000-{'0' * 12}".encode()):
+            seed("variable_files", bytes([len(file)]) + file + struct.pack("<HI", 6, 7) + b"xy")
+
+
 def make_choices():
     for start in range(8):
         seed("model", b"".join(hashlib.sha256(bytes([start, i])).digest() for i in range(16)))
@@ -251,4 +294,5 @@ if __name__ == "__main__":
     make_answers()
     make_words()
     make_databases()
+    make_conversions()
     make_choices()
