@@ -41,13 +41,13 @@ inline constexpr std::uint32_t kKeyAttributes = 0x27;
 /// "db" and the like, or the name in UTF-8.
 [[nodiscard]] std::string NameOf(const VariableId& id);
 
-/// `lists` with each hash once, whoever owns it: the copy of Microsoft's if there is one, else the
-/// first. Other entries stay once for each owner. Nothing when the form is broken.
-[[nodiscard]] std::optional<base::Bytes> WithoutDoubles(base::ByteSpan lists);
+/// The lists in `bytes` with each hash once, whoever owns it: the copy of Microsoft's if there is
+/// one, else the first. Other entries stay once for each owner. Nothing when the form is broken.
+[[nodiscard]] std::optional<base::Bytes> WithoutDoubles(base::ByteSpan bytes);
 
-/// `lists` with Microsoft as the owner of Microsoft's certificates, each once. Nothing when the
-/// form is broken.
-[[nodiscard]] std::optional<base::Bytes> WithOwnerMicrosoft(base::ByteSpan lists);
+/// The lists in `bytes` with Microsoft as the owner of Microsoft's certificates, each once. Nothing
+/// when the form is broken.
+[[nodiscard]] std::optional<base::Bytes> WithOwnerMicrosoft(base::ByteSpan bytes);
 
 /// Whether the content keeps the form that this key wants (UEFI 2.10, 32.3 to 32.5): at least one
 /// list, every X.509 entry a certificate, PK exactly one of those and nothing else.
@@ -55,7 +55,7 @@ inline constexpr std::uint32_t kKeyAttributes = 0x27;
 
 /// The lists in front of the first whose form is broken, without X.509 entries that are no
 /// certificates. Empty when nothing is left.
-[[nodiscard]] base::Bytes WithRightForm(base::ByteSpan lists);
+[[nodiscard]] base::Bytes WithRightForm(base::ByteSpan bytes);
 
 /// The attributes that a record has or, when no call takes those, the nearest that one does.
 [[nodiscard]] std::uint32_t ValidAttributes(const store::Entry& entry);
