@@ -103,6 +103,7 @@ base::Result<void> EndPredecessor(const Domains& domains, const std::string& uui
     ::_exit(1);
   }
   std::vector<char*> words;
+  words.reserve(command.size() + 1);
   for (std::string& word : command) {
     words.push_back(word.data());
   }

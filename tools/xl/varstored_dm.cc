@@ -62,6 +62,7 @@ int Run(std::span<const std::string> arguments) {
   std::vector<std::string> words = line->device_model_arguments;
   words.insert(words.begin(), line->device_model);
   std::vector<char*> command;
+  command.reserve(words.size() + 1);
   for (std::string& word : words) {
     command.push_back(word.data());
   }
