@@ -71,8 +71,9 @@ class Page:
 
 
 def bullets(text):
-    """The bullets of a list, each on one line."""
-    return [" ".join(one.split()) for one in re.split(r"^(?=- )", text, flags=re.M) if one.startswith("- ")]
+    """The bullets of a list, each on one line. A paragraph behind them belongs to none."""
+    return [" ".join(one.split("\n\n")[0].split())
+            for one in re.split(r"^(?=- )", text, flags=re.M) if one.startswith("- ")]
 
 
 def plain(text):
