@@ -31,7 +31,7 @@ std::string Text(std::size_t x, std::size_t y, const std::string& attributes,
 
 std::string Bar(std::size_t y, std::size_t width, const std::string& fill) {
   return "<rect x=\"" + Number(kBarAt) + "\" y=\"" + Number(y) + "\" width=\"" + Number(width) +
-         "\" height=\"14\" fill=\"" + fill + "\"/>\n";
+         R"(" height="14" fill=")" + fill + "\"/>\n";
 }
 
 std::string Row(std::size_t row, const std::string& name, std::size_t bytes, std::size_t limit) {
