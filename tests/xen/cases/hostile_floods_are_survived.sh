@@ -54,5 +54,5 @@ guid=000102030405060708090a0b0c0d0e0f
 guest -q -t 60 </run/script
 
 lines=$(wc -l <"$LOG")
-[ "$lines" -le 100 ] || fail "$lines lines in the log"
+[ "$lines" -le 200 ] || fail "$lines lines in the log"
 stop_daemon
