@@ -39,15 +39,15 @@ Usage UsageOf(const State& state) {
   usage.limit_bytes = engine::kStoreBytes;
   std::set<std::pair<std::string_view, efi::Guid>> seen;
   // Of several records under one name and GUID the last one counts.
-  for (auto entry = state.entries.rbegin(); entry != state.entries.rend(); ++entry) {
-    if (seen.emplace(entry->name(), entry->vendor()).second) {
-      usage.variables.push_back({.id = IdOf(*entry),
-                                 .data_bytes = entry->data().size(),
-                                 .used_bytes = entry->used_bytes(),
-                                 .is_volatile = !entry->Has(efi::kNonVolatile)});
-      usage.used_bytes += entry->used_bytes();
+  std::for_each(state.entries.rbegin(), state.entries.rend(), [&](const store::Entry& entry) {
+    if (seen.emplace(entry.name(), entry.vendor()).second) {
+      usage.variables.push_back({.id = IdOf(entry),
+                                 .data_bytes = entry.data().size(),
+                                 .used_bytes = entry.used_bytes(),
+                                 .is_volatile = !entry.Has(efi::kNonVolatile)});
+      usage.used_bytes += entry.used_bytes();
     }
-  }
+  });
   for (const BuiltIn& row : kBuiltIns) {
     if (!seen.contains({row.variable.name, row.variable.vendor})) {
       usage.used_bytes += row.variable.name.size() + row.data_bytes + store::kOverheadBytes;
