@@ -186,4 +186,16 @@ Result<void> ReplaceFile(const std::string& path, ByteSpan bytes) {
   return SyncFolderOf(target->path);
 }
 
+Result<bool> MakeFile(const std::string& path, ByteSpan bytes) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd.valid()) {
+    return errno == EEXIST ? Result<bool>(false) : FailWithErrno(path, "cannot open for writing");
+  }
+  auto written = WriteAndSync(fd.get(), path, bytes);
+  if (written) {
+    written = SyncFolderOf(path);
+  }
+  return written ? Result<bool>(true) : written.failure();
+}
+
 }  // namespace varstored::base

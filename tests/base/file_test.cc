@@ -268,6 +268,21 @@ TEST_F(File, WhatDoesNotFitOnTheDiskReplacesNothing) {
   EXPECT_EQ(FilesThere(), 1);
 }
 
+TEST_F(File, ANewFileTakesNobodysPlace) {
+  const auto made = MakeFile(path_, ToBytes("first"));
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_TRUE(*made);
+  struct stat status = {};
+  ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0600U);
+
+  const auto again = MakeFile(path_, ToBytes("second"));
+  ASSERT_TRUE(again.ok());
+  EXPECT_FALSE(*again);
+  EXPECT_EQ(Content(path_), "first");
+  EXPECT_FALSE(MakeFile(path_ + "/x", {}).ok());
+}
+
 TEST_F(File, NoDescriptorIsLeftOpen) {
   const auto lowest_free = [] { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)).get(); };
   const int before = lowest_free();

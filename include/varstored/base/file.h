@@ -33,4 +33,8 @@ namespace varstored::base {
 /// else than a file is an error.
 [[nodiscard]] Result<void> ReplaceFile(const std::string& path, ByteSpan bytes);
 
+/// Makes a new file of `bytes`, mode 0600, and syncs it and its folder. False, and nothing is
+/// changed, when something has that name already. What an error leaves behind may be half a file.
+[[nodiscard]] Result<bool> MakeFile(const std::string& path, ByteSpan bytes);
+
 }  // namespace varstored::base
