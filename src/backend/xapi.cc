@@ -64,7 +64,12 @@ class XapiBackend::Calls : public Toolstack {
   /// SetVariables with all of `staged` that is kept.
   [[nodiscard]] base::Result<void> Keep(const store::StagedStore& staged, CertificatesWord word,
                                         Clock::time_point deadline, base::Log& log) {
-    const auto kept = SetVariables(EncodeVariables(staged), word, deadline);
+    return KeepBase64(EncodeVariables(staged), word, deadline, log);
+  }
+
+  [[nodiscard]] base::Result<void> KeepBase64(std::string_view base64, CertificatesWord word,
+                                              Clock::time_point deadline, base::Log& log) {
+    const auto kept = SetVariables(base64, word, deadline);
     if (kept) {
       is_ahead_ = false;
       return {};
@@ -106,7 +111,7 @@ base::Result<std::optional<std::vector<store::Entry>>> XapiBackend::Load() {
     Report("VM_UEFI_VARIABLES_UNREADABLE",
            "The VM does not start, because its UEFI variables cannot be read (" +
                blob.error().message + "). They were left as they are. To save what can be saved: " +
-               kRepairCommand + options_.vm_uuid);
+               kRepairCommand + "--fix " + options_.vm_uuid);
     return base::Fail("VM.NVRAM EFI-variables: " + blob.error().message);
   }
   if (options_.is_tool) {
@@ -176,6 +181,19 @@ base::Result<std::optional<std::string>> XapiBackend::VmState() {
 
 base::Result<std::optional<std::string>> XapiBackend::KeptText() {
   return calls_->GetVariables(Clock::now() + options_.start_budget);
+}
+
+base::Result<void> XapiBackend::KeepText(std::string_view text) {
+  const auto now = Clock::now();
+  store::Store kept;
+  if (auto blob = Decode(text)) {
+    for (store::Entry& entry : blob->entries) {
+      kept.Append(std::move(entry));
+    }
+  }
+  const auto word = calls_->ChooseWord(AreUpToDate(store::StagedStore(kept)),
+                                       now + options_.request_budget / 3, log_);
+  return calls_->KeepBase64(text, word, now + options_.request_budget, log_);
 }
 
 base::Result<std::optional<bool>> XapiBackend::WantsSecureBoot() {

@@ -42,6 +42,7 @@ class SqliteBackend final : public store::Backend {
 
   /// A Commit of all rows: the database may be of another host's, or not there yet.
   [[nodiscard]] base::Result<void> KeepResumed(const store::StagedStore& staged) override {
+    in_step_ = false;
     return Commit(staged);
   }
 

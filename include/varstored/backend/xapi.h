@@ -55,6 +55,7 @@ class XapiBackend final : public store::Backend {
   /// Known from xapi's own socket only.
   [[nodiscard]] base::Result<std::optional<std::string>> VmState() override;
   [[nodiscard]] base::Result<std::optional<std::string>> KeptText() override;
+  [[nodiscard]] base::Result<void> KeepText(std::string_view text) override;
   [[nodiscard]] base::Result<std::optional<bool>> WantsSecureBoot() override;
 
  private:

@@ -45,6 +45,12 @@ class Backend {
     return std::optional<std::string>();
   }
 
+  /// The reverse of KeptText: keeps `text` instead of what is there, whatever it says. Fails where
+  /// it is kept in another form.
+  [[nodiscard]] virtual base::Result<void> KeepText(std::string_view /*text*/) {
+    return base::Fail("the variables are not kept as one text here");
+  }
+
   /// Whether the host wants Secure Boot for the VM (platform/secureboot is exactly "true"). Nothing
   /// when that is not known here. Called after KeptText or Load.
   [[nodiscard]] virtual base::Result<std::optional<bool>> WantsSecureBoot() {

@@ -456,7 +456,7 @@ def stored_variables_that_cannot_be_read_fail_the_start_and_stay():
             expect(len(host.calls()), 2)
             alert = host.calls()[-1]
             assert alert.startswith(ALERT.format("VM_UEFI_VARIABLES_UNREADABLE")), alert
-            assert alert.endswith("varstore-repair_" + guest.UUID), alert
+            assert alert.endswith("varstore-repair_--fix_" + guest.UUID), alert
             expect(len(daemon.log().splitlines()), 1)
 
 
