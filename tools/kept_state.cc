@@ -6,13 +6,16 @@
 #include <string_view>
 #include <utility>
 
+#include "varstored/base/base64.h"
 #include "varstored/base/file.h"
 #include "varstored/efi/guid.h"
+#include "varstored/store/vars_blob.h"
 
 namespace varstored::tools {
 namespace {
 
 constexpr std::string_view kDatabaseMagic{"SQLite format 3\0", 16};
+constexpr std::string_view kBlobMagic = "VARS";
 /// Enough of base64 to tell it from a blob whose first bytes are damaged.
 constexpr std::size_t kProbeBytes = 32;
 
@@ -23,16 +26,8 @@ bool LooksLikeText(std::string_view bytes) {
   });
 }
 
-base::Result<health::State> ReadBlobFile(const std::string& path, const base::Bytes& content) {
-  const std::string text = base::ToString(content);
-  const bool is_raw = text.substr(0, 4) == "VARS" || !LooksLikeText(text);
-  health::State state = is_raw ? health::ReadState(content) : health::ReadStateFromText(text);
-  if (state.entries.empty() && !state.damage.empty()) {
-    return base::Fail(path + ": no variable can be read: offset " +
-                      std::to_string(state.damage.front().offset) + ": " +
-                      state.damage.front().reason);
-  }
-  return state;
+bool IsRawBlob(std::string_view content) {
+  return content.substr(0, kBlobMagic.size()) == kBlobMagic || !LooksLikeText(content);
 }
 
 /// Which name the tools have for the place.
@@ -48,53 +43,147 @@ std::string TargetOf(const tool::PlaceOptions& options) {
   return options.backend;
 }
 
-base::Result<KeptState> ReadFrom(store::Backend& backend, KeptState kept, base::Log& log) {
-  auto text = backend.KeptText();
-  if (!text) {
-    return text.failure();
-  }
-  const auto wish = backend.WantsSecureBoot();
-  if (!wish) {
-    log.Warning("whether Secure Boot is wanted is not known: " + wish.error().message);
-  } else {
-    kept.context.secure_boot = *wish;
-  }
-  if (*text) {
-    kept.state = health::ReadStateFromText(**text);
-    return kept;
-  }
-  auto entries = backend.Load();
-  if (!entries) {
-    return entries.failure();
-  }
-  kept.context.is_first_boot = !entries->has_value();
-  kept.state.entries = (*std::move(entries)).value_or(std::vector<store::Entry>());
-  return kept;
+bool IsDatabase(std::string_view content) {
+  return content.substr(0, kDatabaseMagic.size()) == kDatabaseMagic;
 }
 
 }  // namespace
 
-base::Result<KeptState> ReadKeptState(const tool::PlaceOptions& options, base::Log& log) {
-  KeptState kept;
-  kept.context.target = TargetOf(options);
-  kept.context.is_vm = efi::ParseGuid(kept.context.target).has_value();
-  kept.context.now = std::time(nullptr);
-  if (options.backend.empty() && !kept.context.is_vm) {
-    const auto content = base::ReadFile(options.operand, tool::kMaxFileBytes);
-    if (content && base::ToString(*content).substr(0, kDatabaseMagic.size()) != kDatabaseMagic) {
-      auto state = ReadBlobFile(options.operand, *content);
-      if (!state) {
-        return state.failure();
-      }
-      kept.state = *std::move(state);
-      return kept;
+base::Result<KeptPlace> KeptPlace::Open(const tool::PlaceOptions& options, base::Log& log) {
+  KeptPlace place;
+  health::Context& context = place.kept_.context;
+  context.target = TargetOf(options);
+  context.is_vm = efi::ParseGuid(context.target).has_value();
+  context.now = std::time(nullptr);
+  place.is_database_ = options.backend == "sqlite";
+  if (options.backend.empty() && !context.is_vm) {
+    auto content = base::ReadFile(options.operand, tool::kMaxFileBytes);
+    if (content && !IsDatabase(base::ToString(*content))) {
+      const std::string text = base::ToString(*content);
+      place.path_ = options.operand;
+      place.form_.is_base64 = !IsRawBlob(text);
+      place.form_.ends_in_newline = text.ends_with('\n');
+      place.kept_.state =
+          place.form_.is_base64 ? health::ReadStateFromText(text) : health::ReadState(*content);
+      place.content_ = *std::move(content);
+      return place;
+    }
+    place.is_database_ = true;
+  }
+  auto opened = tool::OpenPlace(options, log);
+  if (!opened) {
+    return opened.failure();
+  }
+  place.backend_ = std::move(opened->backend);
+  if (auto read = place.ReadFrom(log); !read) {
+    return read.failure();
+  }
+  return place;
+}
+
+base::Result<void> KeptPlace::ReadFrom(base::Log& log) {
+  auto text = backend_->KeptText();
+  if (!text) {
+    return text.failure();
+  }
+  const auto wish = backend_->WantsSecureBoot();
+  if (!wish) {
+    log.Warning("whether Secure Boot is wanted is not known: " + wish.error().message);
+  } else {
+    kept_.context.secure_boot = *wish;
+  }
+  if (*text) {
+    kept_.state = health::ReadStateFromText(**text);
+    content_ = base::ToBytes(**text);
+    return {};
+  }
+  auto entries = backend_->Load();
+  if (!entries) {
+    return entries.failure();
+  }
+  kept_.context.is_first_boot = !entries->has_value();
+  if (entries->has_value()) {
+    kept_.state.entries = **std::move(entries);
+    content_ = health::EncodeState(kept_.state);
+  }
+  return {};
+}
+
+base::Result<void> KeptPlace::CheckUnchanged() {
+  if (is_database_) {
+    return {};  // it is locked
+  }
+  std::optional<base::Bytes> now;
+  if (backend_ == nullptr) {
+    auto content = base::ReadFile(path_, tool::kMaxFileBytes);
+    if (!content) {
+      return content.failure();
+    }
+    now = *std::move(content);
+  } else {
+    const auto text = backend_->KeptText();
+    if (!text) {
+      return text.failure();
+    }
+    if (*text) {
+      now = base::ToBytes(**text);
     }
   }
-  auto place = tool::OpenPlace(options, log);
+  return now == content_ ? base::Result<void>()
+                         : base::Fail(kept_.context.target +
+                                      ": somebody else changed the variables just now; nothing was "
+                                      "written. Run this again");
+}
+
+base::Result<std::optional<std::string>> KeptPlace::VmState() {
+  return backend_ == nullptr ? std::optional<std::string>() : backend_->VmState();
+}
+
+base::Result<void> KeptPlace::Write(const health::State& state) {
+  if (is_database_) {
+    return WriteRows(state.entries);
+  }
+  const base::Bytes raw = health::EncodeState(state);
+  if (backend_ != nullptr) {
+    return backend_->KeepText(base::EncodeBase64(raw));
+  }
+  return base::ReplaceFile(
+      path_, form_.is_base64
+                 ? base::ToBytes(base::EncodeBase64(raw) + (form_.ends_in_newline ? "\n" : ""))
+                 : raw);
+}
+
+base::Result<void> KeptPlace::Restore(const base::Bytes& content) {
+  if (!is_database_) {
+    return backend_ != nullptr ? backend_->KeepText(base::ToString(content))
+                               : base::ReplaceFile(path_, content);
+  }
+  auto blob = store::DecodeVarsBlob(content);
+  return blob ? WriteRows(blob->entries) : blob.failure();
+}
+
+base::Result<void> KeptPlace::WriteRows(const std::vector<store::Entry>& entries) {
+  const store::Store nothing;
+  store::StagedStore staged(nothing);
+  // The last one that is put comes first in a walk.
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+    staged.Put(*entry);
+  }
+  return backend_->KeepResumed(staged);
+}
+
+base::Result<KeptState> ReadKeptState(const tool::PlaceOptions& options, base::Log& log) {
+  auto place = KeptPlace::Open(options, log);
   if (!place) {
     return place.failure();
   }
-  return ReadFrom(*place->backend, std::move(kept), log);
+  const health::State& state = place->kept().state;
+  if (!place->is_toolstack() && state.entries.empty() && !state.damage.empty()) {
+    return base::Fail(options.operand + ": no variable can be read: offset " +
+                      std::to_string(state.damage.front().offset) + ": " +
+                      state.damage.front().reason);
+  }
+  return std::move(place->kept());
 }
 
 }  // namespace varstored::tools

@@ -1,11 +1,6 @@
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <string_view>
-
 #include "kept_state.h"
 #include "page.h"
+#include "screen_here.h"
 #include "varstored/base/file.h"
 #include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/signature_list.h"
@@ -30,25 +25,6 @@ struct Wishes {
   bool svg = false;
   std::string dbx_update;
 };
-
-/// The environment's variable, empty when it is not there.
-std::string_view Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string_view() : value;
-}
-
-health::ScreenOptions ScreenOptionsHere() {
-  health::ScreenOptions options;
-  options.has_colours = ::isatty(STDOUT_FILENO) == 1 && Environment("NO_COLOR").empty() &&
-                        Environment("TERM") != "dumb";
-  winsize size = {};
-  if (const auto columns = tool::ParseNumber(Environment("COLUMNS"), 1000)) {
-    options.width = static_cast<std::size_t>(*columns);
-  } else if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0) {
-    options.width = size.ws_col;
-  }
-  return options;
-}
 
 /// The signature lists of an update: of a signed one those behind its descriptor, else the file.
 base::Result<base::Bytes> ReadUpdate(const std::string& path) {
@@ -93,7 +69,7 @@ base::Result<std::string> Inspect(const Wishes& wishes, bool& has_findings, base
   has_findings = !report.findings.empty();
   return wishes.json  ? health::RenderJson(report)
          : wishes.svg ? health::RenderSvg(report)
-                      : health::RenderScreen(report, ScreenOptionsHere());
+                      : health::RenderScreen(report, tools::ScreenOptionsHere());
 }
 
 }  // namespace

@@ -78,7 +78,8 @@ Toolstack::Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd,
       vm_uuid_(std::move(vm_uuid)),
       stop_fd_(stop_fd),
       patience_(patience),
-      is_guard_(socket_path_ != kXapiSocket),
+      is_pool_(vm_uuid_.empty()),
+      is_guard_(!is_pool_ && socket_path_ != kXapiSocket),
       credits_(kMostCredits),
       credits_counted_at_(Clock::now()) {
   if (is_guard_) {
@@ -101,6 +102,9 @@ Toolstack::~Toolstack() {
 }
 
 base::Result<void, CallError> Toolstack::TakeCredit(Clock::time_point deadline) {
+  if (is_pool_) {
+    return {};
+  }
   const auto count = [this] {
     const auto now = Clock::now();
     const std::chrono::duration<double> passed = now - credits_counted_at_;
@@ -148,7 +152,8 @@ base::Result<MethodAnswer, Toolstack::TryError> Toolstack::Try(const std::string
   if (!answer) {
     return base::Failure<TryError>{{.reason = answer.error().message, .may_be_done = true}};
   }
-  if (!*answer && IsPassing(answer->error()) && repeat == Repeat::kHarmless) {
+  const bool is_final = is_pool_ && !*answer && answer->error().code() == "HOST_IS_SLAVE";
+  if (!*answer && !is_final && IsPassing(answer->error()) && repeat == Repeat::kHarmless) {
     return base::Failure<TryError>{
         {.reason = answer->error().Text(), .may_be_done = true, .is_passing = true}};
   }
@@ -231,12 +236,13 @@ Toolstack::Answered Toolstack::CallWithSession(const Make& make, Repeat repeat,
         return NotDone(logged_in.error().message);
       }
     }
-    if (vm_.empty()) {
+    const bool needs_vm = !is_pool_ && vm_.empty();
+    if (needs_vm) {
       if (const auto found = FindVm(deadline); !found) {
         return NotDone(found.error().message);
       }
     }
-    if (session_.empty() || vm_.empty()) {
+    if (session_.empty() || (needs_vm && vm_.empty())) {
       continue;
     }
     auto answer = Exchange(make(), repeat, deadline);
@@ -249,7 +255,7 @@ Toolstack::Answered Toolstack::CallWithSession(const Make& make, Repeat repeat,
         vm_.clear();
       }
       session_.clear();
-    } else if (answer->error().code() == "HANDLE_INVALID" && !is_guard_) {
+    } else if (answer->error().code() == "HANDLE_INVALID" && !is_guard_ && !is_pool_) {
       vm_.clear();
     } else {
       return answer;
@@ -281,6 +287,24 @@ void Toolstack::LookForNewGeneration() {
       now.changed.tv_nsec != forgone_on_.changed.tv_nsec) {
     knows_set_v2_ = knows_fourth_parameter_ = knows_certificates_field_ = true;
   }
+}
+
+base::Result<MethodAnswer> Toolstack::Ask(std::string_view method, std::string_view parameter,
+                                          Clock::time_point deadline) {
+  auto answer = CallWithSession(
+      [&] {
+        MethodCall call(method);
+        call.Add(session_);
+        if (!parameter.empty()) {
+          call.Add(parameter);
+        }
+        return call;
+      },
+      Repeat::kHarmless, deadline);
+  if (!answer) {
+    return base::Fail(answer.error().message);
+  }
+  return *std::move(answer);
 }
 
 base::Result<std::optional<std::string>> Toolstack::GetVariables(Clock::time_point deadline) {

@@ -47,14 +47,22 @@ class Toolstack {
   /// xapi's own socket. Others are a guard's, unless the answers show something else.
   static constexpr std::string_view kXapiSocket = "/var/lib/xcp/xapi";
 
-  /// `stop_fd` ends each call when it becomes readable; -1 for none. `patience` is the most that a
-  /// call waits for a toolstack that restarts, where that is less than the call may take.
+  /// With an empty `vm_uuid` it is the toolstack as a whole, at xapi's own socket, and Ask is all
+  /// that it is for. `stop_fd` ends each call when it becomes readable; -1 for none. `patience` is
+  /// the most that a call waits for a toolstack that restarts, where that is less than the call may
+  /// take.
   Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd,
             std::optional<Clock::duration> patience);
   /// Gives the session back, where there is one.
   ~Toolstack();
   Toolstack(const Toolstack&) = delete;
   Toolstack& operator=(const Toolstack&) = delete;
+
+  /// A call about the whole pool that only reads: `parameter` stands behind the session, unless it
+  /// is empty. Such calls come one behind the other from an administrator's tool, and are not
+  /// counted. A host that is not the pool's master is no reason to wait.
+  [[nodiscard]] base::Result<MethodAnswer> Ask(std::string_view method, std::string_view parameter,
+                                               Clock::time_point deadline);
 
   /// VM.NVRAM["EFI-variables"]; nothing when the VM has no such key, as before its first boot.
   [[nodiscard]] base::Result<std::optional<std::string>> GetVariables(Clock::time_point deadline);
@@ -124,6 +132,7 @@ class Toolstack {
   const int stop_fd_;
   const std::optional<Clock::duration> patience_;
 
+  const bool is_pool_;
   bool is_guard_;
   std::string session_;
   std::string vm_;

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "varstored/base/result.h"
+
+namespace varstored::backend {
+
+/// A VM, a snapshot or a template, as xapi describes it.
+struct PoolVm {
+  std::string uuid;
+  /// UTF-8 of an administrator's, or of whoever exported the VM.
+  std::string name;
+  std::string power_state;  // such as "Halted"
+  bool is_template = false;
+  bool is_snapshot = false;
+  bool is_default_template = false;
+  bool is_control_domain = false;
+  bool is_uefi = false;
+  bool wants_secure_boot = false;
+  /// VM.NVRAM["EFI-variables"], base64; nothing before the first boot.
+  std::optional<std::string> variables;
+};
+
+struct PoolOptions {
+  /// xapi's own socket, on the pool's master.
+  std::string socket_path;
+  /// How long a toolstack that cannot be reached is waited for.
+  std::chrono::milliseconds patience;
+  /// Readable once the process is told to stop, which ends a call at once; -1: never.
+  int stop_fd = -1;
+};
+
+/// All that a pool has, to be looked at: one call for the list and one a VM, so that no more than
+/// one VM's variables are in memory.
+class Pool {
+ public:
+  explicit Pool(const PoolOptions& options);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  /// References, in no order. On a host that is not the master the error says where the master is.
+  [[nodiscard]] base::Result<std::vector<std::string>> List();
+  /// Nothing when it is gone meanwhile.
+  [[nodiscard]] base::Result<std::optional<PoolVm>> Find(const std::string& reference);
+
+ private:
+  class Calls;
+
+  std::unique_ptr<Calls> calls_;
+};
+
+}  // namespace varstored::backend

@@ -1,0 +1,147 @@
+#include "repair.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "backup.h"
+#include "varstored/efi/guid.h"
+#include "varstored/health/fix.h"
+
+namespace varstored::tools {
+namespace {
+
+std::string SubjectOf(const KeptPlace& place) {
+  const std::string& target = place.kept().context.target;
+  const auto uuid = efi::ParseGuid(target);
+  return uuid ? efi::ToText(*uuid) : std::filesystem::path(target).filename().string();
+}
+
+std::string FolderFor(const KeptPlace& place, const RepairOptions& options) {
+  if (!options.backup_folder.empty()) {
+    return options.backup_folder;
+  }
+  if (place.is_toolstack()) {
+    return kBackupFolder;
+  }
+  const auto folder = std::filesystem::path(place.kept().context.target).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+/// The process of a VM that is not halted has its own copy, and would overwrite what is written.
+base::Result<void> CheckHalted(KeptPlace& place, const RepairOptions& options) {
+  if (!place.is_toolstack() || options.force) {
+    return {};
+  }
+  const std::string& target = place.kept().context.target;
+  const auto state = place.VmState();
+  if (!state) {
+    return base::Fail(target + ": whether the VM is halted is not known, so nothing was written: " +
+                      state.error().message);
+  }
+  if (!*state) {
+    return base::Fail(target +
+                      ": whether the VM is halted is not known at this socket, so nothing was "
+                      "written. Use the toolstack's own socket, or --force if it is halted");
+  }
+  if (**state != "Halted") {
+    return base::Fail(target + ": the VM is not halted but " + **state +
+                      ", so nothing was written: its varstored has its own copy of the variables, "
+                      "and would overwrite the change. Shut it down first");
+  }
+  return {};
+}
+
+/// All that comes before the one write, in this order. Gives the backup's path, empty where there
+/// was nothing to keep.
+base::Result<std::string> Prepare(KeptPlace& place, const RepairOptions& options) {
+  if (auto halted = CheckHalted(place, options); !halted) {
+    return halted.failure();
+  }
+  std::string backup;
+  if (place.content()) {
+    auto made = MakeBackup(FolderFor(place, options), SubjectOf(place), *place.content(),
+                           place.kept().context.now);
+    if (!made) {
+      return base::Fail("nothing was written, because there is no backup: " + made.error().message);
+    }
+    backup = *std::move(made);
+  }
+  if (auto unchanged = place.CheckUnchanged(); !unchanged) {
+    return unchanged.failure();
+  }
+  // Again: making the backup took time.
+  if (auto halted = CheckHalted(place, options); !halted) {
+    return halted.failure();
+  }
+  return backup;
+}
+
+base::Failure<base::Error> NotWritten(const base::Error& error, const std::string& backup) {
+  return base::Fail(error.message +
+                    (backup.empty() ? "" : "; what was kept before is in " + backup));
+}
+
+}  // namespace
+
+base::Result<Repair> FixPlace(KeptPlace& place, const RepairOptions& options) {
+  const KeptState& kept = place.kept();
+  health::Repaired repaired = health::FixAll(kept.state, kept.context);
+  Repair repair{std::move(repaired.fixed), std::move(repaired.left), {}};
+  if (repair.fixed.empty()) {
+    return repair;
+  }
+  if (repaired.state.entries.empty() && !kept.state.damage.empty() && !options.force) {
+    return base::Fail(kept.context.target +
+                      ": no variable can be read, so nothing can be saved. Restore a backup, or "
+                      "give --force for a VM without any variable");
+  }
+  auto backup = Prepare(place, options);
+  if (!backup) {
+    return backup.failure();
+  }
+  if (auto written = place.Write(repaired.state); !written) {
+    return NotWritten(written.error(), *backup);
+  }
+  repair.backup = *std::move(backup);
+  return repair;
+}
+
+base::Result<std::string> RestorePlace(KeptPlace& place, const std::string& path,
+                                       const RepairOptions& options) {
+  const std::string& target = place.kept().context.target;
+  const auto backup = ReadBackup(path, SubjectOf(place));
+  if (!backup) {
+    return backup.failure();
+  }
+  health::State state;
+  if (!backup->is_of_subject) {
+    if (!options.force) {
+      return base::Fail(path + ": " + backup->reason +
+                        ". With --force any whole VARS blob can be restored");
+    }
+    const auto blob = tool::DecodeBlobFile(backup->content);
+    if (!blob) {
+      return base::Fail(path + ": " + blob.error().message);
+    }
+    if (blob->form.is_save_file && place.is_toolstack()) {
+      return base::Fail(path + ": all of a suspended VM, not what is kept of one that is off");
+    }
+    state.entries = blob->blob.entries;
+    state.ancillary = blob->blob.ancillary;
+  }
+  if (place.content() == backup->content) {
+    return target + ": is what the backup has already; nothing was written\n";
+  }
+  const auto before = Prepare(place, options);
+  if (!before) {
+    return before.failure();
+  }
+  const auto written = backup->is_of_subject ? place.Restore(backup->content) : place.Write(state);
+  if (!written) {
+    return NotWritten(written.error(), *before);
+  }
+  return target + ": restored from " + path + "\n" +
+         (before->empty() ? "" : "what was there before is in " + *before + "\n");
+}
+
+}  // namespace varstored::tools

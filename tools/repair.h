@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kept_state.h"
+#include "varstored/base/result.h"
+#include "varstored/health/finding.h"
+
+namespace varstored::tools {
+
+struct RepairOptions {
+  /// Where backups go; empty: beside a file, else kBackupFolder.
+  std::string backup_folder;
+  /// Write also while the VM is not halted, or where nothing can be saved.
+  bool force = false;
+};
+
+inline constexpr const char* kBackupFolder = "/var/lib/varstored/backup";
+
+struct Repair {
+  std::vector<health::Finding> fixed;
+  std::vector<health::Finding> left;
+  std::string backup;  // its path; empty where nothing was to be fixed
+};
+
+/// Fixes what can be fixed: first the backup, then one write. An error means that nothing was
+/// written, or that nobody knows.
+[[nodiscard]] base::Result<Repair> FixPlace(KeptPlace& place, const RepairOptions& options);
+
+/// Puts the backup at `path` back. Gives what to tell the administrator.
+[[nodiscard]] base::Result<std::string> RestorePlace(KeptPlace& place, const std::string& path,
+                                                     const RepairOptions& options);
+
+}  // namespace varstored::tools
