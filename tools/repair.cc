@@ -81,25 +81,41 @@ base::Failure<base::Error> NotWritten(const base::Error& error, const std::strin
                     (backup.empty() ? "" : "; what was kept before is in " + backup));
 }
 
-}  // namespace
-
-base::Result<Repair> FixPlace(KeptPlace& place, const RepairOptions& options) {
-  const KeptState& kept = place.kept();
+/// Fails where nothing can be saved.
+base::Result<health::Repaired> Mended(const KeptState& kept, const RepairOptions& options) {
   health::Repaired repaired = health::FixAll(kept.state, kept.context);
-  Repair repair{std::move(repaired.fixed), std::move(repaired.left), {}};
-  if (repair.fixed.empty()) {
-    return repair;
-  }
   if (repaired.state.entries.empty() && !kept.state.damage.empty() && !options.force) {
     return base::Fail(kept.context.target +
                       ": no variable can be read, so nothing can be saved. Restore a backup, or "
                       "give --force for a VM without any variable");
   }
+  return repaired;
+}
+
+}  // namespace
+
+base::Result<Repair> PlanRepair(const KeptState& kept, const RepairOptions& options) {
+  auto repaired = Mended(kept, options);
+  if (!repaired) {
+    return repaired.failure();
+  }
+  return Repair{std::move(repaired->fixed), std::move(repaired->left), {}};
+}
+
+base::Result<Repair> FixPlace(KeptPlace& place, const RepairOptions& options) {
+  auto repaired = Mended(place.kept(), options);
+  if (!repaired) {
+    return repaired.failure();
+  }
+  Repair repair{std::move(repaired->fixed), std::move(repaired->left), {}};
+  if (repair.fixed.empty()) {
+    return repair;
+  }
   auto backup = Prepare(place, options);
   if (!backup) {
     return backup.failure();
   }
-  if (auto written = place.Write(repaired.state); !written) {
+  if (auto written = place.Write(repaired->state); !written) {
     return NotWritten(written.error(), *backup);
   }
   repair.backup = *std::move(backup);

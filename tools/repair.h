@@ -24,6 +24,9 @@ struct Repair {
   std::string backup;  // its path; empty where nothing was to be fixed
 };
 
+/// What FixPlace would do about `kept`, if nothing else is in its way; nothing is written.
+[[nodiscard]] base::Result<Repair> PlanRepair(const KeptState& kept, const RepairOptions& options);
+
 /// Fixes what can be fixed: first the backup, then one write. An error means that nothing was
 /// written, or that nobody knows.
 [[nodiscard]] base::Result<Repair> FixPlace(KeptPlace& place, const RepairOptions& options);

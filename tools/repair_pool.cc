@@ -18,13 +18,12 @@
 #include "varstored/backend/xapi.h"
 #include "varstored/base/file.h"
 #include "varstored/base/unique_fd.h"
-#include "varstored/health/fix.h"
 #include "varstored/health/text.h"
 
 namespace varstored::tools {
 namespace {
 
-/// One VM may have a fault of its own. When so many in a row fail, it is the toolstack.
+/// One VM may have a fault of its own. When so many in a row cannot be read, it is the toolstack.
 constexpr int kMostFailuresInARow = 3;
 
 /// SIGINT, SIGTERM and SIGHUP as a descriptor, from here on: the VM at hand is finished first.
@@ -131,9 +130,13 @@ class Walk {
       if (signals->HaveCome()) {
         return EndEarly("interrupted", references->size() - done);
       }
-      const bool is_good = vm->ok() ? !**vm || Look(***vm) : Fail({}, {}, vm->error().message);
       ++done;
-      failures_in_a_row = is_good ? 0 : failures_in_a_row + 1;
+      failures_in_a_row = vm->ok() ? 0 : failures_in_a_row + 1;
+      if (!vm->ok()) {
+        AddFailed({}, {}, vm->error().message);
+      } else if (**vm) {
+        Look(***vm);
+      }
       if (failures_in_a_row == kMostFailuresInARow) {
         return EndEarly("given up, because one VM after the other failed",
                         references->size() - done);
@@ -150,15 +153,14 @@ class Walk {
     return std::move(summary_);
   }
 
-  /// Always false.
-  bool Fail(const std::string& uuid, const std::string& name, const std::string& why) {
+  void AddFailed(const std::string& uuid, const std::string& name, const std::string& why) {
     ++summary_.count;
     summary_.has_failed = true;
     summary_.rows.push_back({PoolRow::Result::kFailed, uuid, name, {}, {}, why});
-    return false;
   }
 
   void Add(PoolRow row) {
+    ++summary_.count;
     row.result = row.fixed.empty() || !row.left.empty() || wishes_.work != PoolWork::kFix
                      ? PoolRow::Result::kFound
                      : PoolRow::Result::kFixed;
@@ -167,26 +169,26 @@ class Walk {
     summary_.rows.push_back(std::move(row));
   }
 
-  /// False when something failed.
-  bool Look(const backend::PoolVm& vm) {
+  void Look(const backend::PoolVm& vm) {
     if (IsSkipped(vm)) {
       ++summary_.count;
       ++summary_.skipped;
-      return true;
+      return;
     }
-    health::Context context;
-    context.secure_boot = vm.wants_secure_boot;
-    context.is_first_boot = !vm.variables;
-    context.now = std::time(nullptr);
-    context.target = vm.uuid;
-    context.is_vm = true;
-    const health::State state =
-        vm.variables ? health::ReadStateFromText(*vm.variables) : health::State();
-    const std::vector<health::Finding> findings = health::FindingsOf(state, context);
+    KeptState kept;
+    kept.context.secure_boot = vm.wants_secure_boot;
+    kept.context.is_first_boot = !vm.variables;
+    kept.context.now = std::time(nullptr);
+    kept.context.target = vm.uuid;
+    kept.context.is_vm = true;
+    if (vm.variables) {
+      kept.state = health::ReadStateFromText(*vm.variables);
+    }
+    const std::vector<health::Finding> findings = health::FindingsOf(kept.state, kept.context);
     if (findings.empty()) {
       ++summary_.count;
       ++summary_.clean;
-      return true;
+      return;
     }
     PoolRow row;
     row.uuid = vm.uuid;
@@ -198,38 +200,36 @@ class Walk {
       row.note = "a snapshot, which is never changed";
     } else if (is_fixable && vm.power_state != "Halted") {
       row.note = "cannot be fixed while it is " + vm.power_state;
-    } else if (is_fixable && wishes_.work == PoolWork::kDryRun) {
-      const health::Repaired repaired = health::FixAll(state, context);
-      row.fixed = NamesOf(repaired.fixed);
-      row.left = NamesOf(repaired.left);
-    } else if (is_fixable && wishes_.work == PoolWork::kFix) {
-      return Mend(std::move(row));
+    } else if (is_fixable && wishes_.work != PoolWork::kCheck) {
+      Mend(std::move(row), kept);
+      return;
     }
-    ++summary_.count;
     Add(std::move(row));
-    return true;
   }
 
-  /// Reads the VM again, as for this VM alone, and fixes it.
-  bool Mend(PoolRow row) {
-    tool::PlaceOptions options;
-    options.operand = row.uuid;
-    options.socket = wishes_.socket;
-    options.wait = wishes_.wait;
-    auto place = KeptPlace::Open(options, log_);
-    if (!place) {
-      return Fail(row.uuid, row.name, place.error().message);
-    }
-    auto repair = FixPlace(*place, {.backup_folder = wishes_.backup_folder});
+  /// Fixes the VM, for which it is read again, as for this VM alone.
+  void Mend(PoolRow row, const KeptState& kept) {
+    const auto repair = wishes_.work == PoolWork::kFix ? Fix(row.uuid) : PlanRepair(kept, {});
     if (!repair) {
-      return Fail(row.uuid, row.name, repair.error().message);
+      AddFailed(row.uuid, row.name, repair.error().message);
+      return;
     }
     row.fixed = NamesOf(repair->fixed);
     row.left = NamesOf(repair->left);
     row.note = repair->backup.empty() ? "" : "backup: " + repair->backup;
-    ++summary_.count;
     Add(std::move(row));
-    return true;
+  }
+
+  base::Result<Repair> Fix(const std::string& uuid) {
+    tool::PlaceOptions options;
+    options.operand = uuid;
+    options.socket = wishes_.socket;
+    options.wait = wishes_.wait;
+    auto place = KeptPlace::Open(options, log_);
+    if (!place) {
+      return place.failure();
+    }
+    return FixPlace(*place, {.backup_folder = wishes_.backup_folder});
   }
 
   PoolWishes wishes_;
@@ -340,8 +340,7 @@ std::string RenderPool(const PoolSummary& summary, const health::ScreenOptions& 
     text += RenderRow(row, summary.work == PoolWork::kDryRun, options, width);
   }
   text += text.empty() ? "" : "\n";
-  text += std::to_string(summary.count) +
-          " VMs, templates and snapshots: " + std::to_string(summary.clean) + " clean, " +
+  text += std::to_string(summary.count) + " in all: " + std::to_string(summary.clean) + " clean, " +
           std::to_string(counts[0]) + " with findings, " + std::to_string(counts[1]) + " fixed, " +
           std::to_string(counts[2]) + " failed, " + std::to_string(summary.skipped) + " skipped\n";
   return text + (summary.ended_early.empty() ? "" : summary.ended_early + "\n");

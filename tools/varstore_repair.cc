@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,7 +8,6 @@
 #include "repair_pool.h"
 #include "screen_here.h"
 #include "varstored/efi/variable_name.h"
-#include "varstored/health/fix.h"
 #include "varstored/health/render.h"
 #include "varstored/health/text.h"
 #include "varstored/tool/command_line.h"
@@ -65,18 +63,16 @@ int ExitCode(bool has_fixed, bool has_findings) {
 base::Result<std::string> CheckOne(tools::KeptPlace& place, const Wishes& wishes, int& exit_code) {
   const tools::KeptState& kept = place.kept();
   const std::string& target = kept.context.target;
-  if (wishes.dry_run) {
-    const health::Repaired repaired = health::FixAll(kept.state, kept.context);
-    exit_code = ExitCode(false, !repaired.fixed.empty() || !repaired.left.empty());
-    return Show(target, "would fix", repaired.fixed, {}, repaired.left);
-  }
-  if (wishes.fix) {
-    const auto repair = tools::FixPlace(place, wishes.repair);
+  if (wishes.dry_run || wishes.fix) {
+    const auto repair = wishes.dry_run ? tools::PlanRepair(kept, wishes.repair)
+                                       : tools::FixPlace(place, wishes.repair);
     if (!repair) {
       return repair.failure();
     }
-    exit_code = ExitCode(!repair->fixed.empty(), !repair->left.empty());
-    return Show(target, "fixed", repair->fixed, repair->backup, repair->left);
+    exit_code = wishes.dry_run ? ExitCode(false, !repair->fixed.empty() || !repair->left.empty())
+                               : ExitCode(!repair->fixed.empty(), !repair->left.empty());
+    return Show(target, wishes.dry_run ? "would fix" : "fixed", repair->fixed, repair->backup,
+                repair->left);
   }
   const std::vector<health::Finding> findings = health::FindingsOf(kept.state, kept.context);
   exit_code = ExitCode(false, !findings.empty());

@@ -148,6 +148,7 @@ class Files(Repair):
     def test_where_nothing_can_be_saved_only_force_writes(self):
         self.file.write_bytes(LOST)
         self.assertIn("nothing can be saved", self.repair(1, "--fix", self.file))
+        self.assertIn("nothing can be saved", self.repair(1, "--dry-run", self.file))
         self.assertEqual((self.file.read_bytes(), self.backup_files()), (LOST, []))
         self.repair(3, "--fix", "--force", self.file)
         self.assertEqual(self.file.read_bytes(), guest.blob())
