@@ -174,8 +174,8 @@ TEST_F(SqliteFaultTest, AFullDiskIsAnErrorUntilThereIsRoom) {
 
 // The daemon's files have a limit, and a log that has reached it takes no commit.
 TEST_F(SqliteFaultTest, ALogThatCouldNotBeFoldedForLongIsFoldedOnceItCan) {
+  bool folds = false;  // asked until the session is gone
   Session session(path_);
-  bool folds = false;
   disk_.SetFault([&folds](const DiskOperation& operation) {
     if (operation.kind != Kind::kWrite) {
       return SQLITE_OK;
