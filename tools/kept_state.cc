@@ -166,8 +166,8 @@ base::Result<void> KeptPlace::WriteRows(const std::vector<store::Entry>& entries
   const store::Store nothing;
   store::StagedStore staged(nothing);
   // The last one that is put comes first in a walk.
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-    staged.Put(*entry);
+  for (std::size_t left = entries.size(); left > 0; --left) {
+    staged.Put(entries[left - 1]);
   }
   return backend_->KeepResumed(staged);
 }

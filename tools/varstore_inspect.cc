@@ -16,7 +16,7 @@ using namespace varstored;
 /// Besides 0 and 1, which tool::Main gives.
 constexpr int kFoundExitCode = 2;
 
-constexpr std::size_t kMaxUpdateBytes = 1024 * 1024;
+constexpr std::size_t kMaxUpdateBytes = std::size_t{1024} * 1024;
 
 struct Wishes {
   tool::Rights rights;

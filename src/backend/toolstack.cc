@@ -24,6 +24,8 @@ constexpr Clock::duration kLogoutTime = 300ms;
 // A guard serves one VM, and puts its own session and reference in the place of any.
 constexpr std::string_view kGuardSession = "DUMMYSESSION";
 constexpr std::string_view kGuardVm = "DUMMYVM";
+/// Calls about a pool name a VM themselves, or none.
+constexpr std::string_view kNoVm = "none";
 
 bool IsUnknownMethod(const MethodFailure& failure) {
   return failure.Mentions("UnknownMethod") || failure.Mentions("MESSAGE_METHOD_UNKNOWN");
@@ -85,6 +87,8 @@ Toolstack::Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd,
   if (is_guard_) {
     session_ = kGuardSession;
     vm_ = kGuardVm;
+  } else if (is_pool_) {
+    vm_ = kNoVm;
   }
 }
 
@@ -236,13 +240,12 @@ Toolstack::Answered Toolstack::CallWithSession(const Make& make, Repeat repeat,
         return NotDone(logged_in.error().message);
       }
     }
-    const bool needs_vm = !is_pool_ && vm_.empty();
-    if (needs_vm) {
+    if (vm_.empty()) {
       if (const auto found = FindVm(deadline); !found) {
         return NotDone(found.error().message);
       }
     }
-    if (session_.empty() || (needs_vm && vm_.empty())) {
+    if (session_.empty() || vm_.empty()) {
       continue;
     }
     auto answer = Exchange(make(), repeat, deadline);
