@@ -489,6 +489,67 @@ class Vms(VmTest):
         self.assertEqual((toolstack.writes, self.kept(toolstack)), (0, LOST))
 
 
+class EachFinding(VmTest):
+    """Every finding that can be fixed, through the program, wherever variables are kept."""
+
+    def setUp(self):
+        super().setUp()
+        database = guest.SECURITY_DATABASE
+        good = hashes(bytes(16), 1)
+        many = b"".join(hashes(bytes([owner]) * 16, *range(1, 256)) for owner in range(1, 6))
+        self.assertGreater(len(many), 57344)
+        self.found = {
+            "lists-malformed": guest.blob(LANG, guest.entry("dbx", good + b"no list", 0x27, database)),
+            "variable-oversized": guest.blob(LANG, guest.entry("dbx", many, 0x27, database)),
+            "revocations-doubled": DOUBLED,
+            "boot-order-dangling": DANGLING,
+            "record-malformed": guest.blob(LANG, guest.entry("Odd", b"1", 5)),
+        }
+        if "VARSTORED_TEST_DATA" in os.environ:
+            certificate = (pathlib.Path(os.environ["VARSTORED_TEST_DATA"])
+                           / "secureboot_objects/certificates/microsoft_corporation_kek_2k_ca_2023.der").read_bytes()
+            size = 16 + len(certificate)
+            kek = (uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
+                   + struct.pack("<III", 28 + size, 0, size) + guest.VENDOR + certificate)
+            self.found["owner-not-microsoft"] = guest.blob(LANG, guest.entry("KEK", kek, 0x27, GLOBAL))
+        # A database cannot hold these.
+        self.found_in_blobs = {
+            "record-duplicate": guest.blob(LANG, LANG),
+            "blob-unreadable": guest.blob(LANG) + b"more",
+        }
+
+    def check(self, name, *place):
+        self.assertIn(name, self.repair(2, *place))
+        shown = self.run_tool("--fix", *place)
+        self.assertIn(shown.returncode, (2, 3), shown)
+        self.assertIn(f"  fixed {name}", shown.stdout)
+        self.assertNotIn(name, self.run_tool(*place).stdout)
+
+    def test_in_a_file(self):
+        for name, content in {**self.found, **self.found_in_blobs}.items():
+            for kept in (content, base64.b64encode(content)):
+                self.file.write_bytes(kept)
+                self.check(name, self.file)
+
+    def test_in_a_toolstack(self):
+        for name, content in {**self.found, **self.found_in_blobs}.items():
+            toolstack = self.toolstack("xapi", content)
+            self.check(name, *self.words())
+            self.assertEqual(toolstack.writes, 1)
+
+    def test_in_a_database(self):
+        database = self.folder / "web.db"
+        with subprocess.Popen([BIN / "varstored-loopback", "--listen", self.folder / "guest", "--backend", "sqlite",
+                               "--arg", f"path:{database}"], stderr=subprocess.PIPE, text=True) as process:
+            while "ready: " not in process.stderr.readline():
+                self.assertIsNone(process.poll())
+            process.terminate()
+        for name, content in self.found.items():
+            self.file.write_bytes(content)
+            self.repair(0, "--restore", self.file, "--force", database)
+            self.check(name, database)
+
+
 class October2025(VmTest):
     """dbx held Microsoft's list under another owner; Microsoft's update was appended past the limit."""
 
