@@ -56,7 +56,7 @@ class Pool::Calls : public Toolstack {
 };
 
 Pool::Pool(const PoolOptions& options)
-    : calls_(std::make_unique<Calls>(options.socket_path, std::string(), options.stop_fd,
+    : calls_(std::make_unique<Calls>(options.socket_path, std::nullopt, options.stop_fd,
                                      options.patience)) {}
 
 Pool::~Pool() = default;

@@ -74,13 +74,13 @@ base::Result<XmlRpcValue> ValueOf(std::string_view method,
 
 }  // namespace
 
-Toolstack::Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd,
-                     std::optional<Clock::duration> patience)
+Toolstack::Toolstack(std::string socket_path, const std::optional<std::string>& vm_uuid,
+                     int stop_fd, std::optional<Clock::duration> patience)
     : socket_path_(std::move(socket_path)),
-      vm_uuid_(std::move(vm_uuid)),
+      vm_uuid_(vm_uuid.value_or(std::string())),
       stop_fd_(stop_fd),
       patience_(patience),
-      is_pool_(vm_uuid_.empty()),
+      is_pool_(!vm_uuid),
       is_guard_(!is_pool_ && socket_path_ != kXapiSocket),
       credits_(kMostCredits),
       credits_counted_at_(Clock::now()) {

@@ -47,11 +47,11 @@ class Toolstack {
   /// xapi's own socket. Others are a guard's, unless the answers show something else.
   static constexpr std::string_view kXapiSocket = "/var/lib/xcp/xapi";
 
-  /// With an empty `vm_uuid` it is the toolstack as a whole, at xapi's own socket, and Ask is all
+  /// Without a `vm_uuid` it is the toolstack as a whole, at xapi's own socket, and Ask is all
   /// that it is for. `stop_fd` ends each call when it becomes readable; -1 for none. `patience` is
   /// the most that a call waits for a toolstack that restarts, where that is less than the call may
   /// take.
-  Toolstack(std::string socket_path, std::string vm_uuid, int stop_fd,
+  Toolstack(std::string socket_path, const std::optional<std::string>& vm_uuid, int stop_fd,
             std::optional<Clock::duration> patience);
   /// Gives the session back, where there is one.
   ~Toolstack();
