@@ -39,7 +39,7 @@ void UnmapGuestPages::operator()(void* start) const noexcept {
 }
 
 GuestPages KeptPages::Take(std::uint32_t first_page) noexcept {
-  const auto found = std::ranges::find_if(kept_, [first_page](const Kept& kept) {
+  auto* const found = std::ranges::find_if(kept_, [first_page](const Kept& kept) {
     return kept.pages != nullptr && kept.first_page == first_page;
   });
   return found == kept_.end() ? GuestPages() : std::move(found->pages);
@@ -47,8 +47,8 @@ GuestPages KeptPages::Take(std::uint32_t first_page) noexcept {
 
 void KeptPages::Keep(std::uint32_t first_page, GuestPages pages) noexcept {
   // The place of one that was taken, or the last one.
-  const auto place = std::ranges::find_if(kept_, [](const Kept& kept) { return !kept.pages; });
-  const auto last = place == kept_.end() ? std::prev(place) : place;
+  auto* const place = std::ranges::find_if(kept_, [](const Kept& kept) { return !kept.pages; });
+  auto* const last = place == kept_.end() ? std::prev(place) : place;
   *last = {first_page, std::move(pages)};
   std::rotate(kept_.begin(), last, std::next(last));
 }
