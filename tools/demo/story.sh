@@ -77,8 +77,11 @@ delete PK                           | SECURITY_VIOLATION  | set global:PK 27 - -
 SecureBoot                          | 1                   | get global:SecureBoot -> SUCCESS 6 hex:01
 END
 
-tell "An ordinary variable, and one that lives until power-off"
+tell "Ordinary variables, and one that lives until power-off"
+# EFI_LOAD_OPTION (UEFI 2.10, 3.1.3): active, "Linux", \EFI\BOOT\BOOTX64.EFI
+option=0100000034004c0069006e00750078000000040430005c004500460049005c0042004f004f0054005c0042004f004f0054005800360034002e0045004600490000007fff0400
 calls <<END
+Boot0001 = Linux                    | SUCCESS             | set global:Boot0001 7 hex:$option -> SUCCESS
 BootOrder = 0001                    | SUCCESS             | set global:BootOrder 7 hex:0100 -> SUCCESS
 BootCurrent = 0001                  | SUCCESS             | set global:BootCurrent 6 hex:0100 -> SUCCESS
 END
@@ -99,7 +102,17 @@ END
 tell "Power off: the store, as the host sees it"
 shown xl destroy vm1
 within 15 daemon_ended || fail "varstored does not end"
-echo "demo command varstore-ls $store"
-varstore-ls "$store" >/run/listing
-grep -q ' BootOrder$' /run/listing || fail "BootOrder is not in the store: $(cat /run/listing)"
-while read -r line; do echo "demo line $line"; done </run/listing
+# looked COMMAND...: shows a command and what it prints.
+looked() {
+  echo "demo command $*"
+  status=0
+  "$@" >/run/shown 2>&1 || status=$?
+  while IFS= read -r line; do echo "demo line $line"; done </run/shown
+  [ $status = 0 ] || fail "$1: exit status $status"
+}
+
+looked varstore-ls "$store"
+grep -q ' BootOrder$' /run/shown || fail "BootOrder is not in the store"
+looked varstore-inspect "$store"
+grep -q 'Findings *none' /run/shown || fail "something is wrong with the store"
+grep -q 'Boot0001  *Linux' /run/shown || fail "Boot0001 is not shown"
