@@ -7,8 +7,15 @@ OUT = build/auth
 # How long to fuzz, and to soak.
 SECONDS = 60
 MINUTES = 60
+# Of `make deploy`: a host that ssh reaches, `no` for one without XAPI, and anything for a look only.
+HOST =
+XAPI = yes
+DRYRUN =
+SSH = ssh
+deploy = packaging/deploy --ssh "$(SSH)" $(if $(DRYRUN),--dry-run) $(if $(filter no,$(XAPI)),--no-xapi)
 
-.PHONY: demo check bench used-calls docs format lint install auth fuzz fuzz-coverage soak fleet
+.PHONY: demo check bench used-calls docs format lint install auth fuzz fuzz-coverage soak fleet \
+	deploy deploy-revert
 
 demo:
 	./demo
@@ -54,3 +61,12 @@ install:
 	cmake --preset release -D CMAKE_INSTALL_PREFIX=$(PREFIX)
 	cmake --build --preset release --target programs
 	DESTDIR=$(DESTDIR) cmake --install build/release
+
+deploy:
+	@[ -n "$(HOST)" ] || $(deploy)
+	rm -rf build/deploy
+	$(MAKE) --no-print-directory install DESTDIR=build/deploy
+	$(deploy) "$(HOST)" build/deploy
+
+deploy-revert:
+	$(deploy) --revert "$(HOST)"
