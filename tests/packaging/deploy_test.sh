@@ -109,4 +109,25 @@ echo clash >"$work/stage/opt/clash"
 expect 1 "" "$@" 127.0.0.1 "$work/stage"
 is usr/sbin/varstored old
 expect 1 "nothing was deployed there" "$@" --revert 127.0.0.1
+
+# So does a failure while files take their places: that of the third one.
+rm -r "$work/host/opt" "$work/stage/opt"
+: >"$work/stage/usr/zz"
+mkdir "$work/failing"
+cat >"$work/failing/mv" <<END
+#!/bin/sh
+echo x >>'$work/moves'
+[ "\$(wc -l <'$work/moves')" != 3 ] || exit 1
+exec /bin/mv "\$@"
+END
+cat >"$work/here" <<END
+#!/bin/sh
+shift
+PATH=$work/failing:$PATH exec sh -c "\$*"
+END
+chmod 755 "$work/failing/mv" "$work/here"
+expect 1 "replaced $work/host/usr/sbin/varstored" --ssh "$work/here" --root "$work/host" --no-xapi any "$work/stage"
+is usr/sbin/varstored old
+[ -z "$(find "$work/host/usr/share" -type f)" ] || fail "an added file stayed"
+expect 1 "nothing was deployed there" "$@" --no-xapi --revert 127.0.0.1
 echo "deployed, taken back, and refused where it cannot work"
