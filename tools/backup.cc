@@ -3,10 +3,11 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <cerrno>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "varstored/base/file.h"
@@ -42,29 +43,74 @@ std::string TimeText(std::int64_t now) {
   std::array<char, kTimeCharacters + 1> text{};
   if (::gmtime_r(&seconds, &parts) == nullptr ||
       std::strftime(text.data(), text.size(), "%Y%m%dT%H%M%SZ", &parts) != kTimeCharacters) {
-    return std::string(kTimeCharacters, '0');
+    return "00000000T000000Z";
   }
   return text.data();
 }
 
-base::Result<void> MakeFolder(const std::string& folder) {
-  std::error_code error;
-  const auto parent = std::filesystem::path(folder).parent_path();
-  if (!parent.empty()) {
-    std::filesystem::create_directories(parent, error);
+/// Makes `folder`, and the folders that it stands in, where they are missing. What is there keeps
+/// its mode.
+base::Result<void> MakeFolder(const std::filesystem::path& folder, mode_t mode) {
+  if (!folder.has_filename() && folder.has_relative_path()) {  // it ends in a slash
+    return MakeFolder(folder.parent_path(), mode);
   }
-  // The content of variables is nobody's business. What is there keeps its mode.
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-    return base::Fail(folder + ": cannot make the folder of backups: " + base::ErrnoText());
+  int made = ::mkdir(folder.c_str(), mode);
+  if (made != 0 && errno == ENOENT && folder.has_parent_path()) {
+    if (auto parent = MakeFolder(folder.parent_path(), 0777); !parent) {
+      return parent;
+    }
+    made = ::mkdir(folder.c_str(), mode);
+  }
+  if (made == 0) {
+    return base::SyncFolderOf(folder);
+  }
+  if (errno != EEXIST) {
+    return base::Fail(folder.string() +
+                      ": cannot make the folder of backups: " + base::ErrnoText());
   }
   return {};
+}
+
+bool HasDigits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// Such as 20261120T100500Z.
+bool IsTime(std::string_view text) {
+  return text.size() == kTimeCharacters && HasDigits(text.substr(0, 8)) && text[8] == 'T' &&
+         HasDigits(text.substr(9, 6)) && text[15] == 'Z';
+}
+
+/// The digest in the name of a backup of `subject`; nothing when the name is none of those. A
+/// subject may be the front of another one, and its name may hold dots.
+std::optional<std::string_view> DigestIn(std::string_view name, std::string_view subject) {
+  constexpr std::size_t kDigits = 2 * kDigestBytes;
+  constexpr std::size_t kFewest = 1 + kTimeCharacters + 1 + kDigits + kSuffix.size();
+  if (!name.starts_with(subject) || !name.ends_with(kSuffix) ||
+      name.size() < subject.size() + kFewest) {
+    return std::nullopt;
+  }
+  name.remove_prefix(subject.size());
+  name.remove_suffix(kSuffix.size());
+  const std::string_view digest = name.substr(name.size() - kDigits);
+  const std::string_view number =
+      name.substr(1 + kTimeCharacters, name.size() - kDigits - 1 - kTimeCharacters);
+  const bool has_number_or_none =
+      number == "." || (number.size() > 2 && number.front() == '.' && number.back() == '.' &&
+                        HasDigits(number.substr(1, number.size() - 2)));
+  const bool is_digest = digest.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return name.front() == '.' && IsTime(name.substr(1, kTimeCharacters)) && has_number_or_none &&
+                 is_digest
+             ? std::optional(digest)
+             : std::nullopt;
 }
 
 }  // namespace
 
 base::Result<std::string> MakeBackup(const std::string& folder, const std::string& subject,
                                      const base::Bytes& content, std::int64_t now) {
-  if (auto made = MakeFolder(folder); !made) {
+  // The content of variables is nobody's business.
+  if (auto made = MakeFolder(folder, 0700); !made) {
     return made.failure();
   }
   const auto digest = DigestOf(content);
@@ -98,10 +144,10 @@ base::Result<Backup> ReadBackup(const std::string& path, const std::string& subj
   Backup backup;
   backup.content = *std::move(content);
   const std::string name = std::filesystem::path(path).filename().string();
-  const std::string end = "." + *digest + std::string(kSuffix);
-  if (!name.starts_with(subject + ".")) {
+  const auto wanted = DigestIn(name, subject);
+  if (!wanted) {
     backup.reason = "its name says that it is no backup of " + subject;
-  } else if (!name.ends_with(end) || name.size() <= subject.size() + end.size()) {
+  } else if (*wanted != *digest) {
     backup.reason = "its content is not the one that its name says";
   } else {
     backup.is_of_subject = true;

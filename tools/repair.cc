@@ -6,6 +6,7 @@
 #include "backup.h"
 #include "varstored/efi/guid.h"
 #include "varstored/health/fix.h"
+#include "varstored/health/text.h"
 
 namespace varstored::tools {
 namespace {
@@ -146,7 +147,7 @@ base::Result<std::string> RestorePlace(KeptPlace& place, const std::string& path
     state.ancillary = blob->blob.ancillary;
   }
   if (place.content() == backup->content) {
-    return target + ": is what the backup has already; nothing was written\n";
+    return health::ForTerminal(target) + ": is what the backup has already; nothing was written\n";
   }
   const auto before = Prepare(place, options);
   if (!before) {
@@ -156,8 +157,9 @@ base::Result<std::string> RestorePlace(KeptPlace& place, const std::string& path
   if (!written) {
     return NotWritten(written.error(), *before);
   }
-  return target + ": restored from " + path + "\n" +
-         (before->empty() ? "" : "what was there before is in " + *before + "\n");
+  return health::ForTerminal(target) + ": restored from " + health::ForTerminal(path) + "\n" +
+         (before->empty() ? ""
+                          : "what was there before is in " + health::ForTerminal(*before) + "\n");
 }
 
 }  // namespace varstored::tools

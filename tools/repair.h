@@ -16,7 +16,8 @@ struct RepairOptions {
   bool force = false;
 };
 
-inline constexpr const char* kBackupFolder = "/var/lib/varstored/backup";
+/// Not in /var/lib/varstored: xapi empties that folder, or makes it a symbolic link.
+inline constexpr const char* kBackupFolder = "/var/lib/varstored-backup";
 
 struct Repair {
   std::vector<health::Finding> fixed;

@@ -48,7 +48,7 @@ std::string Show(const std::string& target, const char* done,
     text += std::string("  ") + done + " " + Described(finding) + "\n";
   }
   if (!backup.empty()) {
-    text += "  backup: " + backup + "\n";
+    text += "  backup: " + health::ForTerminal(backup) + "\n";
   }
   if (!left.empty()) {
     return text + "\n" + health::RenderFindings(left, tools::ScreenOptionsHere());

@@ -47,18 +47,19 @@ struct Target {
 };
 
 Result<Target> FindTarget(const std::string& path) {
+  std::error_code error;
+  const std::string real = std::filesystem::canonical(path, error).string();
   struct stat status = {};
-  if (::stat(path.c_str(), &status) != 0) {
+  // Owner and mode are those of what is replaced: of a link that has come there since, its own.
+  if (error || ::lstat(real.c_str(), &status) != 0) {
+    errno = error ? error.value() : errno;
     return errno == ENOENT ? Result<Target>(Target{path, std::nullopt})
                            : FailWithErrno(path, "cannot stat");
   }
   if (!S_ISREG(status.st_mode)) {
     return Fail(path + ": not a regular file");
   }
-  std::error_code error;
-  const auto real = std::filesystem::canonical(path, error);
-  return error ? Result<Target>(Fail(path + ": " + error.message()))
-               : Target{real.string(), status};
+  return Target{real, status};
 }
 
 /// Gives a new file the owner and the mode of the one that it replaces.
@@ -95,7 +96,10 @@ Result<void> WriteNewFile(const std::string& path, const std::optional<struct st
   return WriteAndSync(fd.get(), path, bytes);
 }
 
-/// A name is on the disk once its folder is.
+}  // namespace
+
+std::string ErrnoText() { return std::generic_category().message(errno); }
+
 Result<void> SyncFolderOf(const std::string& path) {
   const auto parent = std::filesystem::path(path).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();
@@ -105,10 +109,6 @@ Result<void> SyncFolderOf(const std::string& path) {
   }
   return {};
 }
-
-}  // namespace
-
-std::string ErrnoText() { return std::generic_category().message(errno); }
 
 Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_t max_bytes) {
   // Without O_NONBLOCK a pipe in the file's place would block the start for ever.

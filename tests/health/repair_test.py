@@ -8,6 +8,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -173,6 +174,28 @@ class Files(Repair):
         self.assertEqual(len(self.backup_files()), 1)
         self.assertEqual(self.backups.stat().st_mode & 0o777, 0o700)
 
+    @unittest.skipUnless(shutil.which("strace"), "needs strace")
+    def test_each_folder_that_was_made_is_on_the_disk(self):
+        self.file.write_bytes(DANGLING)
+        done = subprocess.run(["strace", "-y", "-e", "trace=fsync", BIN / "varstore-repair", "--fix",
+                               "--backup-folder", self.folder / "a" / "b/", self.file],
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 3, done)
+        synced = re.findall(r"^fsync\(\d+<(.*)>\)", done.stderr, re.MULTILINE)
+        self.assertEqual(synced[:2], [str(self.folder.resolve()), str(self.folder.resolve() / "a")])
+
+    def test_names_of_files_are_shown_as_plain_characters(self):
+        folder = self.folder / "x\x1b[31m"
+        folder.mkdir()
+        file = folder / "vm\u202e"
+        file.write_bytes(DANGLING)
+        self.backups = folder
+        shown = self.repair(3, "--fix", file)
+        backup, = self.backup_files()
+        shown += self.repair(0, "--restore", backup, file) + self.repair(0, "--restore", backup, file)
+        self.assertRegex(shown, r"\A[ -~\n]*\Z")
+        self.assertEqual(shown.count(r"x\u{001B}[31m"), 6)
+
     def test_only_a_whole_backup_of_this_file_is_restored(self):
         self.file.write_bytes(DANGLING)
         self.repair(3, "--fix", self.file)
@@ -187,6 +210,22 @@ class Files(Repair):
         self.repair(1, "--restore", backup, "--force", self.file)
         self.repair(1, "--restore", self.folder / "nothing", "--force", self.file)
         self.assertEqual((self.file.read_bytes(), other.read_bytes()), (CLEAN, CLEAN))
+        # A name that only begins with that of another file.
+        web, text = self.folder / "web", self.folder / "web.b64"
+        for file in (web, text):
+            file.write_bytes(DANGLING)
+        self.repair(3, "--fix", text)
+        backup_of_text, = (path for path in self.backup_files() if path.name.startswith("web"))
+        self.assertIn("no backup of web", self.repair(1, "--restore", backup_of_text, web))
+        self.assertIn("no backup of web.b64", self.repair(1, "--restore", web, text))
+        rest = backup_of_text.name[len("web.b64"):]
+        for name in (f"web.1{rest}", f"web{rest[:17]}.x{rest[17:]}", f"web{rest[:17]}.{rest[17:]}", f"web{rest[1:]}",
+                     f"web{rest[:17]}{rest[18:]}"):
+            backup_of_text.rename(self.folder / name)
+            self.assertIn("no backup of web", self.repair(1, "--restore", self.folder / name, web))
+            (self.folder / name).rename(backup_of_text)
+        self.repair(0, "--restore", backup_of_text, text)
+        self.assertEqual((web.read_bytes(), text.read_bytes()), (DANGLING, DANGLING))
         # Any blob will do, in the form that the place has.
         backup.write_bytes(base64.b64encode(DANGLING))
         self.repair(0, "--restore", backup, "--force", other)

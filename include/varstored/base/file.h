@@ -12,6 +12,9 @@ namespace varstored::base {
 /// The text of the current `errno`, for messages.
 [[nodiscard]] std::string ErrnoText();
 
+/// Syncs the folder that `path` stands in: a new name is on the disk once its folder is.
+[[nodiscard]] Result<void> SyncFolderOf(const std::string& path);
+
 /// The whole regular file at `path`, or nothing when there is no such file. A file of more than
 /// `max_bytes`, something else than a file (a folder, a pipe, a device), and one that cannot be
 /// read are errors that name the path.
