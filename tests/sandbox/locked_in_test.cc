@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "support/loopback_client.h"
+#include "support/signing.h"
 #include "support/temporary_folder.h"
 #include "varstored/base/file.h"
 #include "varstored/sandbox/sandbox.h"
@@ -71,6 +72,24 @@ TEST_F(LockedIn, ItServesOnAfterItWasStoppedAndContinued) {
   EXPECT_EQ(ended.exit_code, 0) << ended.errors;
 }
 
+// The C library's sort asks how much memory the computer has, the first time that there is much to
+// sort; OpenSSL sorts the parts of a name before anything is known of who signed.
+TEST_F(LockedIn, ANameOfManyPartsIsReadLikeAnother) {
+  Name subject = CommonName("Many");
+  for (int i = 0; i < 64; ++i) {
+    subject.push_back({.field = "OU", .octets = "part " + std::to_string(i), .joins = true});
+  }
+  const Identity signer = Identity::Make({.subject = subject});
+  Process process = StartLoopback(socket_, {"--backend", "memory"});
+  const VariableWrite write = {.name = u"Private", .payload = {1}};
+
+  EXPECT_EQ(LoopbackClient(socket_).SetVariable(u"Private", {}, 0x27, AuthPayload(write, signer)),
+            kEfiSuccess);
+
+  const Ended ended = process.Stop();
+  EXPECT_EQ(ended.exit_code, 0) << ended.errors;
+}
+
 class LockedInWithDatabase : public LockedIn {
  protected:
   /// Starts with the database at this path, keeps a variable, and ends.
@@ -88,6 +107,12 @@ TEST_F(LockedInWithDatabase, ItMayBeALinkToAnotherFolder) {
   TemporaryFolder other;
   ExpectItWorksAt(other.File("vm.db"));
   std::filesystem::create_symlink(other.File("vm.db"), database_);
+  ExpectItWorksAt(database_);
+}
+
+TEST_F(LockedInWithDatabase, ItsModeMayChange) {
+  ExpectItWorksAt(database_);
+  std::filesystem::permissions(database_, std::filesystem::perms(0640));
   ExpectItWorksAt(database_);
 }
 

@@ -124,7 +124,8 @@ NamePtr MakeName(const Name& parts) {
   for (const NamePart& part : parts) {
     const Bytes octets = base::ToBytes(part.octets);
     Check(X509_NAME_add_entry_by_txt(name.get(), part.field.c_str(), Asn1Type(part.type),
-                                     octets.data(), static_cast<int>(octets.size()), -1, 0) == 1,
+                                     octets.data(), static_cast<int>(octets.size()), -1,
+                                     part.joins ? -1 : 0) == 1,
           "X509_NAME_add_entry_by_txt");
   }
   return name;

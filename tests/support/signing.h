@@ -45,6 +45,7 @@ struct NamePart {
   std::string field;
   std::string octets;
   StringType type = StringType::kUtf8;
+  bool joins = false;  // is a further part of the relative name before
 };
 using Name = std::vector<NamePart>;
 
