@@ -93,14 +93,39 @@ base::Result<health::Repaired> Mended(const KeptState& kept, const RepairOptions
   return repaired;
 }
 
+Repair RepairOf(const health::Repaired& repaired) {
+  return {repaired.fixed, repaired.left, repaired.lost_keys, repaired.changed_keys, {}};
+}
+
+std::string Joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) {
+    text += (text.empty() ? "" : ", ") + name;
+  }
+  return text;
+}
+
 }  // namespace
+
+std::string WordsOnKeys(const Repair& repair) {
+  std::string text;
+  if (!repair.lost_keys.empty()) {
+    text = "Keys of Secure Boot are lost: " + Joined(repair.lost_keys) + ". ";
+  }
+  if (!repair.changed_keys.empty()) {
+    text += "PCR 7 changes with " + Joined(repair.changed_keys) +
+            ": a guest with BitLocker, or with another key sealed to its vTPM, asks for its "
+            "recovery key.";
+  }
+  return text;
+}
 
 base::Result<Repair> PlanRepair(const KeptState& kept, const RepairOptions& options) {
   auto repaired = Mended(kept, options);
   if (!repaired) {
     return repaired.failure();
   }
-  return Repair{std::move(repaired->fixed), std::move(repaired->left), {}};
+  return RepairOf(*repaired);
 }
 
 base::Result<Repair> FixPlace(KeptPlace& place, const RepairOptions& options) {
@@ -108,7 +133,7 @@ base::Result<Repair> FixPlace(KeptPlace& place, const RepairOptions& options) {
   if (!repaired) {
     return repaired.failure();
   }
-  Repair repair{std::move(repaired->fixed), std::move(repaired->left), {}};
+  Repair repair = RepairOf(*repaired);
   if (repair.fixed.empty()) {
     return repair;
   }

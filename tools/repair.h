@@ -22,8 +22,13 @@ inline constexpr const char* kBackupFolder = "/var/lib/varstored-backup";
 struct Repair {
   std::vector<health::Finding> fixed;
   std::vector<health::Finding> left;
-  std::string backup;  // its path; empty where nothing was to be fixed
+  std::vector<std::string> lost_keys;     // as health::Repaired has them
+  std::vector<std::string> changed_keys;  // as health::Repaired has them
+  std::string backup;                     // its path; empty where nothing was to be fixed
 };
+
+/// What the repair does to keys, in sentences; empty where it does nothing.
+[[nodiscard]] std::string WordsOnKeys(const Repair& repair);
 
 /// What FixPlace would do about `kept`, if nothing else is in its way; nothing is written.
 [[nodiscard]] base::Result<Repair> PlanRepair(const KeptState& kept, const RepairOptions& options);

@@ -216,6 +216,7 @@ class Walk {
     }
     row.fixed = NamesOf(repair->fixed);
     row.left = NamesOf(repair->left);
+    row.keys = WordsOnKeys(*repair);
     row.note = repair->backup.empty() ? "" : "backup: " + repair->backup;
     Add(std::move(row));
   }
@@ -247,25 +248,8 @@ std::string Pad(std::string text, std::size_t columns) {
   return text;
 }
 
-/// `words` below a row, over as many lines as they take.
 std::string Below(const std::string& words, std::size_t width) {
-  std::string text;
-  std::string line;
-  std::size_t begin = 0;
-  while (begin < words.size()) {
-    const std::size_t end = std::min(words.find(' ', begin), words.size());
-    const std::string word = words.substr(begin, end - begin);
-    begin = end + 1;
-    const bool is_full =
-        !line.empty() &&
-        kResultColumns + health::ColumnsOf(line) + 1 + health::ColumnsOf(word) > width;
-    if (is_full) {
-      text += std::string(kResultColumns, ' ') + line + "\n";
-      line.clear();
-    }
-    line += (line.empty() ? "" : " ") + word;
-  }
-  return text + std::string(kResultColumns, ' ') + line + "\n";
+  return Wrapped(words, kResultColumns, width);
 }
 
 std::string Listed(const std::string& label, const std::vector<std::string>& names) {
@@ -314,6 +298,9 @@ std::string RenderRow(const PoolRow& row, bool is_dry_run, const health::ScreenO
   }
   if (!row.left.empty()) {
     text += Below(Listed(row.fixed.empty() ? "found:" : "left:", row.left), width);
+  }
+  if (!row.keys.empty()) {
+    text += Below(row.keys, width);
   }
   if (!row.note.empty()) {
     text += Below(health::Cut(health::ForTerminal(row.note), kMaxNoteColumns), width);

@@ -33,6 +33,8 @@ struct PoolRow {
   std::vector<std::string> left;
   /// Why nothing was fixed, where the backup is, or what failed.
   std::string note;
+  /// WordsOnKeys.
+  std::string keys = {};
 };
 
 struct PoolSummary {

@@ -3,9 +3,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
+#include "varstored/health/text.h"
 #include "varstored/tool/command_line.h"
 
 namespace varstored::tools {
@@ -30,6 +33,25 @@ health::ScreenOptions ScreenOptionsHere() {
     options.width = size.ws_col;
   }
   return options;
+}
+
+std::string Wrapped(const std::string& words, std::size_t indent, std::size_t width) {
+  std::string text;
+  std::string line;
+  std::size_t begin = 0;
+  while (begin < words.size()) {
+    const std::size_t end = std::min(words.find(' ', begin), words.size());
+    const std::string word = words.substr(begin, end - begin);
+    begin = end + 1;
+    const bool is_full =
+        !line.empty() && indent + health::ColumnsOf(line) + 1 + health::ColumnsOf(word) > width;
+    if (is_full) {
+      text += std::string(indent, ' ') + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return text + std::string(indent, ' ') + line + "\n";
 }
 
 bool CanShowProgress() { return ::isatty(STDERR_FILENO) == 1 && Environment("TERM") != "dumb"; }

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <string>
+
 #include "varstored/health/render.h"
 
 namespace varstored::tools {
@@ -10,5 +13,9 @@ namespace varstored::tools {
 
 /// Whether standard error is a terminal on which a line can be written anew.
 [[nodiscard]] bool CanShowProgress();
+
+/// `words`, which are fit for a terminal, behind `indent` blanks, over as many lines of `width`
+/// columns as they take. A word that is longer is not broken.
+[[nodiscard]] std::string Wrapped(const std::string& words, std::size_t indent, std::size_t width);
 
 }  // namespace varstored::tools

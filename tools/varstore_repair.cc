@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,8 @@ using namespace varstored;
 constexpr int kFoundExitCode = 2;
 constexpr int kFixedExitCode = 3;
 
+constexpr std::size_t kMaxTextColumns = 1000;
+
 struct Wishes {
   tool::Rights rights;
   tool::PlaceOptions place;
@@ -40,20 +43,28 @@ std::string Described(const health::Finding& finding) {
 }
 
 /// What was done, or would be, and then what is left.
-std::string Show(const std::string& target, const char* done,
-                 const std::vector<health::Finding>& fixed, const std::string& backup,
-                 const std::vector<health::Finding>& left) {
+std::string Show(const std::string& target, const char* done, const tools::Repair& repair) {
+  const health::ScreenOptions options = tools::ScreenOptionsHere();
+  const std::size_t width = std::clamp<std::size_t>(options.width, 80, 120);
   std::string text = health::ForTerminal(target) + "\n";
-  for (const health::Finding& finding : fixed) {
+  for (const health::Finding& finding : repair.fixed) {
     text += std::string("  ") + done + " " + Described(finding) + "\n";
+    if (finding.kind == health::FindingKind::kBlobUnreadable) {
+      // What it cost is to be seen nowhere else: it is no finding of what is left.
+      text += tools::Wrapped(health::Cut(health::ForTerminal(finding.explanation), kMaxTextColumns),
+                             4, width);
+    }
   }
-  if (!backup.empty()) {
-    text += "  backup: " + health::ForTerminal(backup) + "\n";
+  if (const std::string keys = tools::WordsOnKeys(repair); !keys.empty()) {
+    text += tools::Wrapped(keys, 2, width);
   }
-  if (!left.empty()) {
-    return text + "\n" + health::RenderFindings(left, tools::ScreenOptionsHere());
+  if (!repair.backup.empty()) {
+    text += "  backup: " + health::ForTerminal(repair.backup) + "\n";
   }
-  return text + (fixed.empty() ? "  nothing is wrong\n" : "  nothing is left\n");
+  if (!repair.left.empty()) {
+    return text + "\n" + health::RenderFindings(repair.left, options);
+  }
+  return text + (repair.fixed.empty() ? "  nothing is wrong\n" : "  no finding is left\n");
 }
 
 int ExitCode(bool has_fixed, bool has_findings) {
@@ -71,12 +82,12 @@ base::Result<std::string> CheckOne(tools::KeptPlace& place, const Wishes& wishes
     }
     exit_code = wishes.dry_run ? ExitCode(false, !repair->fixed.empty() || !repair->left.empty())
                                : ExitCode(!repair->fixed.empty(), !repair->left.empty());
-    return Show(target, wishes.dry_run ? "would fix" : "fixed", repair->fixed, repair->backup,
-                repair->left);
+    return Show(target, wishes.dry_run ? "would fix" : "fixed", *repair);
   }
-  const std::vector<health::Finding> findings = health::FindingsOf(kept.state, kept.context);
-  exit_code = ExitCode(false, !findings.empty());
-  return Show(target, "", {}, {}, findings);
+  tools::Repair found;
+  found.left = health::FindingsOf(kept.state, kept.context);
+  exit_code = ExitCode(false, !found.left.empty());
+  return Show(target, "", found);
 }
 
 base::Result<std::string> RepairOne(const Wishes& wishes, int& exit_code, base::Log& log) {

@@ -58,9 +58,9 @@ std::string Plural(std::size_t number, const std::string& thing) {
 }
 
 /// "a, b, c, d and 3 more".
-std::string Listed(const std::vector<std::string>& names) {
+std::string Listed(const std::vector<std::string>& names, std::size_t most = kMaxNamed) {
   std::string text;
-  const std::size_t shown = std::min(names.size(), kMaxNamed);
+  const std::size_t shown = std::min(names.size(), most);
   for (std::size_t i = 0; i < shown; ++i) {
     text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
   }
@@ -138,13 +138,23 @@ class Search {
       return;
     }
     std::vector<std::string> places;
+    std::vector<std::string> others;
     std::size_t lost_bytes = 0;
     for (const Damage& damage : state_.damage) {
       places.push_back("offset " + Text(damage.offset) + ": " + damage.reason);
       lost_bytes += damage.bytes;
+      if (damage.left_out && !IsKey(*damage.left_out)) {
+        others.push_back(NameOf(*damage.left_out));
+      }
     }
+    const std::vector<std::string> keys = KeysLeftOut(state_);
+    // The keys all and first: names of the guest's may be long, and many.
+    const std::string left_out =
+        (keys.empty() ? ""
+                      : " Keys of Secure Boot are left out: " + Listed(keys, keys.size()) + ".") +
+        (others.empty() ? "" : " Other variables are left out: " + Listed(others) + ".");
     Add(FindingKind::kBlobUnreadable, std::nullopt,
-        "The variables cannot be read as they are, so the VM does not start. " +
+        "The variables cannot be read as they are, so the VM does not start." + left_out + " " +
             Plural(state_.entries.size(), "variable") + " can be saved, " +
             Plural(lost_bytes, "byte") + " cannot (" + Listed(places) + ").",
         true, "");

@@ -130,6 +130,15 @@ void FixVariable(State& state, FindingKind kind, const VariableId& id) {
   }
 }
 
+bool HasChanged(const KeyRow& row, const State& before, const State& after) {
+  const store::Entry* old = FindEntry(before, row.variable);
+  const store::Entry* now = FindEntry(after, row.variable);
+  if (old == nullptr || now == nullptr) {
+    return old != now;
+  }
+  return old->data() != now->data() || old->raw_attributes() != now->raw_attributes();
+}
+
 }  // namespace
 
 State Fix(State state, const Finding& finding) {
@@ -146,6 +155,8 @@ State Fix(State state, const Finding& finding) {
 
 Repaired FixAll(State state, const Context& context) {
   Repaired repaired;
+  const State before = state;
+  repaired.lost_keys = KeysLeftOut(state);
   // A fix may bring another finding to light: a record that had to be found first.
   for (bool has_changed = true; has_changed;) {
     has_changed = false;
@@ -160,6 +171,13 @@ Repaired FixAll(State state, const Context& context) {
     }
   }
   repaired.state = std::move(state);
+  for (const KeyRow& row : KeyRows()) {
+    const std::string name(row.name);
+    if (HasChanged(row, before, repaired.state) ||
+        std::count(repaired.lost_keys.begin(), repaired.lost_keys.end(), name) != 0) {
+      repaired.changed_keys.push_back(name);
+    }
+  }
   return repaired;
 }
 

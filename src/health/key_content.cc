@@ -66,10 +66,21 @@ VariableId IdOf(const efi::WellKnownVariable& variable) {
   return {std::string(variable.name), variable.vendor};
 }
 
-bool IsKey(const store::Entry& entry) {
-  return std::any_of(kKeys.begin(), kKeys.end(), [&entry](const KeyRow& row) {
-    return row.variable.Is(entry.name(), entry.vendor());
-  });
+bool IsKey(const VariableId& id) {
+  return std::any_of(kKeys.begin(), kKeys.end(),
+                     [&id](const KeyRow& row) { return row.variable.Is(id.name, id.vendor); });
+}
+
+std::vector<std::string> KeysLeftOut(const State& state) {
+  std::vector<std::string> names;
+  for (const KeyRow& row : kKeys) {
+    if (std::any_of(state.damage.begin(), state.damage.end(), [&row](const Damage& damage) {
+          return damage.left_out == IdOf(row.variable);
+        })) {
+      names.emplace_back(row.name);
+    }
+  }
+  return names;
 }
 
 const store::Entry* FindEntry(const State& state, std::string_view name, const efi::Guid& vendor) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "varstored/base/bytes.h"
 #include "varstored/efi/signature_list.h"
@@ -28,7 +29,12 @@ inline constexpr std::uint32_t kKeyAttributes = 0x27;
 
 [[nodiscard]] VariableId IdOf(const store::Entry& entry);
 [[nodiscard]] VariableId IdOf(const efi::WellKnownVariable& variable);
-[[nodiscard]] bool IsKey(const store::Entry& entry);
+[[nodiscard]] bool IsKey(const VariableId& id);
+[[nodiscard]] inline bool IsKey(const store::Entry& entry) { return IsKey(IdOf(entry)); }
+
+/// The names of the keys and databases that the records left out would have set, in the order of
+/// KeyRows, each once.
+[[nodiscard]] std::vector<std::string> KeysLeftOut(const State& state);
 
 /// The record that counts under this name and GUID: the last one. Null when there is none.
 [[nodiscard]] const store::Entry* FindEntry(const State& state, std::string_view name,

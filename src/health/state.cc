@@ -128,15 +128,18 @@ class Records {
 
   void Take(const RecordView& view, std::size_t offset) {
     const std::size_t bytes = view.end - offset;
+    const VariableId id = {base::ToString(view.name), view.vendor};
     if (state_.entries.size() == store::kMaxVariables) {
-      state_.damage.push_back({offset, bytes, "more than 1024 variables: this one is left out"});
+      state_.damage.push_back(
+          {offset, bytes, "more than 1024 variables: this one is left out", id});
       return;
     }
     if (has_lost_track_ && (view.attributes & efi::kTimeBasedAuthenticatedWriteAccess) != 0) {
       state_.damage.push_back(
           {offset, bytes,
-           "the authenticated variable " + efi::NameToUtf8(base::ToString(view.name)) +
-               " behind the damage: it may be a part of another variable, so it is left out"});
+           "the authenticated variable " + efi::NameToUtf8(id.name) +
+               " behind the damage: it may be a part of another variable, so it is left out",
+           id});
       return;
     }
     state_.entries.push_back(EntryOf(view));

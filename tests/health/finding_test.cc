@@ -300,6 +300,61 @@ TEST(Findings, ABrokenBlobIsOneAndItsRepairIsTheSavedRecords) {
   EXPECT_TRUE(ReadState(EncodeState(fixed)).entries == state.entries);
 }
 
+TEST(Findings, ABrokenBlobNamesEveryKeyThatIsLeftOut) {
+  State state = Healthy();
+  std::erase_if(state.entries, [](const store::Entry& entry) {
+    return efi::kPk.Is(entry.name(), entry.vendor()) || efi::kDbx.Is(entry.name(), entry.vendor());
+  });
+  state.damage = {{292, 40, "no record begins here"}};
+  const auto leave_out = [&state](const store::Entry& entry) {
+    state.damage.push_back(
+        {400, 40, "behind", VariableId{std::string(entry.name()), entry.vendor()}});
+  };
+  for (int i = 0; i < 9; ++i) {
+    leave_out(Make("Other" + std::to_string(i), {1}));
+  }
+  // Twice, and not in their order.
+  for (const auto& key : {efi::kDbx, efi::kDb, efi::kKek, efi::kPk, efi::kDb}) {
+    leave_out(Make(key, {1}));
+  }
+  // A name of a key with another GUID is none.
+  leave_out(Make("dbt", {1}));
+  const Repaired repaired = FixAll(state, VmContext());
+  ASSERT_EQ(NamesOf(repaired.fixed), std::vector<std::string>{"blob-unreadable"});
+  EXPECT_NE(repaired.fixed[0].explanation.find(
+                " Keys of Secure Boot are left out: PK, KEK, db and dbx. Other variables are left "
+                "out: Other0, Other1, Other2, Other3 and 6 more. "),
+            std::string::npos)
+      << repaired.fixed[0].explanation;
+  const std::vector<std::string> keys = {"PK", "KEK", "db", "dbx"};
+  EXPECT_EQ(repaired.lost_keys, keys);
+  EXPECT_EQ(repaired.changed_keys, keys);
+}
+
+TEST(Findings, ARepairSaysWhichKeysItChanges) {
+  for (const Case& row : Cases()) {
+    State state = Healthy();
+    row.spoil(state);
+    const Repaired repaired = FixAll(state, VmContext());
+    std::vector<std::string> changed;
+    for (const char* name : {"PK", "KEK", "db", "dbx"}) {
+      const auto count = [&](const State& in) {
+        // The last of a name counts.
+        const store::Entry* last = nullptr;
+        for (const store::Entry& entry : in.entries) {
+          last = efi::NameToUtf8(entry.name()) == name ? &entry : last;
+        }
+        return last == nullptr ? std::nullopt : std::optional(*last);
+      };
+      if (count(state) != count(repaired.state)) {
+        changed.emplace_back(name);
+      }
+    }
+    EXPECT_EQ(repaired.changed_keys, changed) << row.finding;
+    EXPECT_TRUE(repaired.lost_keys.empty()) << row.finding;
+  }
+}
+
 TEST(Findings, CompactionKeepsEveryRevocation) {
   State state = Healthy();
   EntryOf(state, "dbx") =

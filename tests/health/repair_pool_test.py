@@ -38,6 +38,9 @@ DANGLING = encoded(guest.blob(LANG, NEXT, LAST))
 BROKEN = encoded(guest.blob(LANG, LAST) + b"more")
 LEFT = encoded(guest.blob(LANG, guest.entry("PK", b"no list", 0x27, guest.GLOBAL), LAST))
 LOST = encoded(b"VARS" + bytes(100))
+KEYS_BEHIND = guest.blob(LANG, guest.entry("PK", b"no list", 0x27, guest.GLOBAL), LAST)
+# The length of Lang's data is wrong, and PK stands behind it.
+KEYS_BEHIND = encoded(KEYS_BEHIND[:308] + struct.pack("<Q", 100) + KEYS_BEHIND[316:])
 
 
 class Pool(peer.Toolstack):
@@ -357,6 +360,7 @@ class PoolTest(unittest.TestCase):
                 guest.entry("odder", struct.pack("<I", 1), 0x8000))), name_label="much")
             self.pool.add(DANGLING, is_control_domain=True)
             self.pool.add(LOST, name_label="lost")
+            self.pool.add(KEYS_BEHIND, name_label="without keys")
             shown = ""
             for words, code in (((), 2), (("--dry-run",), 1), (("--fix",), 1), (("--fix",), 1)):
                 output = self.repair(code, *words, COLUMNS=columns)

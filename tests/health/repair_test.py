@@ -47,6 +47,13 @@ LEFT = guest.blob(LANG, guest.entry("Lang", b"deu\0", 7, GLOBAL), guest.entry("P
                   guest.entry("BootOrder", struct.pack("<HH", 1, 2), 7, GLOBAL))
 VOLATILE = guest.blob(guest.entry("Volatile", b"x", 6), LANG, guest.entry("BootNext", b"\1\0", 7, GLOBAL))
 LOST = b"VARS" + bytes(100)
+# The length of Lang's data is wrong, and keys stand behind it.
+KEYS_BEHIND = bytearray(guest.blob(LANG, *(
+    guest.entry(name, hashes(guest.VENDOR, 1), 0x27, vendor) for name, vendor in (
+        ("PK", GLOBAL), ("KEK", GLOBAL), ("db", guest.SECURITY_DATABASE), ("dbx", guest.SECURITY_DATABASE))),
+    guest.entry("Last", b"x" * 40)))
+KEYS_BEHIND[292 + 8 + 8:292 + 8 + 8 + 8] = struct.pack("<Q", 100)
+KEYS_BEHIND = bytes(KEYS_BEHIND)
 
 
 class Repair(unittest.TestCase):
@@ -249,6 +256,23 @@ class Files(Repair):
             for path in self.backup_files():
                 path.unlink()
             golden(self, f"repair.{columns}.txt", shown)
+
+    def test_screens_of_keys_that_are_lost_or_changed(self):
+        for columns in ("80", "120"):
+            shown = ""
+            for content in (KEYS_BEHIND, DOUBLED):
+                self.file.write_bytes(content)
+                for words in (("--dry-run",), ("--fix",)):
+                    done = self.run_tool(*words, "vm", COLUMNS=columns)
+                    shown += f"{' '.join(('$ varstore-repair', *words, 'vm'))}\n{done.stdout}exit {done.returncode}\n\n"
+                    self.assertIn("PCR 7", done.stdout)
+            self.assertEqual(shown.count("Keys of Secure Boot are lost: PK, KEK, db, dbx."), 2)
+            self.assertLessEqual(max(map(len, BACKUP.sub("", shown).splitlines())), int(columns))
+            golden(self, f"repair_keys.{columns}.txt", shown)
+            for path in self.backup_files():
+                path.unlink()
+        self.file.write_bytes(DANGLING)
+        self.assertNotIn("PCR", self.repair(3, "--fix", self.file))
 
 
 def golden(test, name, shown):

@@ -160,6 +160,9 @@ TEST(ReadState, LeavesKeysBehindDamageOutBecauseTheyMayBeForged) {
   EXPECT_FALSE(Contains(read, forged.entries[0]));
   EXPECT_TRUE(Contains(read, state.entries[1])) << "a key in front of the damage";
   EXPECT_TRUE(Contains(read, state.entries[4]));
+  EXPECT_TRUE(std::any_of(read.damage.begin(), read.damage.end(), [](const Damage& damage) {
+    return damage.left_out && efi::kPk.Is(damage.left_out->name, damage.left_out->vendor);
+  })) << "what is left out is named";
   // Without damage nothing of it is a record.
   EXPECT_TRUE(ReadState(blob).entries == state.entries);
 }

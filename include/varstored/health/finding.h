@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "varstored/base/bytes.h"
-#include "varstored/efi/guid.h"
 #include "varstored/health/state.h"
 
 namespace varstored::health {
@@ -50,14 +49,6 @@ struct FindingType {
 [[nodiscard]] const FindingType& TypeOf(FindingKind kind);
 /// "error" or "warning".
 [[nodiscard]] std::string_view ToText(Severity severity);
-
-/// The address of a variable.
-struct VariableId {
-  std::string name;  // UTF-16LE bytes, held in characters
-  efi::Guid vendor;
-
-  [[nodiscard]] bool operator==(const VariableId&) const = default;
-};
 
 /// One thing that is wrong.
 struct Finding {

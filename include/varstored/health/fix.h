@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "varstored/health/finding.h"
@@ -19,6 +20,11 @@ struct Repaired {
   std::vector<Finding> fixed;
   /// What is still wrong with `state`: none of it is_fixable.
   std::vector<Finding> left;
+  /// Names of PK, KEK, db, dbx, dbt and dbr, in this order. Those of which a record stands behind
+  /// damage, and is left out of `state`:
+  std::vector<std::string> lost_keys;
+  /// those, and all that have another content in `state` than before: PCR 7 of a TPM measures them.
+  std::vector<std::string> changed_keys;
 };
 
 /// Fixes all that can be fixed.

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "varstored/base/bytes.h"
+#include "varstored/efi/guid.h"
 #include "varstored/store/store.h"
 #include "varstored/store/variable.h"
 
@@ -13,12 +15,22 @@
 /// right. Pure functions; reading, writing and asking are other rooms'.
 namespace varstored::health {
 
+/// The address of a variable.
+struct VariableId {
+  std::string name;  // UTF-16LE bytes, held in characters
+  efi::Guid vendor;
+
+  [[nodiscard]] bool operator==(const VariableId&) const = default;
+};
+
 /// Something of a `VARS` blob that could not be read, or does not fit the rest.
 struct Damage {
   /// Where in the blob, and how many bytes are lost there; 0 where only a number is wrong.
   std::size_t offset = 0;
   std::size_t bytes = 0;
   std::string reason;
+  /// The variable that is left out, where a record is.
+  std::optional<VariableId> left_out = {};
 };
 
 /// The variables of a VM as they are kept, with all that is wrong with them.
