@@ -162,24 +162,33 @@ base::Result<Source> ReadIn(const Conversion& conversion, base::Log& log) {
 
 // ---- out ----
 
-/// Something new at `path`, made under another name beside it; removed unless it is put in place.
+/// Something new at `path`, made in a folder of its own beside it, so that nobody else has a hand
+/// in it before it is whole. The folder is removed at the end, with all that was not put in place.
 class NewFile {
  public:
   explicit NewFile(const std::string& path)
-      : path_(path), beside_(path + "." + std::to_string(::getpid()) + ".new") {}
+      : path_(path), folder_(path + "." + std::to_string(::getpid()) + ".new") {}
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
   ~NewFile() {
-    std::error_code ignored;
-    std::filesystem::remove_all(beside_, ignored);
-    std::filesystem::remove(beside_ + "-wal", ignored);
+    if (is_made_) {
+      std::error_code ignored;
+      std::filesystem::remove_all(folder_, ignored);
+    }
+  }
+
+  /// Before all else.
+  [[nodiscard]] base::Result<void> MakeFolder() {
+    is_made_ = ::mkdir(folder_.c_str(), 0700) == 0;
+    return is_made_ ? base::Result<void>()
+                    : base::Fail(folder_ + ": cannot make the folder: " + base::ErrnoText());
   }
 
   /// Where it is made.
-  [[nodiscard]] const std::string& beside() const { return beside_; }
+  [[nodiscard]] std::string inside() const { return folder_ + "/out"; }
 
   [[nodiscard]] base::Result<void> PutInPlace() const {
-    if (::renameat2(AT_FDCWD, beside_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
+    if (::renameat2(AT_FDCWD, inside().c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
       return base::Fail(path_ + ": cannot put it there: " + base::ErrnoText());
     }
     const std::string parent = std::filesystem::path(path_).parent_path().string();
@@ -193,20 +202,32 @@ class NewFile {
 
  private:
   std::string path_;
-  std::string beside_;
+  std::string folder_;
+  bool is_made_ = false;
 };
 
 base::Result<void> WriteSqlite(const std::string& path,
                                const std::vector<const store::Entry*>& entries, base::Log& log) {
-  auto database = backend::SqliteBackend::Open(path, log);
-  if (!database) {
-    return database.failure();
-  }
   store::Store store;
   for (const store::Entry* entry : entries) {
     store.Append(*entry);
   }
-  return (*database)->Commit(store::StagedStore(store));
+  {
+    auto database = backend::SqliteBackend::Open(path, log);
+    if (!database) {
+      return database.failure();
+    }
+    if (auto kept = (*database)->Commit(store::StagedStore(store)); !kept) {
+      return kept;
+    }
+  }
+  // The log is folded into the database at the end, and SQLite does not say whether that went well.
+  std::error_code error;
+  const auto log_bytes = std::filesystem::file_size(path + "-wal", error);
+  if (!error && log_bytes != 0) {
+    return base::Fail(path + ": cannot write all of the database; is the disk full?");
+  }
+  return {};
 }
 
 /// What every start makes anew is in no database. Nothing is lost as long as it has the value that
@@ -334,14 +355,17 @@ base::Result<Target> MakeTarget(const Conversion& conversion, Format format, con
 
 base::Result<void> WriteTarget(const std::string& path, Format format, const Target& target,
                                base::Log& log) {
-  const NewFile file(path);
-  base::Result<void> done;
+  NewFile file(path);
+  auto done = file.MakeFolder();
+  if (!done) {
+    return done;
+  }
   if (format == Format::kSqlite) {
-    done = WriteSqlite(file.beside(), target.entries, log);
+    done = WriteSqlite(file.inside(), target.entries, log);
   } else if (format == Format::kEfivarfs) {
-    done = WriteVariableFolder(file.beside(), target.files);
+    done = WriteVariableFolder(file.inside(), target.files);
   } else {
-    done = base::WriteFileInPlace(file.beside(), target.bytes);
+    done = base::WriteFileInPlace(file.inside(), target.bytes);
   }
   return done ? file.PutInPlace() : done;
 }
