@@ -14,12 +14,20 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 certs=${2:-}
 [ -z "$certs" ] || certs=$(cd "$certs" && pwd)
+case ${CREATE_AUTH:-} in
+  '' | /*) ;;
+  *) CREATE_AUTH=$(pwd)/$CREATE_AUTH ;;
+esac
 top=$(cd "$(dirname "$0")/.." && pwd)
 
 fail() {
   echo "make auth: $*" >&2
   exit 1
 }
+
+# A PK.auth among the certificates is what somebody has signed elsewhere, and would be replaced.
+[ -z "$certs" ] || [ "$(cd "$certs" && pwd -P)" != "$(cd "$out" && pwd -P)" ] ||
+  fail "OUT and CERTS are the same folder"
 
 if [ -z "${CREATE_AUTH:-}" ]; then
   cd "$top"
@@ -63,7 +71,7 @@ manifest=$top/certs/manifest.txt
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$certs"
-find . -maxdepth 1 -type f -exec sha256sum {} + >"$work/digests"
+find -L . -maxdepth 1 -type f -exec sha256sum {} + >"$work/digests"
 
 # file_of DIGEST FILE: the file of a row of the manifest; nothing when there is none.
 file_of() {
@@ -76,7 +84,7 @@ file_of() {
 
 # Everything is looked for before anything is made.
 wrong=0
-while read -r variable need digest file rest; do
+while read -r variable need digest file rest || [ -n "$variable" ]; do
   case $variable in
     '' | '#'*) continue ;;
     PK | KEK | db | dbx) ;;
@@ -112,32 +120,36 @@ else
   fail "$certs has neither PK.key nor PK.auth; docs/keys.md says how to make them"
 fi
 
-# make_file NAME [OPTION]...: OUT/NAME.auth of the files found; none when there are none.
+# All four are made before the first one is put in place: a set that is half of another one would be
+# worse than the one before.
+new=$(mktemp -d "$out/new.XXXXXX")
+trap 'rm -rf "$work" "$new"' EXIT
+
+# make_file NAME [OPTION]...: NAME.auth of the files found; none when there are none.
 make_file() {
   name=$1
   shift
-  rm -f "$out/$name.auth"
-  if [ ! -f "$work/$name" ]; then
-    echo "$name: nothing for it, so there is no $name.auth"
-    return
-  fi
+  [ -f "$work/$name" ] || return 0
   [ -z "$signed" ] || set -- "$@" -k PK.key -c PK.pem
   # The names go behind the options, whatever characters are in them.
-  set -- "$@" "$name" "$out/$name.auth"
+  set -- "$@" "$name" "$new/$name.auth"
   while read -r input; do set -- "$@" "$input"; done <"$work/$name"
   "$CREATE_AUTH" "$@"
-  echo "$out/$name.auth: $(wc -c <"$out/$name.auth") bytes of $(wc -l <"$work/$name") file(s)"
 }
 
-# PK ends a VM's setup mode, so it comes last here as well.
-rm -f "$out/PK.auth"
 make_file dbx -a
 make_file db
 make_file KEK
-if [ -f PK.auth ]; then
-  cp PK.auth "$out/PK.auth.new"
-  mv "$out/PK.auth.new" "$out/PK.auth"
-  echo "$out/PK.auth: a copy"
-else
-  make_file PK
-fi
+if [ -f PK.auth ]; then cp PK.auth "$new/PK.auth"; else make_file PK; fi
+
+# PK ends a VM's setup mode, so it comes last here as well.
+rm -f "$out/PK.auth"
+for name in dbx db KEK PK; do
+  if [ -f "$new/$name.auth" ]; then
+    mv "$new/$name.auth" "$out/$name.auth"
+    echo "$out/$name.auth: $(wc -c <"$out/$name.auth") bytes"
+  else
+    rm -f "$out/$name.auth"
+    echo "$name: nothing for it, so there is no $name.auth"
+  fi
+done

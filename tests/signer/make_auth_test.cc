@@ -90,6 +90,30 @@ TEST_F(MakeAuth, WhatIsNoLongerWantedGoes) {
   EXPECT_FALSE(IsThere("out/db.auth"));
 }
 
+TEST_F(MakeAuth, ASetThatCannotBeMadeLeavesTheOneBefore) {
+  EXPECT_EQ(Make(std::string(kPkRow) + "db required - vendor.pem\n").exit_code, 0);
+  const auto before = File("out/PK.auth");
+  Do("echo nothing >certificates/vendor.pem");
+  EXPECT_EQ(Make(std::string(kPkRow) + "db required - vendor.pem\n").exit_code, 1);
+  EXPECT_EQ(File("out/PK.auth"), before);
+  EXPECT_EQ(Shell("ls out").output, "PK.auth\ndb.auth\n");
+}
+
+TEST_F(MakeAuth, TheLastRowNeedsNoLineEnd) {
+  EXPECT_EQ(Make(std::string(kPkRow) + "db required - vendor.pem").exit_code, 0);
+  EXPECT_TRUE(IsThere("out/db.auth"));
+}
+
+TEST_F(MakeAuth, WhatSomebodyHasSignedElsewhereIsNotReplaced) {
+  Write("certificates/manifest.txt", base::ToBytes(std::string(kPkRow)));
+  Write("certificates/PK.auth", base::ToBytes(std::string("signed elsewhere")));
+  const auto made =
+      Shell("CREATE_AUTH=$create_auth $tree/tools/make_auth.sh certificates certificates");
+  EXPECT_EQ(made.exit_code, 1);
+  EXPECT_NE(made.errors.find("the same folder"), std::string::npos) << made.errors;
+  EXPECT_EQ(base::ToString(File("certificates/PK.auth")), "signed elsewhere");
+}
+
 /// With what the manifest in the tree names.
 class RealManifest : public test::RealDataTest {};
 
