@@ -267,6 +267,16 @@ Toolstack::Answered Toolstack::CallWithSession(const Make& make, Repeat repeat,
   return NotDone("the toolstack gives no session or reference that it takes");
 }
 
+Toolstack::Answered Toolstack::AskOfVm(std::string_view method, Clock::time_point deadline) {
+  return CallWithSession(
+      [&] {
+        MethodCall call(method);
+        call.Add(session_).Add(vm_);
+        return call;
+      },
+      Repeat::kHarmless, deadline);
+}
+
 Toolstack::SocketFile Toolstack::FindSocketFile() const {
   struct stat status = {};
   if (::stat(socket_path_.c_str(), &status) != 0) {
@@ -312,13 +322,7 @@ base::Result<MethodAnswer> Toolstack::Ask(std::string_view method, std::string_v
 
 base::Result<std::optional<std::string>> Toolstack::GetVariables(Clock::time_point deadline) {
   constexpr std::string_view kMethod = "VM.get_NVRAM";
-  const auto value = ValueOf(kMethod, CallWithSession(
-                                          [&] {
-                                            MethodCall call(kMethod);
-                                            call.Add(session_).Add(vm_);
-                                            return call;
-                                          },
-                                          Repeat::kHarmless, deadline));
+  const auto value = ValueOf(kMethod, AskOfVm(kMethod, deadline));
   if (!value) {
     return value.failure();
   }
@@ -335,13 +339,7 @@ base::Result<std::optional<std::string>> Toolstack::GetPowerState(Clock::time_po
   if (is_guard_) {
     return std::optional<std::string>();
   }
-  auto value = ValueOf(kMethod, CallWithSession(
-                                    [&] {
-                                      MethodCall call(kMethod);
-                                      call.Add(session_).Add(vm_);
-                                      return call;
-                                    },
-                                    Repeat::kHarmless, deadline));
+  auto value = ValueOf(kMethod, AskOfVm(kMethod, deadline));
   return value ? base::Result<std::optional<std::string>>(std::move(value->text)) : value.failure();
 }
 
@@ -350,13 +348,7 @@ base::Result<std::optional<bool>> Toolstack::GetSecureBootWish(Clock::time_point
   if (is_guard_) {
     return std::optional<bool>();
   }
-  const auto value = ValueOf(kMethod, CallWithSession(
-                                          [&] {
-                                            MethodCall call(kMethod);
-                                            call.Add(session_).Add(vm_);
-                                            return call;
-                                          },
-                                          Repeat::kHarmless, deadline));
+  const auto value = ValueOf(kMethod, AskOfVm(kMethod, deadline));
   if (!value) {
     return value.failure();
   }
@@ -370,13 +362,7 @@ base::Result<CertificatesField> Toolstack::GetCertificatesField(Clock::time_poin
   if (!knows_certificates_field_) {
     return CertificatesField::kSettled;
   }
-  auto answer = CallWithSession(
-      [&] {
-        MethodCall call(kMethod);
-        call.Add(session_).Add(vm_);
-        return call;
-      },
-      Repeat::kHarmless, deadline);
+  auto answer = AskOfVm(kMethod, deadline);
   if (answer && !*answer && IsUnknownMethod(answer->error())) {
     Forgo(knows_certificates_field_);
     return CertificatesField::kSettled;

@@ -121,6 +121,9 @@ class Toolstack {
   [[nodiscard]] Answered CallWithSession(const Make& make, Repeat repeat,
                                          Clock::time_point deadline);
 
+  /// The same for a question about the VM that has no further parameter.
+  [[nodiscard]] Answered AskOfVm(std::string_view method, Clock::time_point deadline);
+
   [[nodiscard]] SocketFile FindSocketFile() const;
   /// Remembers that this generation lacks what `knows` is about.
   void Forgo(bool& knows);
