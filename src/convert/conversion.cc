@@ -191,13 +191,7 @@ class NewFile {
     if (::renameat2(AT_FDCWD, inside().c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
       return base::Fail(path_ + ": cannot put it there: " + base::ErrnoText());
     }
-    const std::string parent = std::filesystem::path(path_).parent_path().string();
-    const base::UniqueFd folder(
-        ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder.valid() || ::fsync(folder.get()) != 0) {
-      return base::Fail(path_ + ": cannot sync its folder: " + base::ErrnoText());
-    }
-    return {};
+    return base::SyncFolderOf(path_);
   }
 
  private:
