@@ -28,15 +28,6 @@ const Bytes& SomeCertificate() {
   return certificate;
 }
 
-Context VmContext() {
-  Context context;
-  context.secure_boot = true;
-  context.now = 1790000000;
-  context.target = "1c9a3a52-6d0a-4b3e-8e3d-0c2f6f7f2b11";
-  context.is_vm = true;
-  return context;
-}
-
 /// Nothing is wrong with it.
 State Healthy() {
   State state;

@@ -47,15 +47,6 @@ State Anything() {
   return state;
 }
 
-Context FixedContext() {
-  Context context;
-  context.secure_boot = true;
-  context.now = 1790000000;
-  context.target = "1c9a3a52-6d0a-4b3e-8e3d-0c2f6f7f2b11";
-  context.is_vm = true;
-  return context;
-}
-
 /// Compares with a file, which is written anew when the environment's UPDATE_SCREENS is set.
 void ExpectScreen(const std::string& name, const std::string& shown) {
   const std::string path = std::string(SCREENS_FOLDER) + "/" + name;
@@ -68,13 +59,13 @@ void ExpectScreen(const std::string& name, const std::string& shown) {
 }
 
 TEST(Screen, LooksLikeItsFileAtEachWidth) {
-  const Report report = MakeReport(Anything(), FixedContext());
+  const Report report = MakeReport(Anything(), VmContext());
   ExpectScreen("anything.80.txt", RenderScreen(report, {.width = 80}));
   ExpectScreen("anything.120.txt", RenderScreen(report, {.width = 120}));
 }
 
 TEST(Screen, OfAVmThatWasNeverStartedLooksLikeItsFile) {
-  Context context = FixedContext();
+  Context context = VmContext();
   context.is_first_boot = true;
   const Report report = MakeReport(State(), context);
   ExpectScreen("first_boot.80.txt", RenderScreen(report, {.width = 80}));
@@ -84,19 +75,19 @@ TEST(Screen, OfAVmThatWasNeverStartedLooksLikeItsFile) {
 TEST(Screen, OfABlobThatWasCutLooksLikeItsFile) {
   Bytes blob = EncodeState(Anything());
   blob.resize(blob.size() - 100);
-  const Report report = MakeReport(ReadState(blob), FixedContext());
+  const Report report = MakeReport(ReadState(blob), VmContext());
   ExpectScreen("cut.80.txt", RenderScreen(report, {.width = 80}));
   ExpectScreen("cut.120.txt", RenderScreen(report, {.width = 120}));
 }
 
 TEST(Screen, IsNeverNarrowerOrWiderThanItCanBe) {
-  const Report report = MakeReport(Anything(), FixedContext());
+  const Report report = MakeReport(Anything(), VmContext());
   EXPECT_EQ(RenderScreen(report, {.width = 0}), RenderScreen(report, {.width = 80}));
   EXPECT_EQ(RenderScreen(report, {.width = 1000}), RenderScreen(report, {.width = 120}));
 }
 
 TEST(Screen, IsTheSameWithoutItsColours) {
-  const Report report = MakeReport(Anything(), FixedContext());
+  const Report report = MakeReport(Anything(), VmContext());
   std::string plain;
   bool is_code = false;
   for (const char c : RenderScreen(report, {.has_colours = true})) {
@@ -117,15 +108,15 @@ TEST(Screen, IsTheSameWithoutItsColours) {
 }
 
 TEST(Picture, LooksLikeItsFile) {
-  ExpectScreen("anything.svg", RenderSvg(MakeReport(Anything(), FixedContext())));
+  ExpectScreen("anything.svg", RenderSvg(MakeReport(Anything(), VmContext())));
 }
 
 TEST(Json, LooksLikeItsFile) {
-  ExpectScreen("anything.json", RenderJson(MakeReport(Anything(), FixedContext())));
+  ExpectScreen("anything.json", RenderJson(MakeReport(Anything(), VmContext())));
 }
 
 TEST(Findings, AreShownAloneToo) {
-  const Report report = MakeReport(Anything(), FixedContext());
+  const Report report = MakeReport(Anything(), VmContext());
   const std::string all = RenderScreen(report, {});
   const std::string alone = RenderFindings(report.findings, {});
   EXPECT_EQ(all.substr(all.size() - alone.size()), alone);

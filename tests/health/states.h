@@ -91,4 +91,14 @@ inline base::Bytes BootOptionData(const std::u16string& description, const std::
   return option.Take();
 }
 
+/// What is known of a VM of the toolstack's, at a fixed time.
+inline Context VmContext() {
+  Context context;
+  context.secure_boot = true;
+  context.now = 1790000000;
+  context.target = "1c9a3a52-6d0a-4b3e-8e3d-0c2f6f7f2b11";
+  context.is_vm = true;
+  return context;
+}
+
 }  // namespace varstored::health
