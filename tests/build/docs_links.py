@@ -4,7 +4,8 @@
 In every document (*.md) below FOLDER: the file and the heading of each relative link, and what stands
 in backticks as a path from the root, or as a test: Suite.Name, Vectors/Name for a test vector, or the
 name of CTest's for what is a script. In every text file: each document that is mentioned, and the heading that
-is named behind it, as in docs/engine.md, "Limits".
+is named behind it, as in docs/engine.md, "Limits". And what the site needs besides (mkdocs.yml): each
+document of docs/ is in its navigation, and what is inside of a list is indented by four blanks a level.
 """
 import pathlib
 import re
@@ -22,6 +23,9 @@ VECTOR = re.compile(r"^test: *(\w+)$", re.M)
 MENTION = re.compile(r'([\w./-]*\w\.md)\b(?:, "([^"]+)")?')
 HEADING = re.compile(r"^#+ +(.*?) *$", re.M)
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
+# What stands in a list: a further list, a paragraph, code; which the site's dialect would take for a part of the outer text.
+SHALLOW = re.compile(r"^ {1,3}(?:[-*]|\d+\.) .*|(?<=^\n) {1,3}\S.*|(?<=^\n) {5,7}\S.*", re.M)
+PAGE_OF_SITE = re.compile(r"^ *- (?:[^:\n]*|\"[^\"\n]*\"): *(\S+\.md) *$", re.M)
 
 problems = []
 
@@ -64,6 +68,20 @@ def check_document(path, text, tests):
             yield f"there is no test {name}"
 
 
+def check_layout(text):
+    for line in SHALLOW.findall(FENCE.sub("", text)):
+        yield f"the site needs four blanks a level of lists, eight for code in one: {line.strip()[:50]}"
+
+
+def check_navigation(text):
+    named = PAGE_OF_SITE.findall(text)
+    for document in sorted((TOP / "docs").rglob("*.md")):
+        name = str(document.relative_to(TOP / "docs"))
+        if named.count(name) != 1:
+            yield f"{name} has to be in nav once"
+    # mkdocs itself says which of the named ones are not there.
+
+
 def check_mentions(path, text):
     # A comment may break the line in the middle of what it says.
     joined = re.sub(r"\s*\n\s*(?:///?|#)?\s*", " ", LINK.sub("]", text))
@@ -96,6 +114,9 @@ for path, text in files:
         found = list(check_mentions(path, text))
         if path.suffix == ".md":
             found += check_document(path, text, all_tests)
+            found += check_layout(text)
+        if path == TOP / "mkdocs.yml":
+            found += check_navigation(text)
         problems += [f"{path.relative_to(TOP)}: {problem}" for problem in dict.fromkeys(found)]
 
 print("\n".join(problems) or f"{len(files)} files: every reference leads somewhere")

@@ -1,43 +1,50 @@
 """Hooks of mkdocs.yml: the documents are written to be read in the tree, and become a site."""
+import os
 import pathlib
 import re
 
 from mkdocs.structure.files import File
 
+# Pages that are not below docs/. The first is the site's first page.
+OUTSIDE = ("README.md", "CONTRIBUTING.md", "certs/README.md")
 LINK = re.compile(r"\[([^]\[]+)\]\(([^)\s]+)\)")
 
 
+def anchor(heading, separator):
+    """The name of a heading in links, as pages that show the tree give it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", separator)
+
+
+def on_config(config):
+    config["mdx_configs"]["toc"]["slugify"] = anchor
+    return config
+
+
 def on_files(files, config):
-    """README.md, which is not below docs/, is the site's first page."""
-    top = pathlib.Path(config["config_file_path"]).parent
-    files.append(File("README.md", str(top), config["site_dir"], config["use_directory_urls"]))
+    top = os.path.dirname(config["config_file_path"])
+    for path in OUTSIDE:
+        files.append(File(path, top, config["site_dir"], config["use_directory_urls"]))
     return files
 
 
 def on_page_markdown(markdown, page, config, files):
     """Links as the site needs them. What is in the tree and not on the site is named, not linked."""
-    folder = pathlib.PurePosixPath(page.file.src_uri).parent
-    is_first = page.file.src_uri == "README.md"
+    top = pathlib.Path(config["config_file_path"]).parent
+    folder = pathlib.Path(page.file.abs_src_path).parent
+    place = {f.abs_src_path: f.src_uri for f in files}
 
     def link(match):
         text, target = match.groups()
-        path, _, anchor = target.partition("#")
-        if not path or "://" in path:
+        path, _, heading = target.partition("#")
+        there = os.path.normpath(folder / path)
+        if not path or "://" in path or not os.path.exists(there):  # which mkdocs complains about
             return match.group(0)
-        if is_first:
-            path = path.removeprefix("docs/") if path.startswith("docs/") else "../" + path
-        in_docs = []
-        for part in (folder / path).parts:
-            if part == ".." and in_docs and in_docs[-1] != "..":
-                in_docs.pop()
-            else:
-                in_docs.append(part)
-        place = "/".join(in_docs)
-        if place == "../README.md":
-            path = "../" * len(folder.parts) + "README.md"
-        elif place.startswith(".."):
-            name = place.removeprefix("../")
+        if os.path.isdir(there):
+            there = os.path.join(there, "README.md")
+        if there not in place:
+            name = os.path.relpath(folder / path, top)
             return text if name in text.replace("`", "") else f"{text} (`{name}` in the source)"
-        return f"[{text}]({path}{'#' + anchor if anchor else ''})"
+        path = os.path.relpath(place[there], os.path.dirname(page.file.src_uri) or ".")
+        return f"[{text}]({path}{'#' + heading if heading else ''})"
 
     return LINK.sub(link, markdown)
