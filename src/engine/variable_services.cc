@@ -53,6 +53,24 @@ bool NeedsCommit(const store::StagedStore& staged) {
   });
 }
 
+/// Adds the time of its life to `use`.
+class Stopwatch {
+ public:
+  explicit Stopwatch(BackendUse& use) : use_(use) {}
+  ~Stopwatch() {
+    const auto taken = std::chrono::steady_clock::now() - started_;
+    ++use_.calls;
+    use_.total += taken;
+    use_.longest = std::max(use_.longest, taken);
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  BackendUse& use_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
 std::string Describe(const store::Entry& entry) {
   return "variable " + efi::ToText(entry.vendor()) + " " +
          base::Printable(efi::NameToUtf8(entry.name())) + " (" +
@@ -285,7 +303,11 @@ Reason VariableServices::CommitAndApply(store::StagedStore&& staged) {
     return Reason::kUnchanged;
   }
   if (NeedsCommit(staged)) {
-    if (const auto kept = backend_.Commit(staged); !kept) {
+    const auto kept = [&] {
+      const Stopwatch stopwatch(backend_use_);
+      return backend_.Commit(staged);
+    }();
+    if (!kept) {
       // A guest that goes on writing must not fill the log.
       if (std::has_single_bit(++backend_failures_)) {
         log_.Error("a change could not be stored (failure " + std::to_string(backend_failures_) +
@@ -392,7 +414,10 @@ NotifySecureBootFailureReply VariableServices::NotifySecureBootFailure() {
   if (std::exchange(secure_boot_failure_reported_, true)) {
     return {Reason::kAlreadyReported};
   }
-  const auto reported = backend_.ReportSecureBootFailure();
+  const auto reported = [&] {
+    const Stopwatch stopwatch(backend_use_);
+    return backend_.ReportSecureBootFailure();
+  }();
   if (!reported) {
     log_.Error("the Secure Boot failure could not be reported: " + reported.error().message);
     return {Reason::kReportFailed};

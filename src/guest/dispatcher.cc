@@ -122,7 +122,7 @@ std::optional<std::uint32_t> Dispatcher::WritePort(std::uint32_t port, std::uint
     }
   } catch (const std::bad_alloc&) {
     // A port has no status. The registers are unchanged, as after a failed backend.
-    ++counters_.of(Reason::kOutOfMemory);
+    counters_.Count(Counters::kOther, Reason::kOutOfMemory);
   }
   return std::nullopt;
 }
@@ -151,8 +151,9 @@ std::string Dispatcher::CountersText() const {
       text += (text.empty() ? "" : ", ") + std::string(what) + " " + std::to_string(count);
     }
   };
-  for (std::size_t i = 0; i < counters_.answers.size(); ++i) {
-    add(engine::ReasonText(static_cast<Reason>(i)), counters_.answers[i]);
+  for (std::size_t i = 0; i < engine::kReasonCount; ++i) {
+    const auto reason = static_cast<Reason>(i);
+    add(engine::ReasonText(reason), counters_.of(reason));
   }
   add("not mapped", counters_.unmapped);
   add("ignored port accesses", counters_.ignored_accesses);
@@ -169,9 +170,13 @@ ByteSpan Dispatcher::Answer(const base::Result<Request, Reason>& request) noexce
     EncodeStatus(reason, writer);
   }
   reply_ = writer.Take();
-  const std::uint64_t count = ++counters_.of(reason);
-  if (!IsEverydayAnswer(reason) && IsWorthALine(count)) {
-    LogRefusal(request, reason, count);
+  const std::uint64_t count =
+      counters_.Count(request ? request->index() : Counters::kOther, reason);
+  if (!IsEverydayAnswer(reason)) {
+    NoteError(request, reason);
+    if (IsWorthALine(count)) {
+      LogRefusal(request, reason, count);
+    }
   }
   return reply_;
 }
@@ -189,6 +194,25 @@ Reason Dispatcher::CarryOut(const Request& request, base::Writer& reply) noexcep
     EncodeStatus(Reason::kOutOfMemory, reply);
     return Reason::kOutOfMemory;
   }
+}
+
+void Dispatcher::NoteError(const base::Result<Request, Reason>& request, Reason reason) noexcept {
+  LastError& error = last_error_.emplace();
+  error.reason = reason;
+  error.when = std::chrono::steady_clock::now();
+  if (!request) {
+    return;
+  }
+  error.row = request->index();
+  std::visit(
+      [&error](const auto& call) {
+        if constexpr (requires { call.vendor; }) {
+          error.vendor = call.vendor;
+          error.name_bytes = std::min(call.name.size(), error.name.size());
+          std::ranges::copy(call.name.first(error.name_bytes), error.name.begin());
+        }
+      },
+      *request);
 }
 
 void Dispatcher::LogRefusal(const base::Result<Request, Reason>& request, Reason reason,

@@ -143,7 +143,8 @@ base::Result<Request, Reason> DecodeRequest(ByteSpan bytes) {
   return kCommands[command].decode(reader);
 }
 
-std::string_view CallName(const Request& request) { return kCommands[request.index()].name; }
+std::string_view CallName(const Request& request) { return CallName(request.index()); }
+std::string_view CallName(std::size_t index) { return kCommands[index].name; }
 
 void EncodeReply(const engine::GetVariableReply& reply, Writer& writer) {
   if (reply.reason != Reason::kSuccess) {

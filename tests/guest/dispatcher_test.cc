@@ -477,5 +477,40 @@ TEST_F(DispatcherTest, CountersAreOneLine) {
   EXPECT_EQ(dispatcher.CountersText(), "success 2, unsupported-version 1, not mapped 1");
 }
 
+TEST_F(DispatcherTest, AnswersAreCountedByCallAndReason) {
+  EXPECT_EQ(Serve(Bytes(8)), test::kEfiUnsupported);
+  EXPECT_EQ(Set(kName, Bytes(8)), test::kEfiSuccess);
+  EXPECT_EQ(Serve(test::GetVariableRequest(kName, kVendor, 8, false)), test::kEfiSuccess);
+  EXPECT_EQ(Serve(test::GetVariableRequest(kName, kVendor, 7, false)), test::kEfiBufferTooSmall);
+  const auto count = [&](std::size_t row, Reason reason) {
+    return dispatcher.counters().answers.at(row).at(static_cast<std::size_t>(reason));
+  };
+  EXPECT_EQ(CallName(0), "GetVariable");
+  EXPECT_EQ(count(0, Reason::kSuccess), 1U);
+  EXPECT_EQ(count(0, Reason::kBufferTooSmall), 1U);
+  EXPECT_EQ(CallName(1), "SetVariable");
+  EXPECT_EQ(count(1, Reason::kSuccess), 1U);
+  EXPECT_EQ(count(Counters::kOther, Reason::kUnsupportedVersion), 1U);
+  EXPECT_EQ(dispatcher.counters().of(Reason::kSuccess), 2U);
+}
+
+TEST_F(DispatcherTest, TheLastErrorIsNoEverydayAnswerAndHasTheName) {
+  EXPECT_EQ(Serve(test::GetVariableRequest(kName, kVendor, 8, false)), test::kEfiNotFound);
+  EXPECT_FALSE(dispatcher.last_error());
+
+  EXPECT_EQ(Serve(test::SetVariableRequest(kLongName, kVendor, 0x40000007, Bytes(1), false)),
+            test::kEfiInvalidParameter);
+  ASSERT_TRUE(dispatcher.last_error());
+  EXPECT_EQ(dispatcher.last_error()->row, 1U);
+  EXPECT_EQ(dispatcher.last_error()->reason, Reason::kUnknownAttributes);
+  EXPECT_EQ(dispatcher.last_error()->vendor.bytes, kVendor);
+  EXPECT_EQ(dispatcher.last_error()->name_bytes, 128U);
+  EXPECT_TRUE(std::ranges::equal(dispatcher.last_error()->name, ByteSpan(kLongName).first(128)));
+
+  EXPECT_EQ(Serve(Bytes(8)), test::kEfiUnsupported);
+  EXPECT_EQ(dispatcher.last_error()->row, Counters::kOther);
+  EXPECT_EQ(dispatcher.last_error()->name_bytes, 0U);
+}
+
 }  // namespace
 }  // namespace varstored::guest

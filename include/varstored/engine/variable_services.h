@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -50,6 +51,13 @@ struct FirstBootKeys {
   bool is_boot = true;
 };
 
+/// How long a guest's requests have waited for the backend.
+struct BackendUse {
+  std::uint64_t calls = 0;
+  std::chrono::steady_clock::duration total{};
+  std::chrono::steady_clock::duration longest{};
+};
+
 /// The variable services of one VM (UEFI 2.10, 8.2): all rules, no transport and no storage.
 /// One of Boot and Resume comes first. Every call that changes something returns only after the
 /// backend has kept it; a call that fails has changed nothing. std::bad_alloc may leave any call,
@@ -96,6 +104,8 @@ class VariableServices {
 
   /// For tools and tests, which look at the store as a whole.
   [[nodiscard]] const store::Store& store() const { return store_; }
+  /// Since the start, without what the start itself took.
+  [[nodiscard]] const BackendUse& backend_use() const { return backend_use_; }
 
  private:
   [[nodiscard]] bool Latch(bool at_runtime);
@@ -110,6 +120,7 @@ class VariableServices {
   bool at_runtime_ = false;
   bool secure_boot_failure_reported_ = false;
   std::uint64_t backend_failures_ = 0;
+  BackendUse backend_use_;
 };
 
 }  // namespace varstored::engine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,10 +9,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "varstored/base/bytes.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
+#include "varstored/efi/guid.h"
 #include "varstored/engine/reason.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/guest/protocol.h"
@@ -26,19 +29,39 @@ inline constexpr std::uint32_t kPortCount = 12;
 
 /// What happened since the start.
 struct Counters {
-  /// By engine::Reason.
-  std::array<std::uint64_t, engine::kReasonCount> answers{};
+  /// The row of what is no call: requests that cannot be read, writes to the ports.
+  static constexpr std::size_t kOther = std::variant_size_v<Request>;
+
+  /// By the index of Request or kOther, and by engine::Reason.
+  std::array<std::array<std::uint64_t, engine::kReasonCount>, kOther + 1> answers{};
   /// Commands whose pages could not be mapped, and which have no answer therefore.
   std::uint64_t unmapped = 0;
   /// Accesses to a port that mean nothing: another width, an unaligned address.
   std::uint64_t ignored_accesses = 0;
 
-  [[nodiscard]] std::uint64_t& of(engine::Reason reason) {
-    return answers[static_cast<std::size_t>(reason)];
+  /// Counts one more, and gives how many there are for this reason, whatever the call.
+  std::uint64_t Count(std::size_t row, engine::Reason reason) {
+    ++answers[row][static_cast<std::size_t>(reason)];
+    return of(reason);
   }
   [[nodiscard]] std::uint64_t of(engine::Reason reason) const {
-    return answers[static_cast<std::size_t>(reason)];
+    std::uint64_t sum = 0;
+    for (const auto& row : answers) {
+      sum += row[static_cast<std::size_t>(reason)];
+    }
+    return sum;
   }
+};
+
+/// The last answer that a healthy guest does not get. It takes no memory, as there may be none.
+struct LastError {
+  std::size_t row = Counters::kOther;  // of Counters::answers
+  engine::Reason reason = engine::Reason::kSuccess;
+  std::chrono::steady_clock::time_point when;
+  efi::Guid vendor;
+  /// The beginning of the variable's name, as the guest sent it.
+  std::array<std::uint8_t, 128> name{};
+  std::size_t name_bytes = 0;
 };
 
 /// Everything between a door and the variable services: what an access to a port means, the copy of
@@ -90,6 +113,7 @@ class Dispatcher {
   void PagesNotMapped(std::uint32_t page) noexcept;
 
   [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] const std::optional<LastError>& last_error() const { return last_error_; }
 
   /// All counters that are not 0, in one line.
   [[nodiscard]] std::string CountersText() const;
@@ -118,6 +142,8 @@ class Dispatcher {
   [[nodiscard]] base::ByteSpan Answer(
       const base::Result<Request, engine::Reason>& request) noexcept;
   [[nodiscard]] engine::Reason CarryOut(const Request& request, base::Writer& reply) noexcept;
+  void NoteError(const base::Result<Request, engine::Reason>& request,
+                 engine::Reason reason) noexcept;
   void LogRefusal(const base::Result<Request, engine::Reason>& request, engine::Reason reason,
                   std::uint64_t count) noexcept;
   void IgnoreAccess(std::string_view direction, std::uint32_t port, std::uint32_t size) noexcept;
@@ -130,6 +156,7 @@ class Dispatcher {
       std::make_unique_for_overwrite<std::uint8_t[]>(kSharedBytes);
   base::Bytes reply_;  // its capacity is kSharedBytes
   Counters counters_;
+  std::optional<LastError> last_error_;
 };
 
 }  // namespace varstored::guest

@@ -34,6 +34,8 @@ using Request = std::variant<engine::GetVariableRequest, engine::SetVariableRequ
 
 /// The call's name in the specification, such as "GetVariable".
 [[nodiscard]] std::string_view CallName(const Request& request);
+/// The same of the alternative of Request with this index.
+[[nodiscard]] std::string_view CallName(std::size_t index);
 
 /// Writes the bytes of an answer, which start with the status: no padding, at most kSharedBytes.
 void EncodeReply(const engine::GetVariableReply& reply, base::Writer& writer);
