@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "varstored/base/bytes.h"
 #include "varstored/base/file.h"
 #include "varstored/base/reader.h"
+#include "varstored/base/unix_address.h"
 #include "varstored/base/writer.h"
 
 namespace varstored::guest {
@@ -30,25 +30,9 @@ base::Failure<base::Error> FailWithErrno(const std::string& path, const char* wh
   return base::Fail(path + ": " + what + ": " + base::ErrnoText());
 }
 
-/// Bind and connect want the general type of an address.
-const sockaddr* General(const sockaddr_un& address) {
-  return static_cast<const sockaddr*>(static_cast<const void*>(&address));
-}
-
-base::Result<sockaddr_un> AddressOf(const std::string& path) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return base::Fail(path + ": not a path for a socket, which has 1 to " +
-                      std::to_string(sizeof address.sun_path - 1) + " bytes");
-  }
-  std::copy(path.begin(), path.end(), std::begin(address.sun_path));
-  return address;
-}
-
 /// The name may be taken: there is nothing, or a socket that a process left behind.
 base::Result<void> CheckFree(const std::string& path) {
-  const auto address = AddressOf(path);
+  const auto address = base::UnixAddress(path);
   if (!address) {
     return address.failure();
   }
@@ -63,7 +47,8 @@ base::Result<void> CheckFree(const std::string& path) {
   if (!probe.valid()) {
     return FailWithErrno(path, "cannot make a socket");
   }
-  if (::connect(probe.get(), General(*address), sizeof *address) == 0 || errno != ECONNREFUSED) {
+  if (::connect(probe.get(), base::General(*address), sizeof *address) == 0 ||
+      errno != ECONNREFUSED) {
     return base::Fail(path + ": another process listens there");
   }
   return {};
@@ -79,7 +64,7 @@ base::Result<Platform> LoopbackDoor::Prepare() {
     return free.failure();
   }
   unannounced_path_ = path_ + "." + std::to_string(::getpid());
-  const auto address = AddressOf(unannounced_path_);
+  const auto address = base::UnixAddress(unannounced_path_);
   if (!address) {
     return address.failure();
   }
@@ -87,7 +72,7 @@ base::Result<Platform> LoopbackDoor::Prepare() {
   if (!listener_.valid()) {
     return FailWithErrno(path_, "cannot make a socket");
   }
-  if (::bind(listener_.get(), General(*address), sizeof *address) != 0) {
+  if (::bind(listener_.get(), base::General(*address), sizeof *address) != 0) {
     return FailWithErrno(unannounced_path_, "cannot bind");
   }
   if (::listen(listener_.get(), SOMAXCONN) != 0) {
