@@ -10,21 +10,22 @@
 # compile.
 
 # Room by room: the rooms just below it. It may use those and all that is below them.
-set(VARSTORED_ROOMS base version efi crypto store engine health signer backend guest guest_xen sandbox daemon tool convert)
+set(VARSTORED_ROOMS base version efi crypto store live engine health signer backend guest guest_xen sandbox daemon tool convert)
 set(VARSTORED_BELOW_base)
 set(VARSTORED_BELOW_version)
 set(VARSTORED_BELOW_efi base)
 set(VARSTORED_BELOW_crypto base)
 set(VARSTORED_BELOW_store efi)
+set(VARSTORED_BELOW_live store)
 set(VARSTORED_BELOW_engine store crypto)
-set(VARSTORED_BELOW_health engine)
+set(VARSTORED_BELOW_health engine live)
 set(VARSTORED_BELOW_signer engine)
 set(VARSTORED_BELOW_backend store)
 set(VARSTORED_BELOW_guest engine)
 set(VARSTORED_BELOW_guest_xen guest)
 set(VARSTORED_BELOW_sandbox base)
-set(VARSTORED_BELOW_daemon guest backend sandbox version)
-set(VARSTORED_BELOW_tool engine backend sandbox version)
+set(VARSTORED_BELOW_daemon guest backend sandbox live version)
+set(VARSTORED_BELOW_tool engine backend sandbox live version)
 set(VARSTORED_BELOW_convert tool)
 
 # What a demonstration or an installation needs: all programs, no test.

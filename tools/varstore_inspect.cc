@@ -1,12 +1,16 @@
+#include <ctime>
+
 #include "kept_state.h"
 #include "page.h"
 #include "screen_here.h"
 #include "varstored/base/file.h"
 #include "varstored/efi/authentication_descriptor.h"
+#include "varstored/efi/guid.h"
 #include "varstored/efi/signature_list.h"
 #include "varstored/health/render.h"
 #include "varstored/health/report.h"
 #include "varstored/tool/command_line.h"
+#include "varstored/tool/live.h"
 #include "varstored/tool/place.h"
 
 namespace {
@@ -21,6 +25,7 @@ constexpr std::size_t kMaxUpdateBytes = std::size_t{1024} * 1024;
 struct Wishes {
   tool::Rights rights;
   tool::PlaceOptions place;
+  bool live = false;
   bool json = false;
   bool svg = false;
   std::string dbx_update;
@@ -41,6 +46,41 @@ base::Result<base::Bytes> ReadUpdate(const std::string& path) {
   return base::ToBytes(lists);
 }
 
+/// What is kept, with the rights that are needed for that; none are left afterwards.
+base::Result<tools::KeptState> ReadKept(const Wishes& wishes, base::Log& log) {
+  if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
+    return dropped.failure();
+  }
+  auto kept = tools::ReadKeptState(wishes.place, log);
+  if (!kept) {
+    return kept.failure();
+  }
+  // From here on it only looks at a guest's bytes.
+  if (auto dropped = tool::DropAllRights({}, log); !dropped) {
+    return dropped.failure();
+  }
+  return kept;
+}
+
+/// The same of a running VM.
+base::Result<tools::KeptState> ReadRunning(const Wishes& wishes, base::Log& log) {
+  auto live = tool::ReadLive(wishes.place.operand, wishes.rights, log);
+  if (!live) {
+    return live.failure();
+  }
+  tools::KeptState running;
+  running.state = health::ReadState(live->snapshot.blob);
+  running.context.target = wishes.place.operand;
+  running.context.now = std::time(nullptr);
+  // What mends it is done to what is kept.
+  if (live->name.uuid && live->snapshot.counts.backend == "xapidb") {
+    running.context.target = efi::ToText(*live->name.uuid);
+    running.context.is_vm = true;
+  }
+  running.context.running = {live->name, std::move(live->snapshot.counts)};
+  return running;
+}
+
 base::Result<std::string> Inspect(const Wishes& wishes, bool& has_findings, base::Log& log) {
   if (wishes.json && wishes.svg) {
     return tool::Misuse("--json and --svg exclude each other");
@@ -53,19 +93,18 @@ base::Result<std::string> Inspect(const Wishes& wishes, bool& has_findings, base
     }
     update = *std::move(read);
   }
-  if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
-    return dropped.failure();
-  }
-  auto kept = tools::ReadKeptState(wishes.place, log);
+  auto kept = wishes.live ? ReadRunning(wishes, log) : ReadKept(wishes, log);
   if (!kept) {
     return kept.failure();
   }
-  // From here on it only looks at a guest's bytes.
-  if (auto dropped = tool::DropAllRights({}, log); !dropped) {
-    return dropped.failure();
-  }
   kept->context.dbx_update = std::move(update);
-  const health::Report report = health::MakeReport(kept->state, kept->context);
+  health::Report report = health::MakeReport(kept->state, kept->context);
+  if (wishes.live && !kept->context.is_vm) {
+    // They would need the file in which the variables are kept, of which nothing is known here.
+    for (health::Finding& finding : report.findings) {
+      finding.command.clear();
+    }
+  }
   has_findings = !report.findings.empty();
   return wishes.json  ? health::RenderJson(report)
          : wishes.svg ? health::RenderSvg(report)
@@ -81,10 +120,11 @@ int main(int argc, char** argv) {
       {page::kName, page::kHelp}, argc, argv,
       tool::Joined({tool::OptionsOf(wishes.rights),
                     tool::OptionsOf(wishes.place),
-                    {tool::Flag('\0', "json", wishes.json), tool::Flag('\0', "svg", wishes.svg),
+                    {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
+                     tool::Flag('\0', "svg", wishes.svg),
                      tool::Value('\0', "dbx-update", wishes.dbx_update)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
-        if (auto taken = tool::TakePlace(wishes.place, operands, 0); !taken) {
+        if (auto taken = tool::TakePlace(wishes.place, operands, 0, wishes.live); !taken) {
           return taken.failure();
         }
         return Inspect(wishes, has_findings, log);

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
       .door = daemon::Program::Door::kLoopback,
       .configuration_path = {},
       .auth_folder = {},
+      .live_folder = {},
   };
   return daemon::Run(kProgram, argc, argv, [](const daemon::Options& options, base::Log& /*log*/) {
     return std::unique_ptr<guest::Door>(

@@ -136,6 +136,14 @@ Applied ApplyLogLevel(Options& options, std::string_view word) {
   return {};
 }
 
+Applied ApplyLive(Options& options, std::string_view value) {
+  if (value != "no" && !value.starts_with('/')) {
+    return BadValue("'" + std::string(value) + "' is neither no nor a folder's path from the root");
+  }
+  options.live_folder = value == "no" ? "" : value;
+  return {};
+}
+
 /// An option whose value is put into one member.
 template <auto kMember>
 Applied Assign(Options& options, std::string_view value) {
@@ -196,6 +204,7 @@ constexpr std::array kOptions = {
     Option{"require-kek", true, AssignYesOrNo<&Options::require_kek>, true},
     Option{"require-db", true, AssignYesOrNo<&Options::require_db>, true},
     Option{"update-dbx", true, AssignYesOrNo<&Options::update_dbx>, true},
+    Option{"live", true, ApplyLive, true},
     Option{"start-budget", true, AssignSeconds<&Options::start_budget>, true},
     Option{"request-budget", true, AssignSeconds<&Options::request_budget>, true},
     Option{"version", false, Set<&Options::version>},

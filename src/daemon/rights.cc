@@ -57,7 +57,7 @@ std::vector<FileUse> FilesOfStart(const Options& options) {
 
 /// Behind ForbidNewPrivileges, without which the kernel allows neither.
 base::Result<sandbox::Confinement> LockIn(const Program& program, const Options& options,
-                                          base::Log& log) {
+                                          bool has_live_socket, base::Log& log) {
   auto start = sandbox::Confinement::Prepare(FilesOfStart(options));
   if (!start) {
     return start;
@@ -76,8 +76,10 @@ base::Result<sandbox::Confinement> LockIn(const Program& program, const Options&
     log.Warning("this build has no list of system calls: none is forbidden");
   }
   const bool is_loopback = program.door == Program::Door::kLoopback;
-  const std::array<std::string_view, 2> sections = {is_loopback ? "loopback" : "xen",
-                                                    options.backend};
+  std::vector<std::string_view> sections = {is_loopback ? "loopback" : "xen", options.backend};
+  if (has_live_socket) {
+    sections.emplace_back("live");
+  }
   const auto on_violation =
       is_loopback ? sandbox::OnViolation::kSayAndExit : sandbox::OnViolation::kKill;
   if (auto allowed = sandbox::AllowOnlyListedCalls(sections, on_violation); !allowed) {
@@ -90,7 +92,7 @@ base::Result<sandbox::Confinement> LockIn(const Program& program, const Options&
 
 // The only order that works: each step takes away the right to do an earlier one.
 base::Result<sandbox::Confinement> DropRights(const Program& program, const Options& options,
-                                              base::Log& log) {
+                                              bool has_live_socket, base::Log& log) {
   if (options.depriv) {
     if (const auto left = sandbox::LeaveNamespaces(); !left) {
       log.Warning(left.error().message);
@@ -122,7 +124,7 @@ base::Result<sandbox::Confinement> DropRights(const Program& program, const Opti
   if (auto forbidden = sandbox::ForbidNewPrivileges(); !forbidden) {
     return forbidden.failure();
   }
-  return LockIn(program, options, log);
+  return LockIn(program, options, has_live_socket, log);
 }
 
 }  // namespace varstored::daemon

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <new>
 #include <optional>
@@ -12,6 +13,8 @@
 #include <vector>
 
 #include "announcer.h"
+#include "live_snapshot.h"
+#include "live_socket.h"
 #include "pid_file.h"
 #include "rights.h"
 #include "stop_signals.h"
@@ -19,9 +22,11 @@
 #include "varstored/backend/non_persistent.h"
 #include "varstored/base/file.h"
 #include "varstored/daemon/first_boot_keys.h"
+#include "varstored/efi/guid.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/guest/dispatcher.h"
+#include "varstored/live/snapshot.h"
 #include "varstored/store/vars_blob.h"
 #include "varstored/version.h"
 
@@ -76,13 +81,35 @@ base::Result<void> Load(const Options& options, const engine::FirstBootKeys& key
   return {};
 }
 
+/// A VM is served whether or not somebody can look into it.
+LiveSocket OpenLiveSocket(const Program& program, const Options& options, base::Log& log) {
+  const std::string folder = options.live_folder.value_or(std::string(program.live_folder));
+  if (folder.empty()) {
+    return {};
+  }
+  live::SocketName name = {.domain = options.domain, .uuid = std::nullopt};
+  if (const auto uuid = options.backend_arguments.find("uuid");
+      uuid != options.backend_arguments.end()) {
+    name.uuid = efi::ParseGuid(uuid->second);
+  }
+  auto opened = LiveSocket::Open(folder, name);
+  if (!opened) {
+    log.Warning("nobody can look into the running VM: " + opened.error().message);
+    return {};
+  }
+  return *std::move(opened);
+}
+
 /// Serves the guest until a signal arrives or the guest is gone.
 base::Result<void> Serve(guest::Door& door, guest::Dispatcher& dispatcher,
-                         const StopSignals& signals) {
+                         const StopSignals& signals, LiveSocket& live,
+                         const LiveSocket::MakeSnapshot& make_snapshot, base::Log& log) {
   for (;;) {
     const auto [first, second] = door.waits_for();
-    std::array<pollfd, 3> waited = {{{signals.fd(), POLLIN, 0}, first, second}};
-    if (::poll(waited.data(), waited.size(), -1) < 0) {
+    std::array<pollfd, 4> waited = {{{signals.fd(), POLLIN, 0}, first, second, live.waits_for()}};
+    // No more than there have to be: poll has a limit for them, which is that of open files.
+    const nfds_t count = waited.size() - (live.is_open() ? 0 : 1);
+    if (::poll(waited.data(), count, live.milliseconds()) < 0) {
       if (errno == EINTR) {
         continue;
       }
@@ -91,13 +118,17 @@ base::Result<void> Serve(guest::Door& door, guest::Dispatcher& dispatcher,
     if (waited[0].revents != 0) {
       return {};
     }
-    const auto guest = door.HandleReady({waited[1], waited[2]}, dispatcher);
-    if (!guest) {
-      return guest.failure();
+    if (waited[1].revents != 0 || waited[2].revents != 0) {
+      const auto guest = door.HandleReady({waited[1], waited[2]}, dispatcher);
+      if (!guest) {
+        return guest.failure();
+      }
+      if (*guest == guest::Door::Guest::kGone) {
+        return {};
+      }
     }
-    if (*guest == guest::Door::Guest::kGone) {
-      return {};
-    }
+    // After the guest, and also while there is always something of it to do.
+    live.HandleReady(waited[3], make_snapshot, log);
   }
 }
 
@@ -108,6 +139,7 @@ base::Result<void> Save(const Options& options, const engine::VariableServices& 
 
 base::Result<void> StartAndServe(const Program& program, const Options& options, guest::Door& door,
                                  StopSignals& signals, base::Log& log) {
+  const auto started = std::chrono::steady_clock::now();
   if (auto opened = signals.OpenDescriptor(); !opened) {
     return opened;
   }
@@ -128,12 +160,13 @@ base::Result<void> StartAndServe(const Program& program, const Options& options,
   if (!platform) {
     return platform.failure();
   }
+  LiveSocket live = OpenLiveSocket(program, options, log);
   auto announcer = Announcer::Fork(door);
   if (!announcer) {
     door.Withdraw();
     return announcer.failure();
   }
-  auto confinement = DropRights(program, options, log);
+  auto confinement = DropRights(program, options, live.is_open(), log);
   if (!confinement) {
     return confinement.failure();
   }
@@ -161,7 +194,11 @@ base::Result<void> StartAndServe(const Program& program, const Options& options,
            std::to_string(services.store().used_bytes()) + " of " +
            std::to_string(engine::kStoreBytes) + " bytes used");
 
-  const auto served = Serve(door, dispatcher, signals);
+  const std::string version = std::string(program.name) + " " + std::string(kVersion);
+  const auto served = Serve(
+      door, dispatcher, signals, live,
+      [&] { return MakeLiveSnapshot(version, options.backend, started, services, dispatcher); },
+      log);
   door.Close();
   // The state is as good as before when the door broke: it is saved all the same.
   const auto saved = Save(options, services);

@@ -7,6 +7,8 @@
 #include "boot.h"
 #include "dates.h"
 #include "key_content.h"
+#include "varstored/efi/guid.h"
+#include "varstored/efi/variable_name.h"
 #include "varstored/health/render.h"
 #include "varstored/health/text.h"
 
@@ -169,6 +171,51 @@ Json FindingJson(const Finding& finding) {
       .Add("command", finding.command);
 }
 
+Json RunningJson(const Running& running) {
+  const auto& [name, counts] = running;
+  Json answers = Json::Array();
+  for (const live::AnswerCount& row : counts.answers) {
+    answers.Append(Json::Object()
+                       .Add("call", row.call)
+                       .Add("reason", row.reason)
+                       .Add("status", row.status)
+                       .Add("count", row.count));
+  }
+  Json json = Json::Object();
+  json.Add("version", counts.version).Add("backend", counts.backend).Add("domain", name.domain);
+  if (name.uuid) {
+    json.Add("uuid", efi::ToText(*name.uuid));
+  } else {
+    json.AddNull("uuid");
+  }
+  json.Add("uptime_us", counts.uptime_us)
+      .Add("answers", answers)
+      .Add("unmapped", counts.unmapped)
+      .Add("ignored_accesses", counts.ignored_accesses)
+      .Add("backend_time", Json::Object()
+                               .Add("calls", counts.backend_calls)
+                               .Add("total_us", counts.backend_us)
+                               .Add("longest_us", counts.backend_longest_us));
+  if (const auto& error = counts.last_error) {
+    Json last = Json::Object();
+    last.Add("call", error->call)
+        .Add("reason", error->reason)
+        .Add("status", error->status)
+        .Add("age_us", error->age_us);
+    if (error->name.empty()) {
+      last.AddNull("variable");
+    } else {
+      last.Add("variable", Json::Object()
+                               .Add("name", efi::NameToUtf8(error->name))
+                               .Add("vendor", efi::ToText(error->vendor)));
+    }
+    json.Add("last_error", last);
+  } else {
+    json.AddNull("last_error");
+  }
+  return json;
+}
+
 }  // namespace
 
 std::string RenderJson(const Report& report) {
@@ -200,6 +247,11 @@ std::string RenderJson(const Report& report) {
       .Add("boot", BootJson(report))
       .Add("usage", UsageJson(report.usage))
       .Add("findings", findings);
+  if (report.running) {
+    json.Add("running", RunningJson(*report.running));
+  } else {
+    json.AddNull("running");
+  }
   return json.Text() + "\n";
 }
 

@@ -1,12 +1,17 @@
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "boot.h"
 #include "dates.h"
 #include "key_content.h"
+#include "varstored/efi/guid.h"
+#include "varstored/efi/variable_name.h"
 #include "varstored/health/render.h"
 #include "varstored/health/text.h"
 #include "varstored/store/variable.h"
@@ -393,6 +398,88 @@ void ShowFindings(Screen& screen, const std::vector<Finding>& findings) {
   }
 }
 
+/// "3 d 4 h", "45 s", "12.5 ms": two units at most.
+std::string TimeText(std::uint64_t microseconds) {
+  struct Unit {
+    std::uint64_t microseconds;
+    const char* name;
+  };
+  constexpr std::array<Unit, 4> kUnits = {
+      {{86'400'000'000, " d"}, {3'600'000'000, " h"}, {60'000'000, " min"}, {1'000'000, " s"}}};
+  for (std::size_t i = 0; i < kUnits.size(); ++i) {
+    const std::uint64_t count = microseconds / kUnits[i].microseconds;
+    if (count == 0) {
+      continue;
+    }
+    std::string text = Number(count) + kUnits[i].name;
+    if (i + 1 < kUnits.size()) {
+      const std::uint64_t rest = microseconds % kUnits[i].microseconds;
+      text += " " + Number(rest / kUnits[i + 1].microseconds) + kUnits[i + 1].name;
+    }
+    return text;
+  }
+  return Number(microseconds / 1000) + "." + Number(microseconds / 100 % 10) + " ms";
+}
+
+void ShowCount(std::string& list, std::uint64_t count, const std::string& what) {
+  list += (list.empty() ? "" : ", ") + Number(count) + " " + what;
+}
+
+/// The texts of live::Counts are printable, a name is not.
+void ShowRunning(Screen& screen, const Running& running) {
+  constexpr std::size_t kCallTab = 24;
+  const auto& [name, counts] = running;
+  screen.Heading("Running");
+  screen.Field("Daemon", counts.version + " for " + TimeText(counts.uptime_us) + ", backend " +
+                             counts.backend);
+  screen.Field("Domain",
+               Number(name.domain) + (name.uuid ? ", VM " + efi::ToText(*name.uuid) : ""));
+  // In the order in which they come, each call's and all reasons'.
+  std::vector<std::pair<std::string, std::map<std::string, std::uint64_t>>> calls;
+  std::map<std::string, std::uint64_t> reasons;
+  for (const live::AnswerCount& row : counts.answers) {
+    if (calls.empty() || calls.back().first != row.call) {
+      calls.push_back({row.call, {}});
+    }
+    calls.back().second[row.status] += row.count;
+    if (row.status != "Success") {
+      reasons[row.reason] += row.count;
+    }
+  }
+  for (const auto& [call, statuses] : calls) {
+    std::string list;
+    for (const auto& [status, count] : statuses) {
+      ShowCount(list, count, status);
+    }
+    screen.Field(call, list, Colour::kPlain, kCallTab);
+  }
+  std::string list;
+  for (const auto& [reason, count] : reasons) {
+    ShowCount(list, count, reason);
+  }
+  screen.Field("Reasons", list.empty() ? "no answer but success" : list);
+  if (counts.unmapped + counts.ignored_accesses > 0) {
+    screen.Field("No answer", Number(counts.unmapped) + " requests whose pages cannot be mapped, " +
+                                  Number(counts.ignored_accesses) +
+                                  " accesses to ports that mean nothing");
+  }
+  screen.Field("Backend", counts.backend_calls == 0
+                              ? "no request had to wait for it"
+                              : Number(counts.backend_calls) + " requests in " +
+                                    TimeText(counts.backend_us) + ", the longest in " +
+                                    TimeText(counts.backend_longest_us));
+  if (const auto& error = counts.last_error) {
+    const std::string variable =
+        error->name.empty()
+            ? ""
+            : " of " + ForTerminal(efi::NameToUtf8(error->name)) + " " + efi::ToText(error->vendor);
+    screen.Field("Last error", error->call + variable + ": " + error->reason + " (" +
+                                   error->status + "), " + TimeText(error->age_us) + " ago");
+  } else {
+    screen.Field("Last error", "none");
+  }
+}
+
 }  // namespace
 
 std::string RenderScreen(const Report& report, const ScreenOptions& options) {
@@ -402,6 +489,9 @@ std::string RenderScreen(const Report& report, const ScreenOptions& options) {
   ShowSuccessions(screen, report);
   ShowBoot(screen, report);
   ShowUsage(screen, report);
+  if (report.running) {
+    ShowRunning(screen, *report.running);
+  }
   if (!report.findings.empty()) {
     ShowFindings(screen, report.findings);
   }

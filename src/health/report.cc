@@ -222,6 +222,7 @@ Report MakeReport(const State& state, const Context& context) {
   report.boot_options = BootOptionsIn(state);
   report.usage = UsageOf(state);
   report.findings = FindingsOf(state, context);
+  report.running = context.running;
   return report;
 }
 

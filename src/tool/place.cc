@@ -231,7 +231,10 @@ std::vector<Option> OptionsOf(PlaceOptions& place) {
 }
 
 base::Result<void> TakePlace(PlaceOptions& place, std::vector<std::string>& operands,
-                             std::size_t others) {
+                             std::size_t others, bool is_live) {
+  if (is_live && !place.backend.empty()) {
+    return Misuse("--live and --backend exclude each other");
+  }
   if (place.backend.empty()) {
     if (operands.empty()) {
       return Misuse("a VM's uuid, or a file of variables, is missing");

@@ -71,7 +71,9 @@ TEST(Options, EachHasItsEffect) {
                                  "--request-budget",
                                  "8",
                                  "--update-dbx",
-                                 "yes"});
+                                 "yes",
+                                 "--live",
+                                 "/l"});
   ASSERT_TRUE(options) << options.error().message;
   EXPECT_EQ(options->listen_path, "/s");
   EXPECT_EQ(options->backend, "memory");
@@ -94,6 +96,14 @@ TEST(Options, EachHasItsEffect) {
   EXPECT_TRUE(options->update_dbx);
   EXPECT_EQ(options->start_budget.count(), 7);
   EXPECT_EQ(options->request_budget.count(), 8);
+  EXPECT_EQ(options->live_folder, "/l");
+}
+
+TEST(Options, ARunningVmIsLookedIntoWhereItIsSaidAndElseWhereTheProgramSays) {
+  EXPECT_EQ(ReadMore({})->live_folder, std::nullopt);
+  EXPECT_EQ(ReadMore({"--live", "no"})->live_folder, "");
+  EXPECT_EQ(ReadMore({"--live", "relative"}).error().exit_code, 1);
+  EXPECT_EQ(ReadMore({"--live", ""}).error().exit_code, 1);
 }
 
 TEST(Options, WhatIsNotGivenIsOff) {

@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <memory>
@@ -18,6 +20,7 @@
 #include "support/temporary_folder.h"
 #include "varstored/base/file.h"
 #include "varstored/base/unique_fd.h"
+#include "varstored/base/unix_address.h"
 
 namespace varstored::daemon {
 namespace {
@@ -37,6 +40,7 @@ struct Plan {
   bool announce_fails = false;
   bool guest_is_gone = false;
   bool door_breaks = false;
+  bool guest_is_busy = false;  // there is always something to do
 };
 // A door is made by a function without arguments of the test's own.
 Plan plan;
@@ -61,10 +65,13 @@ class PlannedDoor final : public guest::Door {
   }
   void Withdraw() override { Note('w'); }
   [[nodiscard]] Waits waits_for() const override {
-    const bool is_quiet = !plan.guest_is_gone && !plan.door_breaks;
+    const bool is_quiet = !plan.guest_is_gone && !plan.door_breaks && !plan.guest_is_busy;
     return {{{-1, 0, 0}, {event_.get(), static_cast<short>(is_quiet ? 0 : POLLIN), 0}}};
   }
   base::Result<Guest> HandleReady(const Waits& waited, guest::Dispatcher& /*dispatcher*/) override {
+    if (plan.guest_is_busy) {
+      return Guest::kThere;
+    }
     Note(waited[0].revents == 0 && waited[1].revents == POLLIN ? 'h' : '?');
     if (plan.door_breaks) {
       return base::Fail("door broke");
@@ -199,6 +206,24 @@ TEST_F(RunTest, L24AFailedAnnouncementEndsTheStart) {
   EXPECT_EQ(exit_code_, 1);
   EXPECT_NE(Errors().find("no voice\n"), std::string::npos);
   EXPECT_FALSE(WasSaved());
+}
+
+TEST_F(RunTest, AClientIsToldWhileThereIsAlwaysSomethingToDoForTheGuest) {
+  plan.guest_is_busy = true;
+  Start({"--live", folder_.File("live")});
+  EXPECT_EQ(Step(), 'p');
+  EXPECT_EQ(Step(), 'a');
+  const base::UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto address = base::UnixAddress(folder_.File("live/1"));
+  ASSERT_EQ(::connect(client.get(), base::General(*address), sizeof *address), 0);
+  const timeval most = {.tv_sec = 20, .tv_usec = 0};
+  ASSERT_EQ(::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most), 0);
+  std::array<char, 4> told{};
+  EXPECT_EQ(::recv(client.get(), told.data(), told.size(), MSG_WAITALL), 4);
+  EXPECT_EQ(std::string(told.data(), told.size()), "LIVE");
+  ::kill(pid_, SIGTERM);
+  EXPECT_EQ(Rest(), "c");
+  EXPECT_EQ(exit_code_, 0);
 }
 
 // A state that was saved before must survive a start that is broken off.

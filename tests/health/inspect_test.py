@@ -9,10 +9,12 @@ import os
 import pathlib
 import pty
 import re
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import uuid
 import xml.dom.minidom
@@ -44,6 +46,19 @@ def file_path(text):
 
 CLEAN = blob(record("Lang", b"eng\0"))
 DANGLING = blob(record("BootOrder", struct.pack("<H", 1)))
+
+
+def text(words):
+    return struct.pack("<B", len(words)) + words
+
+
+def snapshot(blob_bytes, name="Name", backend=b"xapidb", call=b"SetVariable"):
+    """What a daemon tells (docs/formats.md, "The snapshot of a running VM")."""
+    name = name.encode("utf-16-le", "surrogatepass")[:128]
+    answer = text(call) + text(b"store-full") + text(b"Out of Resources")
+    return (b"LIVE" + struct.pack("<I", 1) + text(b"varstored 9") + text(backend) +
+            struct.pack("<6QI", 90_000_000, 0, 0, 2, 1500, 1000, 1) + answer + struct.pack("<Q", 7) +
+            b"\1" + answer + struct.pack("<Q", 5_000_000) + GLOBAL + text(name) + blob_bytes)
 
 
 def validate(value, schema, top, where="$"):
@@ -91,6 +106,59 @@ class Inspect(unittest.TestCase):
                     record("odd" + HOSTILE, b"1"),
                     record("BootOrder", struct.pack("<HH", 0, 5)),
                     record("Boot0000", load_option(HOSTILE.replace("\0", ""), file_path(HOSTILE.replace("\0", "")))))
+
+    def live(self, told, *options, name="5"):
+        """The tool asks a daemon that tells this."""
+        with socket.socket(socket.AF_UNIX) as listener:
+            path = self.folder / name
+            path.unlink(missing_ok=True)
+            listener.bind(str(path))
+            listener.listen()
+
+            def tell():
+                with listener.accept()[0] as client:
+                    try:
+                        client.sendall(told)
+                    except ConnectionError:
+                        pass
+
+            daemon = threading.Thread(target=tell)
+            daemon.start()
+            shown = subprocess.run([PROGRAM, "--live", *options, path], capture_output=True, timeout=60, check=False)
+            daemon.join()
+            return shown
+
+    def test_of_a_running_vm_the_daemons_numbers_are_shown_too(self):
+        schema = json.loads((SOURCE / "docs/tools/varstore-inspect.schema.json").read_text(encoding="utf-8"))
+        told = snapshot(CLEAN)
+        for name, vm in (("5", None), ("5.1c9a3a52-6d0a-4b3e-8e3d-0c2f6f7f2b11", "1c9a3a52-6d0a-4b3e-8e3d-0c2f6f7f2b11")):
+            shown = self.live(told, "--json", name=name)
+            self.assertEqual((shown.returncode, shown.stderr), (0, b""))
+            value = json.loads(shown.stdout)
+            validate(value, schema, schema)
+            self.assertEqual((value["running"]["domain"], value["running"]["uuid"]), (5, vm))
+            self.assertEqual(value["running"]["last_error"]["variable"]["name"], "Name")
+            self.assertEqual(value["running"]["answers"], [
+                {"call": "SetVariable", "reason": "store-full", "status": "Out of Resources", "count": 7}])
+        self.assertIn(b"2 requests in 1.5 ms, the longest in 1.0 ms", self.live(told).stdout)
+
+    def test_what_a_running_vm_lacks_is_mended_where_it_is_kept(self):
+        uuid_text = "1c9a3a52-6d0a-4b3e-8e3d-0c2f6f7f2b11"
+        commands = lambda *arguments, **names: [
+            f["command"] for f in json.loads(self.live(*arguments, "--json", **names).stdout)["findings"]]
+        self.assertEqual(commands(snapshot(DANGLING), name="5." + uuid_text), ["varstore-repair --fix " + uuid_text])
+        self.assertEqual(commands(snapshot(DANGLING, backend=b"sqlite"), name="5." + uuid_text), [""])
+        self.assertEqual(commands(snapshot(DANGLING)), [""])
+
+    def test_a_daemon_that_was_taken_over_reaches_nothing_but_the_screen(self):
+        shown = self.live(snapshot(self.hostile(), HOSTILE))
+        self.assertEqual(shown.returncode, 2)
+        self.assertRegex(shown.stdout, rb"\A[ -~\n]*\Z")
+        for told in (b"", b"LIVE", snapshot(CLEAN)[:100], snapshot(CLEAN, call=b"\x1b[31m"), b"x" * 3_000_000,
+                     b"LIVE" + struct.pack("<I", 2)):
+            failed = self.live(told)
+            self.assertEqual((failed.returncode, failed.stdout), (1, b""), told[:100])
+            self.assertRegex(failed.stderr, rb"\Avarstore-inspect: [ -~]+\n\Z")
 
     def test_exit_code_says_whether_something_is_wrong(self):
         self.assertEqual(self.inspect(CLEAN).returncode, 0)

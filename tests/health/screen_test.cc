@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -78,6 +79,45 @@ TEST(Screen, OfABlobThatWasCutLooksLikeItsFile) {
   const Report report = MakeReport(ReadState(blob), VmContext());
   ExpectScreen("cut.80.txt", RenderScreen(report, {.width = 80}));
   ExpectScreen("cut.120.txt", RenderScreen(report, {.width = 120}));
+}
+
+/// A VM that runs, and a guest that knows what a terminal makes of some names.
+Report RunningReport() {
+  Context context = VmContext();
+  constexpr std::uint64_t kHour = 3'600'000'000;
+  context.running = Running{
+      .name = {.domain = 5, .uuid = efi::ParseGuid("1c9a3a52-6d0a-4b3e-8e3d-0c2f6f7f2b11")},
+      .counts = {.version = "varstored 1.0.0",
+                 .backend = "xapidb",
+                 .uptime_us = 52 * kHour,
+                 .answers = {{"GetVariable", "success", "Success", 1204},
+                             {"GetVariable", "not-found", "Not Found", 300},
+                             {"GetVariable", "hidden-at-runtime", "Not Found", 10},
+                             {"SetVariable", "success", "Success", 90},
+                             {"SetVariable", "unchanged", "Success", 6},
+                             {"SetVariable", "store-full", "Out of Resources", 1},
+                             {"other", "unsupported-version", "Unsupported", 2}},
+                 .unmapped = 1,
+                 .ignored_accesses = 2,
+                 .backend_calls = 88,
+                 .backend_us = 1'234'567,
+                 .backend_longest_us = 48'251,
+                 .last_error = live::LastError{.call = "SetVariable",
+                                               .reason = "store-full",
+                                               .status = "Out of Resources",
+                                               .age_us = 3 * kHour + kHour / 5,
+                                               .vendor = efi::Guid{},
+                                               .name = std::string("\x1b\0[\0m\0\n\0a\0", 10)}}};
+  return MakeReport(State(), context);
+}
+
+TEST(Screen, OfAVmThatRunsLooksLikeItsFile) {
+  ExpectScreen("running.80.txt", RenderScreen(RunningReport(), {.width = 80}));
+  ExpectScreen("running.120.txt", RenderScreen(RunningReport(), {.width = 120}));
+}
+
+TEST(Json, OfAVmThatRunsLooksLikeItsFile) {
+  ExpectScreen("running.json", RenderJson(RunningReport()));
 }
 
 TEST(Screen, IsNeverNarrowerOrWiderThanItCanBe) {

@@ -86,6 +86,7 @@ int Inside(const std::vector<std::string_view>& sections,
 
 const std::vector<std::string_view> kXenWithXapi = {"xen", "xapidb"};
 const std::vector<std::string_view> kXenWithSqlite = {"xen", "sqlite"};
+const std::vector<std::string_view> kXenLookedInto = {"xen", "xapidb", "live"};
 
 struct Act {
   const char* name;
@@ -220,7 +221,7 @@ const std::array kDeadly = {
 #undef ACT
 
 TEST_F(ForbiddenActs, EachEndsTheProcessWithEveryBackend) {
-  for (const auto& sections : {kXenWithXapi, kXenWithSqlite}) {
+  for (const auto& sections : {kXenWithXapi, kXenWithSqlite, kXenLookedInto}) {
     for (const Act& act : kDeadly) {
       SCOPED_TRACE(act.name);
       EXPECT_EQ(Inside(sections, {}, act.act), kKilled);
@@ -235,9 +236,21 @@ TEST_F(ForbiddenActs, WhatOneBackendNeedsIsForbiddenWithAnother) {
   EXPECT_EQ(Inside(kXenWithXapi, {}, stream), 0);
   EXPECT_EQ(Inside(kXenWithXapi, {}, unlink), kKilled);
   EXPECT_EQ(Inside(kXenWithSqlite, {}, unlink), 0);
-  // And nobody but the loopback takes clients.
+}
+
+TEST_F(ForbiddenActs, ClientsAreTakenOnlyWhereSomebodyMayLookIn) {
   const auto accept = [] { ::accept4(0, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); };
-  EXPECT_EQ(Inside(kXenWithXapi, {}, accept), kKilled);
+  const auto ask_who = [] { ::getsockopt(0, SOL_SOCKET, SO_PEERCRED, nullptr, nullptr); };
+  for (const auto& act : {+accept, +ask_who}) {
+    EXPECT_EQ(Inside(kXenWithXapi, {}, act), kKilled);
+    EXPECT_EQ(Inside(kXenLookedInto, {}, act), 0);
+  }
+  const auto wait_for_one = [] { ::accept4(0, nullptr, nullptr, SOCK_CLOEXEC); };
+  const auto ask_more = [] { ::getsockopt(0, SOL_SOCKET, SO_PEERSEC, nullptr, nullptr); };
+  const auto change = [] { ::setsockopt(0, SOL_SOCKET, SO_SNDBUF, nullptr, 0); };
+  for (const auto& act : {+wait_for_one, +ask_more, +change}) {
+    EXPECT_EQ(Inside(kXenLookedInto, {}, act), kKilled);
+  }
 }
 
 TEST_F(ForbiddenActs, InTheTestsTheCallIsNamed) {

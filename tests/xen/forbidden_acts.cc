@@ -100,15 +100,22 @@ int BindAnEventOf(std::uint16_t domain) {
   });
 }
 
-int ConnectToXenstore() {
+int ConnectTo(std::string_view path) {
   const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  constexpr std::string_view kPath = "/run/xenstored/socket";
-  kPath.copy(std::begin(address.sun_path), kPath.size());
+  path.copy(std::begin(address.sun_path), path.size());
   const void* untyped = &address;
   return ::connect(socket, static_cast<const sockaddr*>(untyped), sizeof address) == 0 ? kSuccess
                                                                                        : errno;
+}
+
+int ConnectToXenstore() { return ConnectTo("/run/xenstored/socket"); }
+int LookIntoAnotherVm() { return ConnectTo("/run/varstored/live/1"); }
+
+int MakeASocketThatListens() {
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return ::listen(socket, 1) == 0 ? kSuccess : errno;
 }
 
 int Open(const char* path, int flags) {
@@ -134,7 +141,7 @@ int Inside(const Setting& setting, const char* backend, const Function& act) {
     options.chroot_path = setting.folder;
     options.uid = options.gid = 65536U + setting.domain;
     base::SystemLog log("", base::LogLevel::kInfo);
-    ::_exit(daemon::DropRights(program, options, log) ? act() : 99);
+    ::_exit(daemon::DropRights(program, options, true, log) ? act() : 99);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -179,6 +186,9 @@ int main(int argc, char** argv) {
     expect("open the hypervisor's device for reading", backend, ENOENT,
            [] { return Open("/dev/xen/privcmd", O_RDONLY); });
   }
+  expect("look into another VM", "xapidb", ENOENT, LookIntoAnotherVm);
+  expect("look into another VM", "sqlite", kKilled, LookIntoAnotherVm);
+  expect("make a socket that listens", "xapidb", kKilled, MakeASocketThatListens);
   // No path leads out of the root folder, where there is neither a socket nor a device.
   expect("connect to xenstore", "xapidb", ENOENT, ConnectToXenstore);
   expect("connect to xenstore", "sqlite", kKilled, ConnectToXenstore);

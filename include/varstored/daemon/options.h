@@ -27,6 +27,8 @@ struct Program {
   std::string_view configuration_path;
   /// The folder of the first boot's keys when none is given; it may be missing. Empty: none.
   std::string_view auth_folder;
+  /// Where the running VM is looked into when nothing else is said. Empty: nowhere.
+  std::string_view live_folder = {};
 };
 
 /// What the command line and the configuration say (docs/toolstack.md, "Options").
@@ -62,6 +64,9 @@ struct Options {
   bool require_kek = false;
   bool require_db = false;
   bool update_dbx = false;
+  /// Where the running VM is looked into (LiveSocket); nothing: as the Program says. Empty:
+  /// nowhere.
+  std::optional<std::string> live_folder;
 };
 
 /// Why the program cannot start with these options.

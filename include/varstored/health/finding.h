@@ -9,6 +9,7 @@
 
 #include "varstored/base/bytes.h"
 #include "varstored/health/state.h"
+#include "varstored/live/snapshot.h"
 
 namespace varstored::health {
 
@@ -64,6 +65,12 @@ struct Finding {
   std::string command;
 };
 
+/// What the daemon of a running VM tells of its work.
+struct Running {
+  live::SocketName name;
+  live::Counts counts;
+};
+
 /// What the state itself does not say.
 struct Context {
   /// Whether the host wants Secure Boot for the VM; nothing when nobody can tell.
@@ -78,6 +85,8 @@ struct Context {
   bool is_vm = false;
   /// The signature lists of the newest dbx update, if somebody has given one.
   std::optional<base::Bytes> dbx_update;
+  /// The state is that of a VM which runs.
+  std::optional<Running> running;
 };
 
 /// All that is wrong with `state`, in the order of FindingKind and, for each, of the entries.

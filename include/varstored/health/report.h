@@ -122,6 +122,7 @@ struct Report {
   std::vector<BootOption> boot_options;
   Usage usage;
   std::vector<Finding> findings;
+  std::optional<Running> running;
 };
 
 [[nodiscard]] Report MakeReport(const State& state, const Context& context);

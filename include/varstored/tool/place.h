@@ -54,9 +54,9 @@ struct PlaceOptions {
 [[nodiscard]] std::vector<Option> OptionsOf(PlaceOptions& place);
 
 /// Takes the first of `operands` as the place, unless --backend names one already. Fails when there
-/// is none, or not exactly `others` are left.
+/// is none, or not exactly `others` are left. A running VM, with `is_live`, is not in a backend.
 [[nodiscard]] base::Result<void> TakePlace(PlaceOptions& place, std::vector<std::string>& operands,
-                                           std::size_t others);
+                                           std::size_t others, bool is_live = false);
 
 /// How a file holds a `VARS` blob: what it has to be written back as.
 struct BlobForm {

@@ -1,0 +1,82 @@
+#include "live_snapshot.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "varstored/efi/status.h"
+#include "varstored/engine/reason.h"
+#include "varstored/guest/protocol.h"
+#include "varstored/live/snapshot.h"
+#include "varstored/store/vars_blob.h"
+
+namespace varstored::daemon {
+namespace {
+
+std::uint64_t Microseconds(std::chrono::steady_clock::duration time) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+}
+
+std::string CallText(std::size_t row) {
+  return row == guest::Counters::kOther ? "other" : std::string(guest::CallName(row));
+}
+
+std::string StatusTextOf(engine::Reason reason) {
+  return std::string(efi::StatusText(engine::StatusOf(reason)));
+}
+
+std::vector<live::AnswerCount> AnswersIn(const guest::Counters& counters) {
+  std::vector<live::AnswerCount> answers;
+  for (std::size_t row = 0; row < counters.answers.size(); ++row) {
+    for (std::size_t i = 0; i < engine::kReasonCount; ++i) {
+      const auto reason = static_cast<engine::Reason>(i);
+      if (counters.answers[row][i] != 0) {
+        answers.push_back({CallText(row), std::string(engine::ReasonText(reason)),
+                           StatusTextOf(reason), counters.answers[row][i]});
+      }
+    }
+  }
+  return answers;
+}
+
+base::Bytes BlobOf(const store::Store& store) {
+  std::vector<const store::Entry*> entries;
+  entries.reserve(store.size());
+  for (const store::Entry* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
+    entries.push_back(entry);
+  }
+  return store::EncodeVarsBlob({}, entries);
+}
+
+}  // namespace
+
+base::Bytes MakeLiveSnapshot(const std::string& version, const std::string& backend,
+                             std::chrono::steady_clock::time_point started,
+                             const engine::VariableServices& services,
+                             const guest::Dispatcher& dispatcher) {
+  const auto now = std::chrono::steady_clock::now();
+  const engine::BackendUse& use = services.backend_use();
+  live::Counts counts = {.version = version,
+                         .backend = backend,
+                         .uptime_us = Microseconds(now - started),
+                         .answers = AnswersIn(dispatcher.counters()),
+                         .unmapped = dispatcher.counters().unmapped,
+                         .ignored_accesses = dispatcher.counters().ignored_accesses,
+                         .backend_calls = use.calls,
+                         .backend_us = Microseconds(use.total),
+                         .backend_longest_us = Microseconds(use.longest),
+                         .last_error = std::nullopt};
+  if (const auto& error = dispatcher.last_error()) {
+    const std::size_t shown = std::min(error->name_bytes, live::kMaxNameBytes);
+    counts.last_error = {.call = CallText(error->row),
+                         .reason = std::string(engine::ReasonText(error->reason)),
+                         .status = StatusTextOf(error->reason),
+                         .age_us = Microseconds(now - error->when),
+                         .vendor = error->vendor,
+                         .name = base::ToString(base::ByteSpan(error->name).first(shown))};
+  }
+  return live::EncodeSnapshot(counts, BlobOf(services.store()));
+}
+
+}  // namespace varstored::daemon

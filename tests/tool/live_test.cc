@@ -1,0 +1,177 @@
+// A running VM, looked into with the tools, and whether the guest notices.
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/loopback_client.h"
+#include "support/process.h"
+#include "support/temporary_folder.h"
+#include "varstored/base/file.h"
+#include "varstored/base/unix_address.h"
+#include "varstored/efi/guid.h"
+#include "varstored/live/snapshot.h"
+
+namespace varstored::test {
+namespace {
+
+constexpr const char* kUuid = "c0acc535-2c4e-4d3b-8f0a-1d2e3f405162";
+const Guid kMorControlGuid = efi::ParseGuid("e20939be-32d4-41be-a150-897f85d49829")->bytes;
+const Guid kMorLockGuid = efi::ParseGuid("bb983ccf-151d-40e1-a07b-4a17be168292")->bytes;
+
+class LiveTest : public ::testing::Test {
+ protected:
+  [[nodiscard]] Process StartVm(std::vector<std::string> more = {}) const {
+    more.insert(more.begin(), {"--backend", "memory", "--arg", std::string("uuid:") + kUuid,
+                               "--live", folder_.File("live")});
+    return StartLoopback(socket_, more);
+  }
+  [[nodiscard]] Ended Run(const std::string& tool, std::vector<std::string> words) const {
+    words.insert(words.begin(), std::string(TOOLS) + "/" + tool);
+    words.emplace_back("--live");
+    return RunProgram(words);
+  }
+  [[nodiscard]] std::string Vm(std::string_view name = "0") const {
+    return folder_.File("live/" + std::string(name));
+  }
+  [[nodiscard]] base::UniqueFd Connect() const {
+    base::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto address = base::UnixAddress(Vm(std::string("0.") + kUuid));
+    EXPECT_EQ(::connect(socket.get(), base::General(*address), sizeof *address), 0);
+    return socket;
+  }
+  static Bytes ReadAll(int socket) {
+    Bytes all;
+    Bytes part(65536);
+    for (ssize_t count = 0; (count = ::read(socket, part.data(), part.size())) > 0;) {
+      all.insert(all.end(), part.begin(), part.begin() + count);
+    }
+    return all;
+  }
+  static bool Has(std::string_view text, std::string_view part) {
+    return text.find(part) != std::string_view::npos;
+  }
+
+  TemporaryFolder folder_;
+  std::string socket_ = folder_.File("socket");
+};
+
+TEST_F(LiveTest, TheToolsShowTheStateOfTheMoment) {
+  const Process vm = StartVm();
+  LoopbackClient guest(socket_);
+  ASSERT_EQ(guest.SetVariable(u"First", {}, 7, Bytes{1}), kEfiSuccess);
+  EXPECT_FALSE(Has(Run("varstore-ls", {Vm()}).output, "Second"));
+  ASSERT_EQ(guest.SetVariable(u"Second", {}, 6, Bytes{1}), kEfiSuccess);
+  ASSERT_EQ(guest.SetVariable(u"Bad", {}, 0x40000007, Bytes{1}), kEfiInvalidParameter);
+
+  const Ended listed = Run("varstore-ls", {Vm()});
+  EXPECT_EQ(listed.exit_code, 0) << listed.errors;
+  EXPECT_TRUE(Has(listed.output, " Second\n")) << listed.output;
+  EXPECT_TRUE(Has(listed.output, " SecureBoot\n")) << listed.output;
+  EXPECT_EQ(Run("varstore-ls", {Vm(kUuid)}).output, listed.output);
+  EXPECT_EQ(Run("varstore-ls", {Vm(std::string("0.") + kUuid)}).output, listed.output);
+
+  const Ended shown = Run("varstore-inspect", {Vm()});
+  EXPECT_EQ(shown.exit_code, 0) << shown.errors;
+  EXPECT_TRUE(Has(shown.output, "SetVariable           1 Invalid Parameter, 2 Success\n"))
+      << shown.output;
+  EXPECT_TRUE(Has(shown.output, "Reasons       1 unknown-attributes\n")) << shown.output;
+  EXPECT_TRUE(Has(shown.output, "Backend       1 requests in ")) << "the volatile one is not kept";
+  EXPECT_TRUE(Has(shown.output, "Last error    SetVariable of Bad 00000000-")) << shown.output;
+}
+
+TEST_F(LiveTest, OfAVmThatHasEndedTheToolSaysSo) {
+  Process vm = StartVm();
+  EXPECT_EQ(vm.Stop().exit_code, 0);
+  for (const char* tool : {"varstore-ls", "varstore-inspect"}) {
+    const Ended ended = Run(tool, {Vm(kUuid)});
+    EXPECT_EQ(ended.exit_code, 1);
+    EXPECT_EQ(ended.output, "");
+    EXPECT_TRUE(Has(ended.errors, Vm(std::string("0.") + kUuid) + ": the VM's varstored has ended"))
+        << ended.errors;
+  }
+  // The next start finds the name taken, and takes it.
+  const Process next = StartVm();
+  EXPECT_EQ(Run("varstore-ls", {Vm(kUuid)}).exit_code, 0);
+}
+
+TEST_F(LiveTest, WhereThereIsNoSocketTheToolSaysSo) {
+  const Process vm = StartVm({"--live", "no"});
+  EXPECT_TRUE(Has(Run("varstore-ls", {Vm()}).errors, "no socket of a running VM"));
+  EXPECT_TRUE(Has(Run("varstore-ls", {Vm(), "--backend", "sqlite"}).errors, "exclude each other"));
+}
+
+TEST_F(LiveTest, AVmStartsWithoutTheSocketToo) {
+  ASSERT_TRUE(base::WriteFileInPlace(folder_.File("file"), {}));
+  const Process vm = StartVm({"--live", folder_.File("file/live")});
+  EXPECT_TRUE(Has(vm.Errors(), "nobody can look into the running VM: ")) << vm.Errors();
+  EXPECT_EQ(LoopbackClient(socket_).SetVariable(u"Name", {}, 7, Bytes{1}), kEfiSuccess);
+}
+
+TEST_F(LiveTest, ItIsAnsweredWhileTheGuestFloods) {
+  const Process vm = StartVm();
+  std::atomic<bool> is_enough = false;
+  std::atomic<int> failures = 0;
+  std::thread flood([&] {
+    LoopbackClient guest(socket_);
+    for (std::uint8_t i = 0; !is_enough; ++i) {
+      failures += guest.SetVariable(u"Name", {}, 7, Bytes{i}) == kEfiSuccess ? 0 : 1;
+    }
+  });
+  for (int round = 0; round < 10; ++round) {
+    const Ended ended = Run("varstore-ls", {Vm()});
+    EXPECT_EQ(ended.exit_code, 0) << ended.errors;
+  }
+  is_enough = true;
+  flood.join();
+  EXPECT_EQ(failures, 0);
+}
+
+TEST_F(LiveTest, ClientsThatNeverReadHoldNobodyUp) {
+  Process vm = StartVm();
+  LoopbackClient guest(socket_);
+  // As much as a guest can put there.
+  for (char16_t letter = u'a';
+       guest.SetVariable({letter}, {}, 7, Bytes(20000, 1)) == kEfiSuccess;) {
+    ++letter;
+  }
+  std::vector<base::UniqueFd> clients;
+  for (int i = 0; i < 50; ++i) {
+    clients.push_back(Connect());
+  }
+  for (std::uint8_t i = 0; i < 200; ++i) {
+    EXPECT_EQ(guest.SetVariable(u"Name", {}, 7, Bytes{i}), kEfiSuccess);
+  }
+  EXPECT_EQ(Run("varstore-ls", {Vm()}).exit_code, 0);
+  for (const base::UniqueFd& client : clients) {
+    EXPECT_TRUE(live::DecodeSnapshot(ReadAll(client.get())));
+  }
+  const Ended ended = vm.Stop();
+  EXPECT_EQ(ended.exit_code, 0) << ended.errors;
+}
+
+TEST_F(LiveTest, TheKeyOfTheMorLockIsNotTold) {
+  const Process vm = StartVm();
+  LoopbackClient guest(socket_);
+  const Bytes key = {'S', 'e', 'c', 'r', 'e', 't', 'K', 'y'};
+  ASSERT_EQ(guest.SetVariable(u"MemoryOverwriteRequestControlLock", kMorLockGuid, 7, key),
+            kEfiSuccess);
+  ASSERT_EQ(guest.SetVariable(u"MemoryOverwriteRequestControl", kMorControlGuid, 7, Bytes{1}),
+            kEfiAccessDenied)
+      << "locked with the key";
+
+  const Bytes told = ReadAll(Connect().get());
+
+  ASSERT_TRUE(live::DecodeSnapshot(told));
+  EXPECT_FALSE(Has(base::ToString(told), "SecretKy"));
+  EXPECT_TRUE(Has(base::ToString(told), "mor-locked"));
+}
+
+}  // namespace
+}  // namespace varstored::test
