@@ -26,8 +26,10 @@ class Guest:
 
     def send(self, command, fields):
         """Begins a call. `answer` ends it."""
-        pages = (struct.pack("<II", 1, command) + fields).ljust(PAGES, b"\0")
-        self.socket.sendall(struct.pack("<IIII", 0, 0x100, 4, 0) + pages)
+        self.send_request(struct.pack("<II", 1, command) + fields)
+
+    def send_request(self, request):
+        self.socket.sendall(struct.pack("<IIII", 0, 0x100, 4, 0) + request.ljust(PAGES, b"\0"))
 
     def answer(self):
         reply = b""
@@ -40,6 +42,11 @@ class Guest:
 
     def call(self, command, fields):
         self.send(command, fields)
+        return self.answer()
+
+    def request(self, request):
+        """A call of which all bytes are given."""
+        self.send_request(request)
         return self.answer()
 
     @staticmethod

@@ -11,6 +11,7 @@ import base64
 import concurrent.futures
 import contextlib
 import os
+import pathlib
 import re
 import struct
 import sys
@@ -400,6 +401,34 @@ def a_vm_makes_a_hundred_calls_at_once_and_then_two_a_second():
         assert times[-1] - times[99] >= (len(times) - 100 - credited) / 2 - 0.1, times
         assert times[-1] - times[0] >= (len(times) - 100) / 2 - 0.1
         assert times[-1] - times[99] < 6
+
+
+def recorded_boots():
+    """What real firmware and a real Linux have asked for, from power-on on."""
+    folder = os.environ.get("VARSTORED_TEST_DATA")
+    if folder is None:
+        print("recorded boots are skipped: VARSTORED_TEST_DATA names none", file=sys.stderr)
+        assert os.environ.get("REQUIRE_DATA") != "1"
+        return
+    for path in sorted(pathlib.Path(folder, "boots").glob("*.trace")):
+        trace = path.read_bytes()
+        requests = []
+        while trace:
+            length, = struct.unpack_from("<I", trace)
+            requests.append(trace[4:4 + length])
+            answer, = struct.unpack_from("<I", trace, 4 + length)
+            trace = trace[8 + length + answer:]
+        yield path.name, requests
+
+
+@story
+def a_real_boot_needs_a_half_of_what_a_vm_may_ask_at_once():
+    for name, requests in recorded_boots():
+        with Host() as host:
+            client = host.start().guest()
+            for request in requests:
+                client.request(request)
+            assert 10 < len(host.calls()) <= 50, (name, len(host.calls()))
 
 
 @story
