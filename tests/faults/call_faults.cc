@@ -43,7 +43,7 @@ bool IsOfTheDisk(const TracedProcess::Call& call) {
       SYS_getrandom, SYS_madvise,  SYS_mmap,          SYS_mprotect,       SYS_mremap, SYS_munmap,
       SYS_poll,      SYS_recvfrom, SYS_rt_sigaction,  SYS_rt_sigprocmask, SYS_sendto, SYS_shutdown,
       SYS_socket,    SYS_wait4,    SYS_clock_gettime, SYS_gettimeofday};
-  const bool is_log = call.number == SYS_write && call.first_argument == STDERR_FILENO;
+  const bool is_log = call.number == SYS_write && call.descriptor == STDERR_FILENO;
   return !is_log && std::ranges::find(kOthers, call.number) == kOthers.end();
 }
 
@@ -82,7 +82,7 @@ class Daemon {
       if (call->number == SYS_poll && is_sent) {
         break;
       }
-      is_sent = is_sent || (call->number == SYS_sendto && call->first_argument > STDERR_FILENO);
+      is_sent = is_sent || (call->number == SYS_sendto && call->descriptor > STDERR_FILENO);
       at_call(*call);
     }
     return Answer();

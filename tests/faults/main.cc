@@ -47,7 +47,17 @@ void Write(std::ostream& out, const char* heading, const char* text, const Rows&
   }
 }
 
-constexpr const char* kTail = R"(
+/// What only a hypervisor shows comes from a case of tests/xen, which compares its rows by itself.
+constexpr std::string_view kHypervisorHeading = "\n## The hypervisor\n";
+constexpr std::string_view kHypervisorText = R"(
+Every system call on the hypervisor's devices and on xenstore fails once, with the real Xen below. The test
+`xen.calls_on_the_hypervisor_may_fail` compares these rows with what happens. A vCPU that waits is
+answered by the next daemon. Where the pages of a request cannot be mapped there is no place for an
+answer: the guest finds its request as it was.
+
+)";
+
+constexpr std::string_view kTail = R"(
 ## Shown elsewhere
 
 | fault | what comes of it | test |
@@ -57,15 +67,24 @@ constexpr const char* kTail = R"(
 | the disk is full, for longer | DEVICE_ERROR until there is room | `SqliteFaultTest.AFullDiskIsAnErrorUntilThereIsRoom` |
 | the storage fails, in every call of a VM's life | DEVICE_ERROR, and nothing has changed | `L14.ACallWhoseCommitFailsChangesNothingAndWorksOnceTheStorageDoes` |
 | the toolstack fails, in each way at each call | [xapi-faults.md](xapi-faults.md) | `xapi.faults_are_as_documented` |
-| the pages of a request cannot be mapped | no answer, a line in the log, and the next request is served | `ServiceTest.ACommandWithoutPagesHasNoAnswerAndIsSurvived`, `xen.hostile_port_use_is_survived` |
-| the event channel cannot be read | the state is saved, exit 1 | `RunTest.ADoorThatBreaksIsAnErrorButTheStateIsSaved` |
-| the hypervisor's handles cannot be opened, at the start | not ready, exit 1 | `RunTest.L24ADoorThatCannotBeOpenedIsNeverAnnounced`, `xen.failed_start_is_not_ready` |
+| pages that the guest does not have, as those of a request | no answer, a line in the log, and the next request is served | `ServiceTest.ACommandWithoutPagesHasNoAnswerAndIsSurvived`, `xen.hostile_port_use_is_survived` |
+| a door that breaks while it serves | the state is saved, exit 1 | `RunTest.ADoorThatBreaksIsAnErrorButTheStateIsSaved` |
 | xenstored is killed, or the clock of dom0 jumps | nothing: who serves needs neither | `xen.xenstored_and_clock_may_fail` |
 | floods, and pages that change, from a guest | an honest call is answered in its usual time | `xen.hostile_floods_are_survived` |
 | all of these come and go, for long | memory and descriptors stay as they are | `load.faults_that_come_and_go_leave_nothing_behind` |
 )";
 
-std::string Document() {
+/// The rows of that section in `document`, as they are.
+std::string HypervisorRows(const std::string& document) {
+  const auto heading = document.find(kHypervisorHeading);
+  const auto begin = document.find("\n| ", heading);
+  const auto end = document.find(kTail.substr(0, kTail.find('\n', 1) + 1), heading);
+  return heading == std::string::npos || begin >= end ? ""
+                                                      : document.substr(begin + 1, end - begin - 1);
+}
+
+/// The document anew; `before` is what it was.
+std::string Document(const std::string& before) {
   // Each is a thread, as far as there are processors: most of the time a traced process is awaited.
   auto calls = std::async(std::launch::async, CallFaults);
   auto signals = std::async(std::launch::async, SignalFaults);
@@ -90,7 +109,7 @@ std::string Document() {
         "begun is\n"
         "finished and answered; nothing keeps a save file from being finished.\n",
         signals.get());
-  out << kTail;
+  out << kHypervisorHeading << kHypervisorText << HypervisorRows(before) << kTail;
   return out.str();
 }
 
@@ -116,12 +135,12 @@ int Run(const std::vector<std::string_view>& arguments) {
   }
   UseFailingAllocators();
   const std::string path(arguments[1]);
-  const std::string now = Document();
+  const std::string expected = Content(path);
+  const std::string now = Document(expected);
   if (arguments.size() == 3) {
     std::ofstream(path) << now;
     return 0;
   }
-  const std::string expected = Content(path);
   if (now != expected) {
     std::cerr << path << " is out of date; --write makes it anew\n";
     PrintDifference(expected, now, '-');

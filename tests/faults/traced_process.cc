@@ -4,6 +4,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -25,15 +27,16 @@ namespace {
 
 constexpr int kCallStop = SIGTRAP | 0x80;
 
-constexpr std::array<std::pair<long, const char*>, 24> kNames = {{
-    {SYS_access, "access"},       {SYS_close, "close"},       {SYS_fchmod, "fchmod"},
-    {SYS_fchown, "fchown"},       {SYS_fcntl, "fcntl"},       {SYS_fdatasync, "fdatasync"},
-    {SYS_flock, "flock"},         {SYS_fstat, "fstat"},       {SYS_fsync, "fsync"},
-    {SYS_ftruncate, "ftruncate"}, {SYS_geteuid, "geteuid"},   {SYS_link, "link"},
-    {SYS_lseek, "lseek"},         {SYS_lstat, "lstat"},       {SYS_newfstatat, "newfstatat"},
-    {SYS_openat, "openat"},       {SYS_pread64, "pread64"},   {SYS_pwrite64, "pwrite64"},
-    {SYS_read, "read"},           {SYS_readlink, "readlink"}, {SYS_rename, "rename"},
-    {SYS_stat, "stat"},           {SYS_unlink, "unlink"},     {SYS_write, "write"},
+constexpr std::array<std::pair<long, const char*>, 27> kNames = {{
+    {SYS_access, "access"},       {SYS_close, "close"},         {SYS_connect, "connect"},
+    {SYS_fchmod, "fchmod"},       {SYS_fchown, "fchown"},       {SYS_fcntl, "fcntl"},
+    {SYS_fdatasync, "fdatasync"}, {SYS_flock, "flock"},         {SYS_fstat, "fstat"},
+    {SYS_fsync, "fsync"},         {SYS_ftruncate, "ftruncate"}, {SYS_geteuid, "geteuid"},
+    {SYS_ioctl, "ioctl"},         {SYS_link, "link"},           {SYS_lseek, "lseek"},
+    {SYS_lstat, "lstat"},         {SYS_mmap, "mmap"},           {SYS_newfstatat, "newfstatat"},
+    {SYS_openat, "openat"},       {SYS_pread64, "pread64"},     {SYS_pwrite64, "pwrite64"},
+    {SYS_read, "read"},           {SYS_readlink, "readlink"},   {SYS_rename, "rename"},
+    {SYS_stat, "stat"},           {SYS_unlink, "unlink"},       {SYS_write, "write"},
 }};
 
 }  // namespace
@@ -102,7 +105,7 @@ std::optional<TracedProcess::Call> TracedProcess::Next() {
   if (in_call_) {
     if (error_) {
       ::ptrace(PTRACE_GETREGS, pid_, nullptr, &registers);
-      registers.orig_rax = ~0ULL;  // no call
+      registers.orig_rax = SYS_getpid;  // it does nothing, and is allowed in the sandbox
       ::ptrace(PTRACE_SETREGS, pid_, nullptr, &registers);
     }
     in_call_ = false;
@@ -122,9 +125,13 @@ std::optional<TracedProcess::Call> TracedProcess::Next() {
   ::ptrace(PTRACE_GETREGS, pid_, nullptr, &registers);
   Call call;
   call.number = static_cast<long>(registers.orig_rax);
-  call.first_argument = static_cast<long>(registers.rdi);
-  if (call.number == SYS_openat || call.number == SYS_newfstatat) {
+  call.descriptor = static_cast<long>(call.number == SYS_mmap ? registers.r8 : registers.rdi);
+  if (call.number == SYS_ioctl) {
+    call.request = registers.rsi;
+  } else if (call.number == SYS_openat || call.number == SYS_newfstatat) {
     call.path = ReadText(registers.rsi);
+  } else if (call.number == SYS_connect) {
+    call.path = ReadText(registers.rsi + offsetof(sockaddr_un, sun_path));
   }
   return call;
 }
@@ -136,6 +143,13 @@ std::string TracedProcess::ReadText(unsigned long address) const {
   const ssize_t count = ::process_vm_readv(pid_, &here, 1, &there, 1, 0);
   const auto end = text.begin() + std::max<ssize_t>(count, 0);
   return {text.begin(), std::find(text.begin(), end, '\0')};
+}
+
+std::string TracedProcess::NameOf(long descriptor) const {
+  std::error_code error;
+  const auto name = std::filesystem::read_symlink(
+      "/proc/" + std::to_string(pid_) + "/fd/" + std::to_string(descriptor), error);
+  return error ? "" : name.string();
 }
 
 void TracedProcess::Signal(int number) const {

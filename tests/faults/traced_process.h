@@ -16,12 +16,13 @@ class TracedProcess {
   /// A call that is about to begin.
   struct Call {
     long number = 0;
-    long first_argument = 0;
-    std::string path;  // of a call that takes one
+    long descriptor = 0;        // the argument that is one, where there is one
+    unsigned long request = 0;  // of ioctl
+    std::string path;           // of a call that takes one; of connect, that of a unix socket
   };
 
   /// `arguments[0]` is the program's path. What it writes goes nowhere. It stands at its first
-  /// call.
+  /// call. Processes that it forks are not traced.
   explicit TracedProcess(const std::vector<std::string>& arguments);
   TracedProcess(const TracedProcess&) = delete;
   TracedProcess& operator=(const TracedProcess&) = delete;
@@ -34,6 +35,9 @@ class TracedProcess {
   /// The call at which it stands does nothing but fail with this error.
   void FailCall(int error) { error_ = error; }
   void Signal(int number) const;
+  /// What a descriptor of the program's is, as /proc has it: a path, or "socket:[...]" and the
+  /// like.
+  [[nodiscard]] std::string NameOf(long descriptor) const;
 
   /// Once it has ended: as a shell has it, 128 + N for signal N.
   [[nodiscard]] int exit_code() const { return exit_code_; }
