@@ -1,5 +1,6 @@
 // A write that is authenticated: the descriptor, the SignedData in it, and every certificate of
-// that. Input: the data of a SetVariable call.
+// that. Input: the data of a SetVariable call, of which the payload alone is signed. A payload that
+// is a certificate is an anchor, so that chains are built from what the message holds.
 
 #include <algorithm>
 
@@ -16,6 +17,8 @@ void CheckCertificate(const crypto::Certificate& certificate) {
   Require(tbs.size() < certificate.der().size(), "tbsCertificate is a part of a certificate");
   const auto name = certificate.common_name();
   Require(!name || name->size() < certificate.der().size(), "a name is a part of a certificate");
+  static_cast<void>(certificate.subject_text());
+  static_cast<void>(certificate.not_after());
 }
 
 void CheckMessage(base::ByteSpan message, base::ByteSpan content) {
@@ -45,8 +48,15 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::Require(descriptor->signed_data.size() + descriptor->payload.size() + 40 == size,
                   "a descriptor, a message and a payload are all that there is");
     fuzz::CheckMessage(descriptor->signed_data, descriptor->payload);
-    if (const auto certificate = crypto::Certificate::Parse(descriptor->payload)) {
-      fuzz::CheckCertificate(*certificate);
+    if (const auto anchor = crypto::Certificate::Parse(descriptor->payload)) {
+      fuzz::CheckCertificate(*anchor);
+      const auto signer = crypto::VerifyDetached(descriptor->signed_data, {descriptor->payload},
+                                                 {.anchors = {*anchor}});
+      fuzz::Require(
+          !signer.ok() || crypto::VerifyDetached(descriptor->signed_data, {descriptor->payload},
+                                                 {.any_signer = true})
+                              .ok(),
+          "who is trusted has signed");
     }
   }
   if (const auto certificate = crypto::Certificate::Parse(bytes)) {

@@ -1,9 +1,10 @@
 // The variables of a VM as varstore-inspect and varstore-repair read, show and mend them. Input: a
-// `VARS` blob, whole or broken, as it is or in base64.
+// byte of choices, and a `VARS` blob, whole or broken, as it is or in base64.
 
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "support.h"
 #include "varstored/health/fix.h"
@@ -26,10 +27,44 @@ bool IsPlain(std::string_view text) {
   });
 }
 
-void CheckState(const health::State& state) {
+/// What the state itself does not say, from the bits of `choices`.
+health::Context ContextOf(const health::State& state, std::uint8_t choices) {
   health::Context context;
-  context.secure_boot = true;
+  if ((choices & 1U) == 0) {
+    context.secure_boot = (choices & 2U) == 0;
+  }
+  context.is_first_boot = (choices & 4U) != 0;
+  context.is_vm = (choices & 8U) != 0;
   context.target = "vm";
+  if ((choices & 16U) != 0 && !state.entries.empty()) {
+    context.dbx_update = state.entries.front().data();
+  }
+  return context;
+}
+
+/// The same with the first variables over the limit, each of their lists there many times. What is
+/// found in more of them takes as long again, and is the same.
+health::State Grown(const health::State& state) {
+  constexpr std::size_t kGrown = 3;
+  health::State grown = state;
+  for (std::size_t i = 0; i < std::min(kGrown, grown.entries.size()); ++i) {
+    const store::Entry& entry = state.entries[i];
+    base::Bytes data;
+    while (data.size() <= store::kMaxDataBytes) {
+      data.insert(data.end(), entry.data().begin(), entry.data().end());
+    }
+    grown.entries[i] = store::MakeEntry({.name = std::string(entry.name()),
+                                         .vendor = entry.vendor(),
+                                         .attributes = entry.raw_attributes(),
+                                         .data = std::move(data),
+                                         .timestamp = entry.timestamp(),
+                                         .signer = entry.signer()});
+  }
+  return grown;
+}
+
+void CheckState(const health::State& state, std::uint8_t choices) {
+  const health::Context context = ContextOf(state, choices);
   const health::Report report = health::MakeReport(state, context);
   Require(IsPlain(health::RenderScreen(report, {})), "the screen holds plain characters");
   Require(IsPlain(health::RenderSvg(report)), "the picture holds plain characters");
@@ -51,11 +86,13 @@ void CheckState(const health::State& state) {
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace varstored;
-  const base::ByteSpan bytes(data, size);
+  fuzz::Input input({data, size});
+  const std::uint8_t choices = input.U8();
+  const base::ByteSpan bytes = input.Rest();
   const health::State state = health::ReadState(bytes);
   fuzz::Require(state.damage.empty() == store::DecodeVarsBlob(bytes).ok(),
                 "a blob is whole when the daemon takes it");
-  fuzz::CheckState(state);
-  fuzz::CheckState(health::ReadStateFromText(base::ToString(bytes)));
+  fuzz::CheckState((choices & 32U) != 0 ? fuzz::Grown(state) : state, choices);
+  fuzz::CheckState(health::ReadStateFromText(base::ToString(bytes)), choices);
   return 0;
 }

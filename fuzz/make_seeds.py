@@ -5,6 +5,7 @@ The stories of tests/vectors/wire are told to the daemon of BUILD, and what thei
 written down; so are the recorded boots of VARSTORED_TEST_DATA, when it is set. OUTPUT gets a folder
 for each fuzzer. They are more than the tree should hold: fuzz/minimise picks.
 """
+import base64
 import hashlib
 import os
 import pathlib
@@ -281,6 +282,117 @@ def make_conversions():
             seed("variable_files", bytes([len(file)]) + file + struct.pack("<HI", 6, 7) + b"xy")
 
 
+def signature_list(kind, owner, *entries):
+    size = 16 + len(entries[0])
+    return (uuid.UUID(kind).bytes_le + struct.pack("<III", 28 + size * len(entries), 0, size)
+            + b"".join(uuid.UUID(owner).bytes_le + entry for entry in entries))
+
+
+def state_blob(*records):
+    """A `VARS` blob of (GUID, name, attributes, data)."""
+    bodies = b""
+    for guid, name, attributes, data in records:
+        name = name if isinstance(name, bytes) else name.encode("utf-16le")
+        bodies += struct.pack("<Q", len(name)) + name + struct.pack("<Q", len(data)) + data
+        bodies += uuid.UUID(guid).bytes_le + struct.pack("<I", attributes) + bytes(48)
+    return b"VARS" + struct.pack("<IQQ", 2, len(records), len(bodies)) + bytes(268) + bodies
+
+
+# Behind type and subtype (UEFI 2.10, 10.3): a node of each kind that has a text.
+NODES = ["0101021f", "0104" + "11" * 18, "010503000000", "0201d041030a00000000", "0201d041080a01000000",
+         "0201d041050100000000", "02017856341202000000", "030101000000", "030202000100", "03050301",
+         "030a" + "11" * 16, "030b0203" + "00" * 30 + "01", "030c" + "0a" * 12 + "060000",
+         "030c" + "0a" * 12 + "110001" + "0a" * 8, "030d" + "fe" * 36 + "060000", "030d" + "fe" * 56,
+         "03120100ffff0000", "0317010000000102030405060708", "0318687474703a2f2f61",
+         "040101000000" + "08" * 16 + "11" * 16 + "0202", "040101000000" + "08" * 16 + "11" * 16 + "0101",
+         "04020100000000000000000000001000000000000000", "0403" + "11" * 16 + "00", "04045c0045000000",
+         "0406" + "11" * 16, "0407" + "11" * 16, "050180000000" + "4e00", "05010200000000", "0363dead", "4d00"]
+
+
+def device_path(nodes):
+    path = b""
+    for node in nodes:
+        body = bytes.fromhex(node)
+        path += body[:2] + struct.pack("<H", 2 + len(body)) + body[2:]
+    return path + bytes.fromhex("7fff0400")
+
+
+def load_option(path, description="A\u00e9"):
+    return (struct.pack("<IH", 9, len(path)) + (description + "\0").encode("utf-16le") + path)
+
+
+def make_states():
+    """The variables of VMs, as the tools that show and mend them read them."""
+    x509, sha256 = "a5c059a1-94e4-4aa7-87b5-ab155c2bf072", "c1c41626-504c-4092-aca9-41f936934328"
+    one, other = "0" * 31 + "1", "0" * 31 + "2"
+    bound = "8be4df61-93ca-11d2-aa0d-00e098032b8c", "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
+    certificate = (TOP / "fuzz/corpus/content/der").read_bytes()
+    certificates = signature_list(x509, one, certificate)
+    hashes = signature_list(sha256, one, bytes(32), bytes(range(32)))
+    keys = [(bound[0], "PK", 0x27, certificates), (bound[0], "KEK", 0x27, certificates),
+            (bound[1], "db", 0x27, certificates + hashes),
+            (bound[1], "dbx", 0x27, hashes + signature_list(sha256, other, bytes(32))),
+            (bound[1], "dbt", 0x27, signature_list(x509, one, b"none")), (bound[1], "dbr", 0x27, hashes[:60])]
+    boots = [(bound[0], "BootOrder", 7, struct.pack("<HHH", 0, 1, 0xABCD)), (bound[0], "BootNext", 7, b"\1\0\2"),
+             (bound[0], "Boot0000", 7, load_option(device_path(NODES))), (bound[0], "Boot0001", 7, b"short"),
+             (bound[0], "Boot000x", 7, b"1"), (bound[0], "Boot00FF", 6, load_option(device_path(NODES)[:-4]))]
+    others = [(one, "A<&\u202e\x1b", 7, b"1"), (one, b"odd", 7, b"1"), (one, "A", 0xFF, b"1"), (one, "A", 4, b"2"),
+              (one, "Large", 7, bytes(5000))]
+    blobs = [state_blob(*records) for records in
+             ([], keys, keys[1:], keys[:1], keys[:2] + keys[3:], boots, others, keys + boots + others)]
+    blobs += [state_blob(*([record] * 2)) for record in keys + boots]
+    blobs += [state_blob((bound[0], "Boot0000", 7, load_option(device_path([node])))) for node in NODES]
+    whole = blobs[7]
+    blobs += [whole[:-7], whole[:300] + b"\xff" * 9 + whole[309:], whole[:2000] + whole[2300:], whole + b"more",
+              whole[:4] + b"\x03" + whole[5:], whole[:8] + b"\x01" + whole[9:], whole[:16] + b"\x01" + whole[17:],
+              b"vars" + whole[4:], whole[:20]]
+    for blob in blobs:
+        for choices in (0, 1, 2, 4 + 8, 16, 32):
+            seed("health", bytes([choices]) + blob)
+        seed("health", b"\0" + base64.b64encode(blob))
+    seed("health", b"\0" + base64.b64encode(whole)[:-2] + b"!")
+
+
+def make_messages():
+    """SignedData over a payload that is the certificate at which the signer's chain ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        def openssl(*words, **options):
+            return subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, **options).stdout
+
+        def certify(name, key, issuer=None, subject=None):
+            openssl("genpkey", "-quiet", *key, "-out", name + ".key")
+            by = ["-CA", issuer + ".pem", "-CAkey", issuer + ".key"] if issuer else []
+            openssl("req", "-new", "-x509", "-key", name + ".key", "-subj", subject or "/CN=" + name, "-days", "9000",
+                    *by, "-addext", "basicConstraints=CA:TRUE", "-out", name + ".pem")
+
+        rsa = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]
+        curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        certify("root", curve)
+        certify("middle", rsa, "root")
+        certify("leaf", curve, "middle")
+        certify("rsa", rsa, "middle", "/O=no common name")
+        many = pathlib.Path(folder, "middle.pem").read_text(encoding="ascii")
+        for number in range(16):
+            certify(f"other{number}", curve)
+            many += pathlib.Path(folder, f"other{number}.pem").read_text(encoding="ascii")
+        pathlib.Path(folder, "many.pem").write_text(many, encoding="ascii")
+        payload = openssl("x509", "-in", "root.pem", "-outform", "DER")
+        for signer in ("leaf", "rsa"):
+            for form in ([], ["-noattr"], ["-md", "sha384", "-noattr"], ["-md", "sha512"], ["-md", "sha1"], ["-keyid"],
+                         ["-nocerts"], ["-keyopt", "rsa_padding_mode:pss", "-noattr"], ["-signer", "root.pem"],
+                         ["-certfile", "many.pem", "-noattr"]):
+                if signer == "leaf" and "-keyopt" in form:
+                    continue
+                others = [] if "-certfile" in form else ["-certfile", "middle.pem"]
+                message = openssl("cms", "-sign", "-binary", "-outform", "DER", "-md", "sha256", "-signer",
+                                  signer + ".pem", "-inkey", signer + ".key", *others, *form,
+                                  *(["-inkey", "root.key"] if "-signer" in form else []), input=payload)
+                # Behind the ContentInfo's header, which may be left out: 4 + 11 + 4 bytes.
+                for data in (message, message[19:], message[:-1], message + b"\0"):
+                    head = struct.pack("<HBBBBB9x", 2024, 1, 2, 3, 4, 5) + struct.pack("<IHH", 24 + len(data), 0x200, 0xEF1)
+                    seed("authentication", head + uuid.UUID("4aafd29d-68df-49ee-8aa9-347d375665a7").bytes_le + data + payload)
+
+
 def make_choices():
     for start in range(8):
         seed("model", b"".join(hashlib.sha256(bytes([start, i])).digest() for i in range(16)))
@@ -295,4 +407,6 @@ if __name__ == "__main__":
     make_words()
     make_databases()
     make_conversions()
+    make_states()
+    make_messages()
     make_choices()
