@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Which lines of src/sandbox/system_calls.txt did the daemon need?
 
-    used_calls.py --print PROGRAM --list src/sandbox/system_calls.txt TRACE...
+    used_calls.py --print PROGRAM --list src/sandbox/system_calls.txt [--without SECTION] TRACE...
 
 A TRACE is what `strace -ff -e raw=all` wrote about one process. What counts is what a process did
 after it had locked itself in. A line that was never needed is reported, and then the exit status is
 1; but a line whose reason begins with "sibling" is for another C library or kernel, and one with
-"rare" for what no test can bring about, so that these are only counted.
+"rare" for what no test can bring about, so that these are only counted; and so are the lines of a SECTION
+that was not run.
 """
 import argparse
 import collections
@@ -57,6 +58,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--print", required=True)
     parser.add_argument("--list", required=True)
+    parser.add_argument("--without")
     parser.add_argument("traces", nargs="+")
     options = parser.parse_args()
     printed = subprocess.run([options.print], check=True, capture_output=True, text=True).stdout
@@ -81,7 +83,7 @@ def main():
     for rule in rules:
         print(f"{counts[rule.line]:9}  [{rule.section}] {text[rule.line]}")
         is_expected = re.search(r"  +(sibling|rare)", text[rule.line]) is not None
-        if not counts[rule.line] and not is_expected:
+        if not counts[rule.line] and not is_expected and rule.section != options.without:
             never.append(f"[{rule.section}] {text[rule.line]}")
     print(f"never needed, and should be: {len(never)}")
     for line in never:
