@@ -1,9 +1,9 @@
 # Every system call of the daemon's on the hypervisor's devices and on xenstore fails once: those of its
 # start, and those of a request. What comes of it is the section "The hypervisor" of docs/faults.md; when
-# it is not, this case leaves what it should be in /out/hypervisor.md.
+# it is not, this case leaves what it should be in /out/hypervisor.table.
 . /lib/testbed.sh
 
-page=/out/hypervisor.md
+page=/out/hypervisor.table
 rows=/run/rows
 mkdir -p /out
 : >$rows
@@ -120,4 +120,4 @@ end_traced
       }
     }'
 } >$page
-sed -n '/^## The hypervisor$/,/^## /{/^|/p}' /test/faults.md | diff - $page || fail "docs/faults.md says something else"
+sed -n '/^## The hypervisor$/,/^## /{/^|/p}' /test/faults | diff - $page || fail "docs/faults.md says something else"

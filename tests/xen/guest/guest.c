@@ -177,6 +177,15 @@ static uint32_t ChangeReservation(uint32_t order, uint32_t first_page, uint32_t 
   return done;
 }
 
+static void Balloon(volatile struct Mailbox* m) {
+  for (m->calls = 0; !m->stop && (m->count == 0 || m->calls < m->count); m->calls++) {
+    ChangeReservation(XENMEM_decrease_reservation, m->offset, 1);
+    /* The old page may have to wait for those who still have it mapped. */
+    while (ChangeReservation(XENMEM_populate_physmap, m->offset, 1) != 1) LetOthersRun();
+    LetOthersRun(); /* with the page there */
+  }
+}
+
 static uint32_t Unmap(uint32_t first_page, uint32_t count) {
   uint32_t done = 0;
   for (; done < count; done++) {
@@ -248,6 +257,9 @@ static void CarryOut(uint32_t vcpu, volatile struct Mailbox* m) {
       break;
     case kActionRewrite:
       Rewrite(vcpu, m);
+      break;
+    case kActionBalloon:
+      Balloon(m);
       break;
     case kActionStartVcpu:
       m->value = (uint32_t)StartSecondVcpu();

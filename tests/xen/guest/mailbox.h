@@ -34,6 +34,8 @@ enum Action {
                        stay the domain's */
   kActionPopulate,  /* get new pages of Xen for `count` page numbers from `offset` on. These three:
                        `value` becomes the number of pages for which it worked */
+  kActionBalloon,   /* `count` times: give the page `offset` back to Xen, and get another one in its
+                       place */
   kActionShutdown,  /* shut the domain down with reason `value` (SHUTDOWN_* of xen/sched.h) */
 };
 
@@ -52,7 +54,7 @@ struct Mailbox {
 
   uint32_t ready;                   /* MAILBOX_READY as soon as the vCPU waits for orders */
   uint32_t done;                    /* set to `ordered` when the order is carried out */
-  uint32_t calls;                   /* how often kActionRepeat or kActionRewrite went round */
+  uint32_t calls;                   /* how often an action with `count` went round */
   uint32_t different;               /* replies of kActionRepeat that were not the expected one */
   uint32_t malformed;               /* of these, replies whose first 8 bytes are no EFI_STATUS */
   uint32_t cycles_low, cycles_high; /* time stamp counter cycles that the order took */

@@ -34,6 +34,8 @@
 //   second repeat ...                    -> as above; N=0 goes on until it is stopped
 //   second rewrite OFFSET HEX HEX        -> done        (rewrite the first vCPU's pages from
 //                                              OFFSET on, back and forth, until stopped)
+//   second balloon PAGE                  -> done        (give this page back to Xen and
+//                                              get another, again and again, until stopped)
 //   second stop                          -> all alike | N different, N malformed | done
 //
 // VARIABLE is VENDOR:NAME, where VENDOR is a GUID or one of the words in kVendors. ATTRIBUTES is
@@ -150,6 +152,7 @@ class Script {
     }
     if (verb == "start") return StartSecond();
     if (verb == "rewrite") return Rewrite(words);
+    if (verb == "balloon") return Balloon(words);
     Die("unknown command: " + verb);
   }
 
@@ -342,13 +345,22 @@ class Script {
     return "done";
   }
 
+  std::string Balloon(const Words& words) {
+    volatile Mailbox& mailbox = vcpu_->mailbox();
+    mailbox.offset = Number(words, 1);
+    mailbox.count = 0;
+    vcpu_->Begin(kActionBalloon);
+    return "done";
+  }
+
   std::string Stop() {
     volatile Mailbox& mailbox = vcpu_->mailbox();
     mailbox.stop = 1;
     if (!vcpu_->WaitUntilIdle(limit_)) return "timeout";
     NoteTiming();
     if (mailbox.calls == 0) return "never ran";
-    if (mailbox.action == kActionRewrite) return "done";
+    if (mailbox.action == kActionBalloon) first_.MapAnew();
+    if (mailbox.action != kActionRepeat) return "done";
     return mailbox.different == 0 ? "all alike" : Differences();
   }
 
