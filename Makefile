@@ -33,7 +33,7 @@ fuzz:
 	fuzz/run $(SECONDS)
 
 fuzz-coverage:
-	fuzz/coverage
+	fuzz/coverage $(SECONDS)
 
 soak:
 	tests/load/run soak $(MINUTES)

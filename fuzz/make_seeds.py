@@ -7,6 +7,7 @@ for each fuzzer. They are more than the tree should hold: fuzz/minimise picks.
 """
 import base64
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -169,6 +170,13 @@ def read_blobs():
     seed("vars_blob", b"VkFSUwIAAAAAAAAAAAAAAAAAAAAAAAAA\n" + b"AAAA" * 89 + b"AA==")
 
 
+def make_lists():
+    """What create-auth is given besides certificates."""
+    for value in ("0" * 64, "g" * 64, "0" * 63, None):
+        images = {"x64": [{"authenticodeHash": value} if value else {}]}
+        seed("content", json.dumps({"images": images}).encode())
+
+
 def make_answers():
     """XML-RPC answers as a toolstack writes them, typed and bare, and what is not one."""
     values = ["text", {"EFI-variables": "AAAA", "other": "1"}, [], ["a", ["b", {"c": None}]], None, ""]
@@ -304,7 +312,7 @@ NODES = ["0101021f", "0104" + "11" * 18, "010503000000", "0201d041030a00000000",
          "030a" + "11" * 16, "030b0203" + "00" * 30 + "01", "030c" + "0a" * 12 + "060000",
          "030c" + "0a" * 12 + "110001" + "0a" * 8, "030d" + "fe" * 36 + "060000", "030d" + "fe" * 56,
          "03120100ffff0000", "0317010000000102030405060708", "0318687474703a2f2f61",
-         "040101000000" + "08" * 16 + "11" * 16 + "0202", "040101000000" + "08" * 16 + "11" * 16 + "0101",
+         "040101000000" + "08" * 16 + "11" * 16 + "0203", "040101000000" + "08" * 16 + "11" * 16 + "0202", "040101000000" + "08" * 16 + "11" * 16 + "0101",
          "04020100000000000000000000001000000000000000", "0403" + "11" * 16 + "00", "04045c0045000000",
          "0406" + "11" * 16, "0407" + "11" * 16, "050180000000" + "4e00", "05010200000000", "0363dead", "4d00"]
 
@@ -326,7 +334,9 @@ def make_states():
     x509, sha256 = "a5c059a1-94e4-4aa7-87b5-ab155c2bf072", "c1c41626-504c-4092-aca9-41f936934328"
     one, other = "0" * 31 + "1", "0" * 31 + "2"
     bound = "8be4df61-93ca-11d2-aa0d-00e098032b8c", "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
-    certificate = (TOP / "fuzz/corpus/content/der").read_bytes()
+    certificate = subprocess.run(
+        ["openssl", "req", "-new", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+         "/dev/null", "-subj", "/CN=Seed", "-outform", "DER"], check=True, capture_output=True).stdout
     certificates = signature_list(x509, one, certificate)
     hashes = signature_list(sha256, one, bytes(32), bytes(range(32)))
     keys = [(bound[0], "PK", 0x27, certificates), (bound[0], "KEK", 0x27, certificates),
@@ -341,7 +351,10 @@ def make_states():
     blobs = [state_blob(*records) for records in
              ([], keys, keys[1:], keys[:1], keys[:2] + keys[3:], boots, others, keys + boots + others)]
     blobs += [state_blob(*([record] * 2)) for record in keys + boots]
-    blobs += [state_blob((bound[0], "Boot0000", 7, load_option(device_path([node])))) for node in NODES]
+    # Each alone, cut off by a byte, and behind the end of another path.
+    for node in NODES:
+        for nodes in ([node], [node[:-2]], [node, "7f01", node]):
+            blobs.append(state_blob((bound[0], "Boot0000", 7, load_option(device_path(nodes)))))
     whole = blobs[7]
     blobs += [whole[:-7], whole[:300] + b"\xff" * 9 + whole[309:], whole[:2000] + whole[2300:], whole + b"more",
               whole[:4] + b"\x03" + whole[5:], whole[:8] + b"\x01" + whole[9:], whole[:16] + b"\x01" + whole[17:],
@@ -403,6 +416,7 @@ if __name__ == "__main__":
     if "VARSTORED_TEST_DATA" in os.environ:
         read_recorded_boots(os.environ["VARSTORED_TEST_DATA"])
     read_blobs()
+    make_lists()
     make_answers()
     make_words()
     make_databases()

@@ -19,6 +19,7 @@ PATH = re.compile(rf"`((?:{ROOTS})/[\w./-]*)`")
 TEST_NAME = re.compile(r"`([A-Z]\w*\.[A-Z]\w*[a-z]\w*|Vectors/\w+|(?:build|faults|fuzz|load|xapi|xen)\.\w+)`")
 TEST = re.compile(r"\b(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)")
 SCRIPT = re.compile(r"add_test\(\s*NAME ([\w.]+)")
+FUZZER = re.compile(r"^varstored_fuzzer\((\w+)", re.M)
 VECTOR = re.compile(r"^test: *(\w+)$", re.M)
 MENTION = re.compile(r'([\w./-]*\w\.md)\b(?:, "([^"]+)")?')
 HEADING = re.compile(r"^#+ +(.*?) *$", re.M)
@@ -103,7 +104,7 @@ def tests_in(path, text):
     if inside.parts[:3] == ("tests", "xen", "cases"):
         return {f"xen.{path.stem}"}
     if path.name == "CMakeLists.txt":
-        return set(SCRIPT.findall(text))
+        return set(SCRIPT.findall(text)) | {f"fuzz.{name}" for name in FUZZER.findall(text)}
     return {f"{suite}.{name}" for suite, name in TEST.findall(text)} if path.suffix == ".cc" else set()
 
 
