@@ -3,7 +3,7 @@
 // Runs a daemon of which one system call fails with EIO: the one of that number, counted from 0,
 // among those on the hypervisor's devices and on xenstore, either of its start or of what comes
 // behind. Prints "CALL on WHAT" in a line when it is about to fail, and ends with the daemon's exit
-// status.
+// status. To standard error it writes a line when the daemon waits for the first request.
 
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -83,11 +83,16 @@ int Run(const std::vector<std::string>& arguments) {
   const bool when_serving = arguments[0] == "serving";
   const std::size_t number = std::stoul(arguments[1]);
   TracedProcess process({arguments.begin() + 2, arguments.end()});
-  bool is_serving = false;
+  // An event channel has an event as soon as it is bound; behind that the daemon waits.
+  constexpr int kWaits = 2;
+  int waits = 0;
   std::size_t count = 0;
   while (const auto call = process.Next()) {
-    is_serving = is_serving || call->number == SYS_poll;
-    const std::string device = is_serving == when_serving ? DeviceOf(process, *call) : "";
+    if (call->number == SYS_poll && ++waits == kWaits) {
+      std::cerr << "serving" << std::endl;
+    }
+    const bool counts = when_serving ? waits >= kWaits : waits == 0;
+    const std::string device = counts ? DeviceOf(process, *call) : "";
     if (!device.empty() && count++ == number) {
       process.FailCall(EIO);
       std::cout << NameOf(*call) << " on " << device << std::endl;

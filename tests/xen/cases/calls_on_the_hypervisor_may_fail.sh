@@ -14,8 +14,9 @@ options="--backend sqlite --arg path:/run/vm.db --auth-dir $KEYS"
 # launch_failing PHASE NUMBER: a daemon of which that call fails, as TRACED. The call is named in /run/failed.
 launch_failing() {
   xenstore-rm "/local/domain/$DOMAIN/varstored-pid" 2>/dev/null || :
+  rm -f /run/failed /run/serving
   # shellcheck disable=SC2086  # words, on purpose
-  failing_call "$1" "$2" /usr/sbin/varstored --domain "$DOMAIN" --depriv $options >/run/failed 2>&1 &
+  failing_call "$1" "$2" /usr/sbin/varstored --domain "$DOMAIN" --depriv $options >/run/failed 2>/run/serving &
   TRACED=$!
 }
 
@@ -77,7 +78,7 @@ say "a request"
 number=0
 while :; do
   launch_failing serving $number
-  within 30 ready || fail "call $number: not ready"
+  within 30 test -s /run/serving || fail "call $number: not ready"
   told=$(answer "set test:Asked 7 text:$((number + 1))")
   within 1 test -s /run/failed || break  # the request has fewer calls
   next=$(answer "query 7")
