@@ -139,8 +139,8 @@ class SqliteBackend::Rows {
         return Damaged("variable " + std::to_string(row->Number(0)) + ": " + entry.error().message);
       }
       data_bytes += entry->data().size();
-      if (entries.size() == store::kMaxVariables || data_bytes > store::kMaxBlobBytes) {
-        return Damaged("more than " + std::to_string(store::kMaxVariables) + " variables or " +
+      if (entries.size() == store::kMaxEntries || data_bytes > store::kMaxBlobBytes) {
+        return Damaged("more than " + std::to_string(store::kMaxEntries) + " variables or " +
                        std::to_string(store::kMaxBlobBytes) + " bytes of data");
       }
       entries.push_back(*std::move(entry));

@@ -129,9 +129,10 @@ class Records {
   void Take(const RecordView& view, std::size_t offset) {
     const std::size_t bytes = view.end - offset;
     const VariableId id = {base::ToString(view.name), view.vendor};
-    if (state_.entries.size() == store::kMaxVariables) {
+    if (state_.entries.size() == store::kMaxEntries) {
       state_.damage.push_back(
-          {offset, bytes, "more than 1024 variables: this one is left out", id});
+          {offset, bytes,
+           "more than " + Text(store::kMaxEntries) + " variables: this one is left out", id});
       return;
     }
     if (has_lost_track_ && (view.attributes & efi::kTimeBasedAuthenticatedWriteAccess) != 0) {

@@ -5,14 +5,6 @@
 #include <utility>
 
 namespace varstored::store {
-namespace {
-
-/// Room for everything that is ever held: the variables of a full blob, and those that the engine
-/// adds to it (nine of its own).
-constexpr std::size_t kReservedEntries = kMaxVariables + 16;
-
-}  // namespace
-
 std::size_t KeyHash::operator()(const Key& key) const noexcept {
   std::size_t hash = std::hash<std::string_view>()(key.name);
   for (const std::uint8_t byte : key.vendor.bytes) {
@@ -21,7 +13,7 @@ std::size_t KeyHash::operator()(const Key& key) const noexcept {
   return hash;
 }
 
-Store::Store() { index_.reserve(kReservedEntries); }
+Store::Store() { index_.reserve(kMaxEntries); }
 
 const Entry* Store::Find(const Key& key) const {
   const auto found = index_.find(key);
@@ -65,7 +57,7 @@ void Store::Apply(StagedStore&& staged) noexcept {
       place = entries_.erase(entry);
     }
     if (!change.entry.empty()) {
-      // Neither call takes memory: the nodes exist, and the table has room (kReservedEntries).
+      // Neither call takes memory: the nodes exist, and the table has room (kMaxEntries).
       entries_.splice(place, change.entry);
       index_.insert(std::move(change.node));
     }

@@ -90,8 +90,8 @@ base::Result<VarsBlob> DecodeVarsBlob(base::ByteSpan bytes) {
     return Malformed(4,
                      "version " + Text(blob.version) + " is not known; this program reads 1 and 2");
   }
-  if (count > kMaxVariables) {
-    return Malformed(8, Text(count) + " variables, the limit is " + Text(kMaxVariables));
+  if (count > kMaxEntries) {
+    return Malformed(8, Text(count) + " variables, the limit is " + Text(kMaxEntries));
   }
   if (blob.version >= 2 &&
       (!reader.ReadArray(blob.ancillary.mor_key) || !reader.ReadU32(blob.ancillary.ppi_index) ||

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include "varstored/efi/signature_list.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/variable_services.h"
+#include "varstored/store/vars_blob.h"
 
 namespace varstored::engine {
 namespace {
@@ -102,6 +104,80 @@ TEST_F(L13, SecureBootVariablesAndPlainOnesHaveNoSignerAndNoLine) {
                   .log()
                   .empty());
   EXPECT_TRUE(Vm(kEnforcing, Record(kName, kVendor, 0x07, {1})).log().empty());
+}
+
+/// As many records as are loaded, of one byte each but for the last.
+std::vector<store::Entry> Records(std::size_t count, std::size_t last_bytes) {
+  std::vector<store::Entry> records;
+  for (std::size_t i = 0; i < count; ++i) {
+    const base::Bytes name = {
+        'V', 0, static_cast<std::uint8_t>(1 + i / 200), 0, static_cast<std::uint8_t>(1 + i % 200),
+        0};
+    records.push_back(Record(name, kVendor, 0x07, base::Bytes(i + 1 == count ? last_bytes : 1, 1)));
+  }
+  return records;
+}
+
+std::size_t BlobBytes(const std::vector<store::Entry>& records) {
+  std::vector<const store::Entry*> entries;
+  for (const store::Entry& record : records) {
+    entries.push_back(&record);
+  }
+  return store::EncodeVarsBlob({}, entries).size();
+}
+
+/// States that no guest can make, near the limits of what is loaded.
+class NearTheLimits : public testing::TestWithParam<std::vector<store::Entry>> {};
+
+TEST_P(NearTheLimits, WhatIsServedCanBeResumedAndKeptAgainAndAgain) {
+  FailingBackend backend(GetParam());
+  CollectingLog log;
+  VariableServices first(kEnforcing, backend, log);
+  const auto booted = first.Boot({});
+  ASSERT_TRUE(booted) << booted.error().message;
+  const base::Bytes saved = first.Save();
+
+  // On the next host.
+  FailingBackend elsewhere;
+  VariableServices second(kEnforcing, elsewhere, log);
+  const auto resumed = second.Resume(saved);
+  ASSERT_TRUE(resumed) << resumed.error().message;
+  EXPECT_TRUE(second.Save() == saved);
+  ASSERT_EQ(
+      second
+          .SetVariable(
+              {.name = base::ToBytes(GetParam()[0].name()), .vendor = kVendor, .attributes = 0x07})
+          .reason,
+      Reason::kSuccess);
+
+  // What the deletion left is what the next boot finds.
+  EXPECT_LE(elsewhere.kept()->size(), store::kMaxEntries);
+  EXPECT_LE(BlobBytes(*elsewhere.kept()), store::kMaxBlobBytes);
+  VariableServices third(kEnforcing, elsewhere, log);
+  EXPECT_TRUE(third.Boot({}));
+}
+
+INSTANTIATE_TEST_SUITE_P(LoadedState, NearTheLimits,
+                         testing::Values(Records(store::kMaxVariables, 1),
+                                         Records(2, store::kMaxBlobBytes - 4096)));
+
+TEST(OverTheLimits, WhatCouldNotBeResumedIsNotServed) {
+  const std::size_t without_data = BlobBytes(Records(1, 1)) - 1;
+  for (const auto& kept :
+       {Records(store::kMaxEntries, 1), Records(1, store::kMaxBlobBytes - without_data)}) {
+    FailingBackend backend(kept);
+    CollectingLog log;
+    VariableServices services(kEnforcing, backend, log);
+    const auto booted = services.Boot({});
+    ASSERT_FALSE(booted);
+    EXPECT_NE(booted.error().message.find("the limits are 1040 and 1048576"), std::string::npos)
+        << booted.error().message;
+    std::vector<const store::Entry*> entries;
+    for (const store::Entry& entry : kept) {
+      entries.push_back(&entry);
+    }
+    EXPECT_FALSE(services.Resume(store::EncodeVarsBlob({}, entries)));
+  }
 }
 
 /// A key under attributes that SetVariable never gives it.

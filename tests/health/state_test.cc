@@ -169,11 +169,11 @@ TEST(ReadState, LeavesKeysBehindDamageOutBecauseTheyMayBeForged) {
 
 TEST(ReadState, TakesNoMoreVariablesThanTheStore) {
   State state;
-  for (std::size_t i = 0; i < store::kMaxVariables + 1; ++i) {
+  for (std::size_t i = 0; i < store::kMaxEntries + 1; ++i) {
     state.entries.push_back(Make("V" + std::to_string(i), {1}));
   }
   const State read = ReadState(EncodeState(state));
-  EXPECT_EQ(read.entries.size(), store::kMaxVariables);
+  EXPECT_EQ(read.entries.size(), store::kMaxEntries);
   EXPECT_FALSE(read.damage.empty());
 }
 

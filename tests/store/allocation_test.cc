@@ -139,26 +139,24 @@ TEST(Apply, TakesNoMemory) {
 }
 
 TEST(Apply, TakesNoMemoryUpToTheLastVariable) {
-  // The engine has variables of its own beside kMaxVariables of the guest.
-  constexpr std::size_t kMost = kMaxVariables + 16;
   const auto entry = [](std::size_t number) {
     return MakeVariable("Variable" + std::to_string(number), {1});
   };
   Store store;
-  for (std::size_t i = 0; i < kMost / 2; ++i) {
+  for (std::size_t i = 0; i < kMaxEntries / 2; ++i) {
     store.Append(entry(i));
   }
   Store moved = std::move(store);
-  while (moved.size() < kMost) {
+  while (moved.size() < kMaxEntries) {
     StagedStore staged(moved);
-    for (int i = 0; i < 4 && staged.size() < kMost; ++i) {
+    for (int i = 0; i < 4 && staged.size() < kMaxEntries; ++i) {
       staged.Put(entry(staged.size()));
     }
     const AllocationCount count;
     moved.Apply(std::move(staged));
     ASSERT_EQ(count.calls(), 0U) << moved.size();
   }
-  for (std::size_t i = 0; i < kMost; ++i) {
+  for (std::size_t i = 0; i < kMaxEntries; ++i) {
     ASSERT_NE(moved.Find(KeyOf(entry(i))), nullptr) << i;
   }
 }
@@ -175,7 +173,7 @@ TEST(DecodeVarsBlob, AClaimAloneTakesNoMemory) {
   constexpr std::uint64_t kMax64 = std::numeric_limits<std::uint64_t>::max();
   constexpr std::size_t kForAMessage = 1000;
   for (const std::uint32_t version : {1U, 2U}) {
-    for (const std::uint64_t count : {std::uint64_t{1}, std::uint64_t{1024}, kMax64}) {
+    for (const std::uint64_t count : {std::uint64_t{1}, std::uint64_t{kMaxEntries}, kMax64}) {
       for (const std::uint64_t data_bytes : {std::uint64_t{0}, std::uint64_t{1} << 20U, kMax64}) {
         base::Writer writer;
         writer.WriteBytes(base::ToBytes("VARS"));
@@ -201,7 +199,7 @@ TEST(DecodeVarsBlob, AClaimAloneTakesNoMemory) {
       base::Writer writer;
       writer.WriteBytes(base::ToBytes("VARS"));
       writer.WriteU32(1);
-      writer.WriteU64(1024);
+      writer.WriteU64(kMaxEntries);
       writer.WriteU64(body.size());
       writer.WriteBytes(body);
       EXPECT_LT(TakenByRefusing(writer.Take()), kForAMessage) << size;
@@ -212,7 +210,7 @@ TEST(DecodeVarsBlob, AClaimAloneTakesNoMemory) {
 TEST(DecodeVarsBlob, TheLargestBlobTakesAFewTimesItsSize) {
   // As many variables as there can be, and as much as there can be beside.
   std::vector<Entry> entries;
-  for (std::size_t i = 0; i < kMaxVariables; ++i) {
+  for (std::size_t i = 0; i < kMaxEntries; ++i) {
     entries.push_back(MakeVariable("Variable" + std::to_string(i), Bytes(900, 1)));
   }
   std::vector<const Entry*> all;

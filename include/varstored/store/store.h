@@ -77,7 +77,7 @@ class Store {
 
   /// Makes `staged`, which was built on this very store as it is now, the content. Entries that are
   /// replaced keep their place in the walk; new ones come first, the last staged before the others.
-  /// No memory is taken as long as the store has room for its index: kMaxVariables + 16 entries.
+  /// No memory is taken as long as the store has room for its index: kMaxEntries.
   void Apply(StagedStore&& staged) noexcept;
 
  private:

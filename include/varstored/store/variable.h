@@ -22,8 +22,11 @@ using SignerDigest = std::array<std::uint8_t, 32>;
 
 /// The most bytes that one variable's data may have, also after an append.
 inline constexpr std::size_t kMaxDataBytes = 57344;
-/// The most variables that a store takes, computed and volatile ones too.
+/// The most variables that a guest can fill a store up to, computed and volatile ones too.
 inline constexpr std::size_t kMaxVariables = 1024;
+/// The most that a store holds: one that was full before this program saw it has the engine's own
+/// variables beside that, nine of them. What is kept or saved of it can be loaded again.
+inline constexpr std::size_t kMaxEntries = kMaxVariables + 16;
 /// What one variable costs besides its name and its data, in bytes.
 inline constexpr std::size_t kOverheadBytes = 128;
 
