@@ -167,6 +167,11 @@ base::Result<MethodAnswer, Toolstack::TryError> Toolstack::Try(const std::string
 Toolstack::Answered Toolstack::Exchange(const MethodCall& call, Repeat repeat,
                                         Clock::time_point deadline) {
   const std::string body = call.Encode();
+  if (body.size() > kMaxRequestBytes) {
+    return NotDone(call.method() + ": not sent: " + std::to_string(body.size()) +
+                   " bytes, and the toolstack takes " + std::to_string(kMaxRequestBytes) +
+                   ": only a change after which the variables fit can be stored");
+  }
   const auto last_try =
       (patience_ ? std::min(deadline, Clock::now() + *patience_) : deadline) - kFirstPause;
   Clock::duration pause = kFirstPause;

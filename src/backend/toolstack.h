@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 #include <ctime>
 #include <optional>
 #include <string>
@@ -46,6 +47,8 @@ class Toolstack {
  public:
   /// xapi's own socket. Others are a guard's, unless the answers show something else.
   static constexpr std::string_view kXapiSocket = "/var/lib/xcp/xapi";
+  /// xapi reads no request of more bytes than this.
+  static constexpr std::size_t kMaxRequestBytes = std::size_t{300} * 1024;
 
   /// Without a `vm_uuid` it is the toolstack as a whole, at xapi's own socket, and Ask is all
   /// that it is for. `stop_fd` ends each call when it becomes readable; -1 for none. `patience` is

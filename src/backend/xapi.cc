@@ -117,6 +117,12 @@ base::Result<std::optional<std::vector<store::Entry>>> XapiBackend::Load() {
   if (options_.is_tool) {
     return std::optional(std::move(blob->entries));
   }
+  if ((*base64)->size() > Toolstack::kMaxRequestBytes) {
+    log_.Warning("the variables have " + std::to_string((*base64)->size()) +
+                 " bytes in base64, and the toolstack takes " +
+                 std::to_string(Toolstack::kMaxRequestBytes) +
+                 " with a write: only a change after which they fit can be stored");
+  }
   ReportTooLarge(blob->entries);
   const auto field = calls_->GetCertificatesField(ThirdOfStart());
   if (field) {

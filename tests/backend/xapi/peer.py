@@ -233,7 +233,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self):  # pylint: disable=invalid-name
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        if length > 300 * 1024:  # as xapi
+            self.close_connection = True
+            return
+        body = self.rfile.read(length)
         answer, fault = self.server.toolstack.handle(body)
         try:
             self.misbehave(answer, fault) if fault else self.respond(answer)

@@ -515,6 +515,30 @@ def a_variable_over_its_limit_is_served_and_reported_once():
 
 
 @story
+def variables_that_xapi_would_not_take_back_are_served_and_shrink():
+    with Host() as host:
+        names = ["First", "Second", "Third", "Fourth", "Fifth"]
+        host.keep(*[guest.entry(name, bytes(50000)) for name in names], guest.entry("Small", b"1"))
+        kept = host.toolstack.read("nvram")
+        daemon = host.start()
+        assert "takes 307200 with a write" in daemon.log(), daemon.log()
+        client = daemon.guest()
+        host.forget_calls()
+        begun = time.monotonic()
+        expect(client.set("Small", b""), guest.DEVICE_ERROR)
+        assert time.monotonic() - begun < 5, "what is not sent is not tried again"
+        assert "only a change after which the variables fit can be stored" in daemon.log()
+        expect(client.get("Small"), b"1")
+        expect(host.toolstack.read("nvram"), kept)
+        expect(host.calls(), [])
+        expect(client.set("Third", b""), guest.SUCCESS)
+        expect(client.set("Small", b""), guest.SUCCESS)
+        expect(host.calls(), [SET2 + " no", SET2 + " no"])
+        expect(host.stored("Third"), None)
+        expect(len(host.stored("Fifth")), 50000)
+
+
+@story
 def a_secure_boot_failure_is_reported_once():
     for generation in CALLS:
         with Host(generation) as host:
