@@ -64,6 +64,10 @@ void ForgoCapabilities() {
 }
 
 base::Result<void> ChangeIds(std::optional<uid_t> uid, std::optional<gid_t> gid) {
+  constexpr gid_t kGroupOfNobody = 65534;
+  if (uid.value_or(0) != 0 && !gid) {
+    gid = kGroupOfNobody;
+  }
   // The user last: it takes the right to do the rest.
   if ((uid || gid) && ::setgroups(0, nullptr) != 0) {
     return FailWithErrno("cannot give up the groups");

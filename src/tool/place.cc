@@ -206,7 +206,6 @@ base::Result<void> DropAllRights(Rights rights, base::Log& log) {
   constexpr uid_t kNobody = 65534;
   if (::geteuid() == 0 && !rights.uid) {
     rights.uid = kNobody;
-    rights.gid = rights.gid.value_or(kNobody);
   }
   auto dropped = DropRights(rights, log);
   return dropped ? sandbox::ForbidNewPrivileges() : dropped;

@@ -46,6 +46,18 @@ TEST_F(RightsTest, WhatIsNamedIsGivenUp) {
   });
 }
 
+TEST_F(RightsTest, AUserWithoutAGroupDoesNotKeepRoots) {
+  InChild([&] {
+    return DropRights({.depriv = false, .root = {}, .uid = 123, .gid = {}}, log_).ok() &&
+           ::getuid() == 123 && ::getgid() == kNobody && ::getegid() == kNobody &&
+           ::getgroups(0, nullptr) == 0 && ::setgid(0) != 0;
+  });
+  InChild([&] {
+    return DropRights({.depriv = false, .root = {}, .uid = 0, .gid = {}}, log_).ok() &&
+           ::getegid() == 0;
+  });
+}
+
 TEST_F(RightsTest, NothingIsGivenUpThatIsNotNamed) {
   InChild([&] {
     return DropRights({}, log_).ok() && ::geteuid() == 0 &&

@@ -30,7 +30,8 @@ namespace varstored::sandbox {
 void ForgoCapabilities();
 
 /// Becomes another user and another group, in every sense (real, effective, saved) and without
-/// further groups; what is not given stays as it is.
+/// further groups; what is not given stays as it is, but for the group of a user who is not root:
+/// then it is nobody's (65534), so that root's is not kept.
 [[nodiscard]] base::Result<void> ChangeIds(std::optional<uid_t> uid, std::optional<gid_t> gid);
 
 /// The process has no capability any more, as root neither.
