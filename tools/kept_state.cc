@@ -50,6 +50,22 @@ bool IsDatabase(std::string_view content) {
 }  // namespace
 
 base::Result<KeptPlace> KeptPlace::Open(const tool::PlaceOptions& options, base::Log& log) {
+  auto place = Fetch(options, log);
+  if (place) {
+    place->Decode();
+  }
+  return place;
+}
+
+void KeptPlace::Decode() {
+  if (is_database_ || !content_) {
+    return;
+  }
+  kept_.state = form_.is_base64 ? health::ReadStateFromText(base::ToString(*content_))
+                                : health::ReadState(*content_);
+}
+
+base::Result<KeptPlace> KeptPlace::Fetch(const tool::PlaceOptions& options, base::Log& log) {
   KeptPlace place;
   health::Context& context = place.kept_.context;
   context.target = TargetOf(options);
@@ -63,8 +79,6 @@ base::Result<KeptPlace> KeptPlace::Open(const tool::PlaceOptions& options, base:
       place.path_ = options.operand;
       place.form_.is_base64 = !IsRawBlob(text);
       place.form_.ends_in_newline = text.ends_with('\n');
-      place.kept_.state =
-          place.form_.is_base64 ? health::ReadStateFromText(text) : health::ReadState(*content);
       place.content_ = *std::move(content);
       return place;
     }
@@ -93,7 +107,7 @@ base::Result<void> KeptPlace::ReadFrom(base::Log& log) {
     kept_.context.secure_boot = *wish;
   }
   if (*text) {
-    kept_.state = health::ReadStateFromText(**text);
+    form_.is_base64 = true;
     content_ = base::ToBytes(**text);
     return {};
   }
@@ -173,12 +187,18 @@ base::Result<void> KeptPlace::WriteRows(const std::vector<store::Entry>& entries
 }
 
 base::Result<KeptState> ReadKeptState(const tool::PlaceOptions& options, base::Log& log) {
-  auto place = KeptPlace::Open(options, log);
+  auto place = KeptPlace::Fetch(options, log);
   if (!place) {
     return place.failure();
   }
+  const bool is_toolstack = place->is_toolstack();
+  place->Close();
+  if (auto dropped = tool::DropAllRights({}, log); !dropped) {
+    return dropped.failure();
+  }
+  place->Decode();
   const health::State& state = place->kept().state;
-  if (!place->is_toolstack() && state.entries.empty() && !state.damage.empty()) {
+  if (!is_toolstack && state.entries.empty() && !state.damage.empty()) {
     return base::Fail(options.operand + ": no variable can be read: offset " +
                       std::to_string(state.damage.front().offset) + ": " +
                       state.damage.front().reason);

@@ -29,6 +29,12 @@ class KeptPlace {
   /// error here. A database stays locked. `log` outlives the place.
   [[nodiscard]] static base::Result<KeptPlace> Open(const tool::PlaceOptions& options,
                                                     base::Log& log);
+  /// The same without looking at the bytes of a blob: kept().state is empty until Decode.
+  [[nodiscard]] static base::Result<KeptPlace> Fetch(const tool::PlaceOptions& options,
+                                                     base::Log& log);
+  void Decode();
+  /// Lets go of the toolstack or the database. Only kept() and Decode are of use then.
+  void Close() { backend_.reset(); }
 
   [[nodiscard]] const KeptState& kept() const { return kept_; }
   [[nodiscard]] KeptState& kept() { return kept_; }
@@ -63,7 +69,8 @@ class KeptPlace {
 
 /// Reads what `options` name: a VM's variables in the toolstack, a database, or a file with a
 /// `VARS` blob, raw or in base64. A blob that cannot be read as a whole is no error, but one of
-/// which nothing can be read is.
+/// which nothing can be read is. A guest wrote it, so all rights are given up for good before it is
+/// decoded.
 [[nodiscard]] base::Result<KeptState> ReadKeptState(const tool::PlaceOptions& options,
                                                     base::Log& log);
 

@@ -51,15 +51,7 @@ base::Result<tools::KeptState> ReadKept(const Wishes& wishes, base::Log& log) {
   if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
     return dropped.failure();
   }
-  auto kept = tools::ReadKeptState(wishes.place, log);
-  if (!kept) {
-    return kept.failure();
-  }
-  // From here on it only looks at a guest's bytes.
-  if (auto dropped = tool::DropAllRights({}, log); !dropped) {
-    return dropped.failure();
-  }
-  return kept;
+  return tools::ReadKeptState(wishes.place, log);
 }
 
 /// The same of a running VM.

@@ -74,6 +74,8 @@ class InspectXapi(unittest.TestCase):
             self.assertEqual(toolstack.read("nvram"), before)
             self.assertNotIn("set_NVRAM", toolstack.read("calls"))
             self.assertNotIn("message.create", toolstack.read("calls"))
+            # Given back while the process still has the right to reach the socket.
+            self.assertEqual(toolstack.read("calls").splitlines()[-1], "session.logout")
 
     def test_before_the_first_boot_there_is_nothing_to_find(self):
         self.toolstack("xapi", secureboot="true")
