@@ -117,20 +117,19 @@ class Search {
   void Add(FindingKind kind, std::optional<VariableId> variable, std::string explanation,
            bool is_fixable, std::string command) {
     if (is_fixable) {
-      command = "varstore-repair --fix " + ShellWord(context_.target);
+      command = ShellCommand("varstore-repair --fix", {context_.target});
     }
     findings_.push_back(
         {kind, std::move(variable), std::move(explanation), is_fixable, std::move(command)});
   }
 
   [[nodiscard]] std::string Remove(const VariableId& id) const {
-    return "varstore-rm " + ShellWord(context_.target) + " " + efi::ToText(id.vendor) + " " +
-           ShellWord(NameOf(id));
+    return ShellCommand("varstore-rm", {context_.target, efi::ToText(id.vendor), NameOf(id)});
   }
 
   /// Puts the host's own keys in the place of the VM's.
   [[nodiscard]] std::string ResetKeys() const {
-    return "varstore-sb-state " + ShellWord(context_.target) + " user";
+    return ShellCommand("varstore-sb-state", {context_.target, "user"});
   }
 
   void CheckBlob() {
@@ -310,8 +309,9 @@ class Search {
           context_.is_vm
               ? "xe vm-update-secureboot-certificates-on-boot mark=true uuid=" +
                     ShellWord(context_.target)
-              : "varstore-set " + ShellWord(context_.target) + " " + efi::ToText(holder.vendor) +
-                    " " + NameOf(IdOf(holder)) + " 0x67 /var/lib/varstored/" + file);
+              : ShellCommand("varstore-set",
+                             {context_.target, efi::ToText(holder.vendor), NameOf(IdOf(holder)),
+                              "0x67", "/var/lib/varstored/" + file}));
     }
   }
 

@@ -1,5 +1,6 @@
 #include "varstored/health/text.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -175,7 +176,8 @@ std::string ShellWord(std::string_view word) {
   std::string quoted = is_plain ? "'" : "$'";
   for (const char c : word) {
     if (c == '\'') {
-      quoted += is_plain ? "'\\''" : "\\'";
+      // Where $'...' is not known, a quote in it would end the word.
+      quoted += is_plain ? "'\\''" : "\\x27";
     } else if (!is_plain && c == '\\') {
       quoted += "\\\\";
     } else if (c < ' ' || c > '~') {
@@ -185,6 +187,19 @@ std::string ShellWord(std::string_view word) {
     }
   }
   return quoted + "'";
+}
+
+std::string ShellCommand(std::string_view program,
+                         std::initializer_list<std::string_view> operands) {
+  std::string command(program);
+  if (std::any_of(operands.begin(), operands.end(),
+                  [](std::string_view operand) { return operand.starts_with('-'); })) {
+    command += " --";
+  }
+  for (const std::string_view operand : operands) {
+    command += " " + ShellWord(operand);
+  }
+  return command;
 }
 
 }  // namespace varstored::health

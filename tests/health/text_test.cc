@@ -1,8 +1,12 @@
 #include "varstored/health/text.h"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
+
+#include "support/process.h"
 
 namespace varstored::health {
 namespace {
@@ -86,7 +90,38 @@ TEST(ShellWord, IsOneWord) {
   EXPECT_EQ(ShellWord("-rf"), "'-rf'");
   EXPECT_EQ(ShellWord("a b"), "'a b'");
   EXPECT_EQ(ShellWord("a'; rm -rf /"), "'a'\\''; rm -rf /'");
-  EXPECT_EQ(ShellWord("a\n'\\\x1b"), "$'a\\x0a\\'\\\\\\x1b'");
+  EXPECT_EQ(ShellWord("a\n'\\\x1b"), "$'a\\x0a\\x27\\\\\\x1b'");
+}
+
+/// What a shell takes `command` for: its words, each between brackets.
+std::string WordsIn(const std::string& shell, const std::string& command) {
+  const auto ended = test::RunProgram({"/bin/" + shell, "-c", "printf '[%s]' " + command});
+  EXPECT_EQ(ended.exit_code, 0) << command << ": " << ended.errors;
+  EXPECT_EQ(ended.errors, "") << command;
+  return ended.output;
+}
+
+TEST(ShellCommand, IsNoOtherCommandInAnyShell) {
+  // A guest chooses the names of its variables, and so does who sends a file.
+  const std::vector<std::string> hostile = {
+      "-rf",        "--socket=/tmp/x", "a; touch x", "$(id)",      "`id`",        "a'; id; '",
+      "!!",         "~root",           "*",          "a\n'; id #", "a\n'; id; '", "\x1b';id;'",
+      "\\'; id; '", "a\\\n';id",       "#",          "a=b",        "|&<>(){}[]\""};
+  for (const std::string& name : hostile) {
+    const std::string command = ShellCommand("rm", {"guid", name});
+    EXPECT_EQ(WordsIn("bash", command),
+              name.starts_with('-') ? "[rm][--][guid][" + name + "]" : "[rm][guid][" + name + "]");
+    // Without $'...' it is another word, but still one.
+    const std::string words = WordsIn("sh", command);
+    EXPECT_EQ(std::count(words.begin(), words.end(), '['),
+              std::count(name.begin(), name.end(), '[') + (name.starts_with('-') ? 4 : 3))
+        << command << " is " << words;
+  }
+}
+
+TEST(ShellCommand, HasAnEndOfOptionsOnlyWhereItIsNeeded) {
+  EXPECT_EQ(ShellCommand("varstore-repair --fix", {"a.db"}), "varstore-repair --fix a.db");
+  EXPECT_EQ(ShellCommand("varstore-repair --fix", {"-a.db"}), "varstore-repair --fix -- '-a.db'");
 }
 
 }  // namespace

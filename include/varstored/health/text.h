@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -27,7 +28,13 @@ namespace varstored::health {
 [[nodiscard]] std::string ForXml(std::string_view utf8);
 
 /// `word` as one word of a POSIX shell, made for a terminal: quoted where needed; characters that
-/// ForTerminal would replace are written in $'...'.
+/// ForTerminal would replace are written in $'...', which bash knows; it is one word in other
+/// shells too, though another one.
 [[nodiscard]] std::string ShellWord(std::string_view word);
+
+/// A command as one line for a shell: `program`, with its options, as it is, and each of `operands`
+/// as one word that is no option, whatever it begins with.
+[[nodiscard]] std::string ShellCommand(std::string_view program,
+                                       std::initializer_list<std::string_view> operands);
 
 }  // namespace varstored::health
