@@ -50,14 +50,16 @@ base::Result<void> AddList(const std::string& path, Variables& variables) {
   return {};
 }
 
-/// All lists in `folder`, in the order of their names, without hidden files. No folder is no list.
+/// All lists in `folder`, in the order of their names, without hidden files and folders. No folder
+/// is no list.
 base::Result<Variables> ReadLists(const std::string& folder) {
   Variables variables;
   std::vector<std::string> paths;
   std::error_code error;
   for (std::filesystem::directory_iterator file(folder, error), end; !error && file != end;
        file.increment(error)) {
-    if (!file->path().filename().string().starts_with('.')) {
+    std::error_code unknown;
+    if (!file->path().filename().string().starts_with('.') && !file->is_directory(unknown)) {
       paths.push_back(file->path().string());
     }
   }

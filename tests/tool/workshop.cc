@@ -259,6 +259,7 @@ Workshop::Workshop() {
   Write(File("lists/20-second"),
         "  " + std::string(kVendorText) + "\tPrivate \r\n" + std::string(kVendorText) + " Absent");
   Write(File("lists/.hidden"), "nobody reads this\n");
+  std::filesystem::create_directory(File("lists/30-folder"));
   std::filesystem::create_directory(File("bad-lists"));
   Write(File("bad-lists/list"), std::string(kVendorText) + " Note\nno-guid Private\n");
   std::filesystem::create_directory(File("read-only-lists"));
