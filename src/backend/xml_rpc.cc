@@ -13,10 +13,11 @@ namespace varstored::backend {
 namespace {
 
 constexpr int kMaxValueDepth = 16;
-/// An honest answer has a few dozen.
-constexpr int kMaxValues = 10000;
-/// More than so many values need, with names, types and the ends of all elements.
-constexpr std::size_t kMaxTokens = std::size_t{20} * kMaxValues;
+/// An honest answer has a few dozen, but for the list of all VMs in a pool: of their references not
+/// many more fit into an answer.
+constexpr int kMaxValues = 32768;
+/// More than so many bare values need, which are an element and a text each.
+constexpr std::size_t kMaxTokens = std::size_t{6} * kMaxValues;
 /// What of a description fits into a line of the log.
 constexpr std::size_t kMaxFailureText = 400;
 

@@ -56,7 +56,7 @@ struct MethodFailure {
 using MethodAnswer = base::Result<XmlRpcValue, MethodFailure>;
 
 /// Reads an answer. Fails when it is no XML-RPC answer of XAPI's form; a document type, an entity
-/// that XML does not define, more than 16 levels of values and more than 10000 values are none.
+/// that XML does not define, more than 16 levels of values and more than 32768 values are none.
 [[nodiscard]] base::Result<MethodAnswer> DecodeAnswer(std::string_view xml);
 
 }  // namespace varstored::backend

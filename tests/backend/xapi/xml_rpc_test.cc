@@ -263,8 +263,8 @@ TEST(DecodeAnswer, TheNumberOfValuesIsBounded) {
     }
     return Success("<value><array><data>" + values + "</data></array></value>");
   };
-  EXPECT_TRUE(DecodeAnswer(list_of(9000)));
-  EXPECT_FALSE(DecodeAnswer(list_of(10000)));
+  EXPECT_TRUE(DecodeAnswer(list_of(32000)));
+  EXPECT_FALSE(DecodeAnswer(list_of(32768)));
 }
 
 TEST(DecodeAnswer, AnAnswerThatIsCutIsNone) {
