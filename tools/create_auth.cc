@@ -87,7 +87,8 @@ base::Result<efi::Time> TimeOf(const Arguments& arguments) {
     std::cerr << page::kName << ": note: join the signature with -t " << seconds << '\n';
   }
   if (!time) {
-    return base::Fail("-t " + *arguments.time + ": not a time from 1970 to 9999");
+    return base::Fail((arguments.time ? "-t " + *arguments.time : "the clock") +
+                      ": not a time from 1970 to 9999");
   }
   return *time;
 }
