@@ -110,9 +110,11 @@ Result<void> SyncFolderOf(const std::string& path) {
   return {};
 }
 
-Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_t max_bytes) {
+Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_t max_bytes,
+                                             Links links) {
   // Without O_NONBLOCK a pipe in the file's place would block the start for ever.
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const int last = links == Links::kRefuse ? O_NOFOLLOW : 0;
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | last));
   if (!fd.valid()) {
     if (errno == ENOENT) {
       return std::optional<Bytes>();
@@ -148,8 +150,8 @@ Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_
   }
 }
 
-Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes) {
-  auto bytes = ReadFileIfThere(path, max_bytes);
+Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes, Links links) {
+  auto bytes = ReadFileIfThere(path, max_bytes, links);
   if (!bytes) {
     return bytes.failure();
   }

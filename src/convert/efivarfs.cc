@@ -28,6 +28,8 @@ constexpr std::size_t kMaxFileNameBytes = 255;
 constexpr std::size_t kAttributesBytes = 4;
 /// More files than any store has variables.
 constexpr std::size_t kMaxFiles = 4096;
+/// And more bytes in them than any store has.
+constexpr std::size_t kMaxFolderBytes = 4 * store::kMaxBlobBytes;
 
 /// The name of the entry's file, or nothing when there can be none that is read back as the same.
 std::string FileNameOf(const store::Entry& entry) {
@@ -99,6 +101,7 @@ base::Result<Content> ReadVariableFolder(const std::string& path) {
   std::error_code error;
   std::vector<VariableFile> files;
   Losses lost;
+  std::size_t total_bytes = 0;
   std::filesystem::directory_iterator folder(path, error);
   for (; !error && folder != std::filesystem::directory_iterator(); folder.increment(error)) {
     std::string name = folder->path().filename().string();
@@ -107,12 +110,15 @@ base::Result<Content> ReadVariableFolder(const std::string& path) {
       lost.push_back(name + " in the folder: it is no file");
       continue;
     }
-    auto bytes = base::ReadFile(folder->path().string(), store::kMaxBlobBytes);
+    auto bytes =
+        base::ReadFile(folder->path().string(), store::kMaxBlobBytes, base::Links::kRefuse);
     if (!bytes) {
       return bytes.failure();
     }
-    if (files.size() == kMaxFiles) {
-      return base::Fail(path + ": more than " + std::to_string(kMaxFiles) + " files");
+    total_bytes += bytes->size();
+    if (files.size() == kMaxFiles || total_bytes > kMaxFolderBytes) {
+      return base::Fail(path + ": more than " + std::to_string(kMaxFiles) + " files or " +
+                        std::to_string(kMaxFolderBytes) + " bytes in them");
     }
     files.push_back({std::move(name), *std::move(bytes)});
   }

@@ -196,6 +196,16 @@ TEST_F(File, WritingDoesNotWaitForTheReaderOfAPipe) {
             path_ + ": cannot open for writing: No such device or address");
 }
 
+TEST_F(File, ALinkIsReadOnlyWhereOneMayBe) {
+  Make(path_, "behind it");
+  const std::string link = folder_.File("link");
+  ASSERT_EQ(::symlink(path_.c_str(), link.c_str()), 0);
+  EXPECT_EQ(Message(ReadFile(link, kNoLimit)), "read");
+  EXPECT_EQ(Message(ReadFile(path_, kNoLimit, Links::kRefuse)), "read");
+  EXPECT_EQ(Message(ReadFile(link, kNoLimit, Links::kRefuse)),
+            link + ": cannot open: Too many levels of symbolic links");
+}
+
 TEST_F(File, AFileIsReplacedByAnother) {
   Make(path_, "a long old content");
   const UniqueFd held(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));

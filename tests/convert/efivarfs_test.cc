@@ -11,6 +11,7 @@
 
 #include "flash_builder.h"
 #include "support/temporary_folder.h"
+#include "varstored/base/file.h"
 
 namespace varstored::convert {
 namespace {
@@ -133,6 +134,21 @@ TEST_F(VariableFolderTest, LinksAndFoldersAreNotFollowed) {
   ASSERT_TRUE(content.ok()) << content.error().message;
   EXPECT_TRUE(content->entries.empty());
   EXPECT_EQ(content->lost.size(), 2U);
+}
+
+TEST_F(VariableFolderTest, MoreBytesThanAnyStoreHasAreAnError) {
+  const std::string path = folder_.File("vars");
+  std::vector<VariableFile> files;
+  for (const char* name : {"A-", "B-", "C-", "D-"}) {
+    files.push_back({name + kGuidText, base::Bytes(std::size_t{1024} * 1024, 7)});
+  }
+  ASSERT_TRUE(WriteVariableFolder(path, files).ok());
+  EXPECT_TRUE(ReadVariableFolder(path).ok());
+  ASSERT_TRUE(base::WriteFileInPlace(path + "/E-" + kGuidText, base::Bytes(5, 7)).ok());
+  const auto content = ReadVariableFolder(path);
+  ASSERT_FALSE(content.ok());
+  EXPECT_NE(content.error().message.find("or 4194304 bytes in them"), std::string::npos)
+      << content.error().message;
 }
 
 TEST_F(VariableFolderTest, AFileThatIsNoVariableIsNamedWithItsPath) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -15,14 +16,19 @@ namespace varstored::base {
 /// Syncs the folder that `path` stands in: a new name is on the disk once its folder is.
 [[nodiscard]] Result<void> SyncFolderOf(const std::string& path);
 
+/// Whether a path may end in a symbolic link.
+enum class Links : std::uint8_t { kFollow, kRefuse };
+
 /// The whole regular file at `path`, or nothing when there is no such file. A file of more than
 /// `max_bytes`, something else than a file (a folder, a pipe, a device), and one that cannot be
 /// read are errors that name the path.
 [[nodiscard]] Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path,
-                                                           std::size_t max_bytes);
+                                                           std::size_t max_bytes,
+                                                           Links links = Links::kFollow);
 
 /// As ReadFileIfThere; a missing file is an error too.
-[[nodiscard]] Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes);
+[[nodiscard]] Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes,
+                                     Links links = Links::kFollow);
 
 /// Makes `bytes` the whole content of the file at `path` and syncs it to the disk. The file is
 /// opened as it is, made if missing (mode 0600), and truncated: the folder of a save file belongs
