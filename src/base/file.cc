@@ -40,26 +40,54 @@ Result<void> WriteAndSync(int fd, const std::string& path, ByteSpan bytes) {
   return {};
 }
 
+std::string FolderOf(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+/// The folder that `path` stands in.
+Result<UniqueFd> OpenFolderOf(const std::string& path) {
+  UniqueFd folder(::open(FolderOf(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return folder.valid() ? Result<UniqueFd>(std::move(folder))
+                        : FailWithErrno(FolderOf(path), "cannot open");
+}
+
+Result<void> SyncFolder(const UniqueFd& folder, const std::string& path) {
+  return ::fsync(folder.get()) == 0 ? Result<void>() : FailWithErrno(FolderOf(path), "cannot sync");
+}
+
 /// A file that is to be replaced, behind all symbolic links, or the place of one that is not there.
+/// Its folder is open, so that what takes its place does so where it was looked at.
 struct Target {
-  std::string path;
+  UniqueFd folder;
+  std::string name;
   std::optional<struct stat> status;
 };
 
 Result<Target> FindTarget(const std::string& path) {
   std::error_code error;
-  const std::string real = std::filesystem::canonical(path, error).string();
+  std::filesystem::path real = std::filesystem::canonical(path, error);
+  if (error == std::errc::no_such_file_or_directory) {
+    real = path;
+  } else if (error) {
+    return Fail(path + ": cannot stat: " + error.message());
+  }
+  auto folder = OpenFolderOf(real.string());
+  if (!folder) {
+    return folder.failure();
+  }
+  Target target{*std::move(folder), real.filename().string(), std::nullopt};
   struct stat status = {};
   // Owner and mode are those of what is replaced: of a link that has come there since, its own.
-  if (error || ::lstat(real.c_str(), &status) != 0) {
-    errno = error ? error.value() : errno;
-    return errno == ENOENT ? Result<Target>(Target{path, std::nullopt})
-                           : FailWithErrno(path, "cannot stat");
+  if (::fstatat(target.folder.get(), target.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (!S_ISREG(status.st_mode)) {
+      return Fail(path + ": not a regular file");
+    }
+    target.status = status;
+  } else if (errno != ENOENT) {
+    return FailWithErrno(path, "cannot stat");
   }
-  if (!S_ISREG(status.st_mode)) {
-    return Fail(path + ": not a regular file");
-  }
-  return Target{real, status};
+  return target;
 }
 
 /// Gives a new file the owner and the mode of the one that it replaces.
@@ -80,16 +108,17 @@ Result<void> TakeOver(int fd, const std::string& path, const struct stat& old) {
   return {};
 }
 
-Result<void> WriteNewFile(const std::string& path, const std::optional<struct stat>& old,
+Result<void> WriteNewFile(const Target& target, const std::string& name, const std::string& path,
                           ByteSpan bytes) {
   // What only its owner can read is at no time read by others.
-  const mode_t mode = old ? 0600 : 0644;
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  const mode_t mode = target.status ? 0600 : 0644;
+  const UniqueFd fd(
+      ::openat(target.folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!fd.valid()) {
     return FailWithErrno(path, "cannot open for writing");
   }
-  if (old) {
-    if (auto taken = TakeOver(fd.get(), path, *old); !taken) {
+  if (target.status) {
+    if (auto taken = TakeOver(fd.get(), path, *target.status); !taken) {
       return taken;
     }
   }
@@ -101,13 +130,8 @@ Result<void> WriteNewFile(const std::string& path, const std::optional<struct st
 std::string ErrnoText() { return std::generic_category().message(errno); }
 
 Result<void> SyncFolderOf(const std::string& path) {
-  const auto parent = std::filesystem::path(path).parent_path();
-  const std::string folder = parent.empty() ? "." : parent.string();
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || ::fsync(fd.get()) != 0) {
-    return FailWithErrno(folder, "cannot sync");
-  }
-  return {};
+  const auto folder = OpenFolderOf(path);
+  return folder ? SyncFolder(*folder, path) : folder.failure();
 }
 
 Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_t max_bytes,
@@ -176,16 +200,18 @@ Result<void> ReplaceFile(const std::string& path, ByteSpan bytes) {
   if (!target) {
     return target.failure();
   }
-  const std::string beside = target->path + "." + std::to_string(::getpid()) + ".new";
-  auto written = WriteNewFile(beside, target->status, bytes);
-  if (written && ::rename(beside.c_str(), target->path.c_str()) != 0) {
-    written = FailWithErrno(target->path, "cannot replace");
+  const int folder = target->folder.get();
+  const std::string suffix = "." + std::to_string(::getpid()) + ".new";
+  const std::string beside = target->name + suffix;
+  auto written = WriteNewFile(*target, beside, path + suffix, bytes);
+  if (written && ::renameat(folder, beside.c_str(), folder, target->name.c_str()) != 0) {
+    written = FailWithErrno(path, "cannot replace");
   }
   if (!written) {
-    ::unlink(beside.c_str());
+    ::unlinkat(folder, beside.c_str(), 0);
     return written;
   }
-  return SyncFolderOf(target->path);
+  return SyncFolder(target->folder, path);
 }
 
 Result<bool> MakeFile(const std::string& path, ByteSpan bytes) {
