@@ -103,7 +103,11 @@ base::Result<Content> ReadVars(base::ByteSpan bytes) {
   if (!file) {
     return file.failure();
   }
-  return Content{std::move(file->blob.entries), file->blob.ancillary};
+  Content content{std::move(file->blob.entries), file->blob.ancillary};
+  for (const store::Entry& entry : file->blob.replaced) {
+    content.lost.push_back(Describe(entry) + ": a first one of this name; the last one counts");
+  }
+  return content;
 }
 
 base::Result<Content> ReadAs(Format format, base::Bytes bytes) {

@@ -116,7 +116,7 @@ base::Result<VarsBlob> DecodeVarsBlob(base::ByteSpan bytes) {
     if (is_new) {
       blob.entries.push_back(std::move(entry));
     } else {
-      blob.entries[place->second] = std::move(entry);
+      blob.replaced.push_back(std::exchange(blob.entries[place->second], std::move(entry)));
     }
   }
   if (!reader.empty()) {

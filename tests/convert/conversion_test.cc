@@ -404,6 +404,19 @@ TEST_F(ConversionTest, AStoreOverTheLimitIsNamed) {
   EXPECT_EQ(log.CountOf("the limit is 131072"), 1U);
 }
 
+TEST_F(ConversionTest, ARecordThatALaterOneReplacesIsNamed) {
+  const std::vector<store::Entry> records = {EntryOf(Utf16("Twice"), 7, {1}),
+                                             EntryOf(Utf16("Once"), 7, {2}),
+                                             EntryOf(Utf16("Twice"), 7, {3})};
+  const base::Bytes blob = store::EncodeVarsBlob({}, {&records[0], &records[1], &records[2]});
+  ASSERT_TRUE(base::WriteFileInPlace(Path("twice.vars"), blob).ok());
+  Lines log;
+  ConvertWell(To(Path("twice.vars"), Path("out.json"), Format::kJson), log);
+  EXPECT_EQ(log.CountOf("lost: "), 1U);
+  EXPECT_EQ(log.CountOf("lost: Twice ("), 1U);
+  EXPECT_EQ(Read(Path("out.json")).entries, (std::vector{records[2], records[1]}));
+}
+
 TEST_F(ConversionTest, FormatsAreGuessed) {
   Lines log;
   ConvertWell(To(MakeSource(), Path("first.sqlite"), Format::kSqlite), log);

@@ -22,6 +22,8 @@ struct VarsBlob {
   /// In the order of the blob. Of records with the same name and GUID the last one, in the place of
   /// the first.
   std::vector<Entry> entries;
+  /// The records that a later one of the same name and GUID took the place of.
+  std::vector<Entry> replaced;
 };
 
 /// Reads versions 1 and 2. The error names the offset of the field that is wrong, and the reason.
