@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <numeric>
@@ -192,13 +193,34 @@ class NewFile {
   [[nodiscard]] std::string inside() const { return folder_ + "/out"; }
 
   [[nodiscard]] base::Result<void> PutInPlace() const {
-    if (::renameat2(AT_FDCWD, inside().c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
+    const bool is_there =
+        ::renameat2(AT_FDCWD, inside().c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0 ||
+        (errno == EINVAL && PutWithoutReplacing());
+    if (!is_there) {
       return base::Fail(path_ + ": cannot put it there: " + base::ErrnoText());
     }
     return base::SyncFolderOf(path_);
   }
 
  private:
+  /// For a file system that knows no RENAME_NOREPLACE, such as NFS. A second name is given only
+  /// where there is none; a folder takes the place of an empty one at most, which is made here.
+  [[nodiscard]] bool PutWithoutReplacing() const {
+    if (::link(inside().c_str(), path_.c_str()) == 0) {
+      return true;
+    }
+    if (errno != EPERM || ::mkdir(path_.c_str(), 0700) != 0) {
+      return false;
+    }
+    if (::rename(inside().c_str(), path_.c_str()) == 0) {
+      return true;
+    }
+    const int reason = errno;
+    ::rmdir(path_.c_str());
+    errno = reason;
+    return false;
+  }
+
   std::string path_;
   std::string folder_;
   bool is_made_ = false;

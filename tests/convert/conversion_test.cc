@@ -1,10 +1,16 @@
 #include "varstored/convert/conversion.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -415,6 +421,35 @@ TEST_F(ConversionTest, ARecordThatALaterOneReplacesIsNamed) {
   EXPECT_EQ(log.CountOf("lost: "), 1U);
   EXPECT_EQ(log.CountOf("lost: Twice ("), 1U);
   EXPECT_EQ(Read(Path("out.json")).entries, (std::vector{records[2], records[1]}));
+}
+
+/// The file system has no RENAME_NOREPLACE, as NFS has not: the call gives EINVAL from here on.
+bool ForgetRenameWithoutReplacing() {
+  std::array<sock_filter, 4> program = {{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat2, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog filter = {program.size(), program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST_F(ConversionTest, WhereNothingCanBeRenamedWithoutReplacingItIsPutInPlaceOtherwise) {
+  const std::string source = MakeSource();
+  const auto convert = [&] {
+    Lines log;
+    return ForgetRenameWithoutReplacing() &&
+           Convert(To(source, Path("out.json"), Format::kJson), log).ok() &&
+           Convert(To(source, Path("out.sqlite"), Format::kSqlite), log).ok() &&
+           Convert(To(source, Path("out.efivars"), Format::kEfivarfs), log).ok();
+  };
+  EXPECT_EXIT(::_exit(convert() ? 0 : 1), ::testing::ExitedWithCode(0), "");
+  EXPECT_EQ(FilesInFolder(), (std::vector<std::string>{"out.efivars", "out.json", "out.sqlite",
+                                                       "source.vars", "template.fd"}));
+  EXPECT_FALSE(Read(Path("out.json")).entries.empty());
+  EXPECT_FALSE(Read(Path("out.efivars")).entries.empty());
 }
 
 TEST_F(ConversionTest, FormatsAreGuessed) {
