@@ -146,6 +146,8 @@ base::Result<Source> ReadIn(const Conversion& conversion, base::Log& log) {
     return content ? base::Result<Source>({Format::kEfivarfs, *std::move(content)})
                    : content.failure();
   }
+  // Asked before the bytes are read and behind it: one may end or start meanwhile.
+  const bool was_open = IsOpenInQemu(path);
   auto bytes = base::ReadFile(path, kMaxFlashBytes);
   if (!bytes) {
     return bytes.failure();
@@ -154,7 +156,7 @@ base::Result<Source> ReadIn(const Conversion& conversion, base::Log& log) {
   if (!format) {
     return base::Fail(path + ": in none of the formats that are known");
   }
-  if (IsFlash(*format) && IsOpenInQemu(path)) {
+  if (IsFlash(*format) && (was_open || IsOpenInQemu(path))) {
     return base::Fail(path + ": a QEMU has it open; shut the VM down first");
   }
   if (*format == Format::kSqlite) {
