@@ -28,9 +28,11 @@ OpenedBackend OpenMemory(const BackendArguments& arguments, const XapiOptions& /
 
 constexpr std::array kSqliteArguments = {BackendArgument{"path", true}};
 
-OpenedBackend OpenSqlite(const BackendArguments& arguments, const XapiOptions& /*xapi*/,
+OpenedBackend OpenSqlite(const BackendArguments& arguments, const XapiOptions& xapi,
                          base::Log& log) {
-  auto opened = SqliteBackend::Open(*Value(arguments, "path"), log);
+  using FirstWrite = SqliteBackend::FirstWrite;
+  auto opened = SqliteBackend::Open(*Value(arguments, "path"), log,
+                                    xapi.is_tool ? FirstWrite::kWithCommit : FirstWrite::kAtOnce);
   if (!opened) {
     return opened.failure();
   }

@@ -237,7 +237,8 @@ SqliteBackend::SqliteBackend(std::unique_ptr<Rows> rows, base::Log& log)
 SqliteBackend::~SqliteBackend() = default;
 
 base::Result<std::unique_ptr<SqliteBackend>> SqliteBackend::Open(const std::string& path,
-                                                                 base::Log& log) {
+                                                                 base::Log& log,
+                                                                 FirstWrite first_write) {
   auto connection = OpenDatabaseFile(path);
   if (!connection) {
     return connection.failure();
@@ -246,13 +247,25 @@ base::Result<std::unique_ptr<SqliteBackend>> SqliteBackend::Open(const std::stri
   if (!rows) {
     return rows.failure();
   }
-  return std::unique_ptr<SqliteBackend>(new SqliteBackend(*std::move(rows), log));
+  std::unique_ptr<SqliteBackend> backend(new SqliteBackend(*std::move(rows), log));
+  if (first_write == FirstWrite::kAtOnce) {
+    if (auto writable = backend->Prepare(); !writable) {
+      return writable.failure();
+    }
+  }
+  return backend;
+}
+
+base::Result<void> SqliteBackend::Prepare() {
+  auto made = is_writable_ ? base::Result<void>() : MakeWritable(rows_->connection());
+  is_writable_ = made.ok();
+  return made;
 }
 
 base::Result<std::optional<std::vector<store::Entry>>> SqliteBackend::Load() {
   auto entries = rows_->ReadAll();
   in_step_ = entries.ok();
-  if (in_step_) {
+  if (in_step_ && is_writable_) {
     rows_->AcceptFile();
   }
   return entries;
@@ -262,6 +275,9 @@ base::Result<void> SqliteBackend::Commit(const store::StagedStore& staged) {
   const auto changes = staged.Changes();
   if (in_step_ && std::none_of(changes.begin(), changes.end(), TouchesRow)) {
     return {};
+  }
+  if (auto writable = Prepare(); !writable) {
+    return writable;
   }
   const bool anew = !in_step_ || std::any_of(changes.begin(), changes.end(), MovesRow);
   if (!in_step_) {

@@ -49,6 +49,8 @@ INSERT INTO state (kept) VALUES (0);)sql",
 };
 constexpr std::uint32_t kVersion = kSteps.size();
 
+constexpr const char* kReadOnly = "it is read-only";
+
 /// The first bytes of every SQLite 3 file (https://www.sqlite.org/fileformat2.html, 1.3).
 struct Header {
   static constexpr std::size_t kSizeBytes = 100;
@@ -144,11 +146,10 @@ base::Result<void> CheckHeader(const Connection& connection) {
 }
 
 /// Nobody's permissions stop root; that nobody has one is still somebody's will.
-bool IsReadOnly(const Connection& connection) {
+bool MayNobodyWrite(const Connection& connection) {
   struct stat status = {};
-  return sqlite3_db_readonly(connection.get(), "main") != 0 ||
-         (::stat(connection.file_name().c_str(), &status) == 0 &&
-          (status.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0);
+  return ::stat(connection.file_name().c_str(), &status) == 0 &&
+         (status.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
 }
 
 struct Setting {
@@ -247,9 +248,8 @@ base::Result<void> CheckLength(const Connection& connection) {
   return {};
 }
 
-/// Locks the file and looks whether it is what its header says. Gives the version of its schema,
-/// which may stand in the log.
-base::Result<std::uint32_t> CheckContent(const Connection& connection) {
+/// The version of its schema, which may stand in the log.
+base::Result<std::uint32_t> ReadVersion(const Connection& connection) {
   const auto version = connection.Query("PRAGMA user_version");
   if (!version) {
     return version.failure();
@@ -258,11 +258,20 @@ base::Result<std::uint32_t> CheckContent(const Connection& connection) {
   if (auto known = CheckVersion(connection, number); !known) {
     return known.failure();
   }
+  return static_cast<std::uint32_t>(number);
+}
+
+/// Locks the file and looks whether it is what its header says.
+base::Result<void> CheckContent(const Connection& connection) {
+  const auto version = ReadVersion(connection);
+  if (!version) {
+    return version.failure();
+  }
   auto reference = Connection::OpenInMemory();
   if (!reference) {
     return reference.failure();
   }
-  if (auto made = Migrate(*reference, 0, static_cast<std::uint32_t>(number)); !made) {
+  if (auto made = Migrate(*reference, 0, *version); !made) {
     return made.failure();
   }
   const auto expected = ReadSchema(*reference);
@@ -286,44 +295,7 @@ base::Result<std::uint32_t> CheckContent(const Connection& connection) {
   if (const std::string text = verdict->Text(0); text != "ok") {
     return Refuse(connection, "damaged: " + text);
   }
-  return static_cast<std::uint32_t>(number);
-}
-
-/// Chooses the write-ahead log (docs/backends.md says why), and writes once: what cannot be written
-/// is found out before anybody is told that variables can be kept.
-base::Result<void> MakeWritable(const Connection& connection, std::uint32_t version) {
-  {
-    const auto mode = connection.Query("PRAGMA journal_mode = WAL");
-    if (!mode) {
-      return mode.failure();
-    }
-    if (mode->Text(0) != "wal") {
-      return Refuse(connection, "it cannot have a write-ahead log");
-    }
-  }
-  // To delete the log at the end would take a path.
-  int persist = 1;
-  if (sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_PERSIST_WAL, &persist) !=
-      SQLITE_OK) {
-    return connection.Failed();
-  }
-  if (auto set = connection.Execute("PRAGMA synchronous = FULL;"
-                                    "PRAGMA secure_delete = OFF;"
-                                    "PRAGMA wal_autocheckpoint = 32;"
-                                    "PRAGMA journal_size_limit = 1048576;"
-                                    // A database over the limit would not be opened again.
-                                    "PRAGMA max_page_count = 512;");
-      !set) {
-    return set;
-  }
-  auto transaction = Transaction::Begin(connection);
-  if (!transaction) {
-    return transaction.failure();
-  }
-  if (auto migrated = Migrate(connection, version, kVersion); !migrated) {
-    return migrated;
-  }
-  return transaction->Commit();
+  return {};
 }
 
 /// Makes what has happened to the names in the folder of `path` survive a power cut.
@@ -407,23 +379,64 @@ base::Result<Connection> OpenDatabaseFile(const std::string& path) {
   if (auto known = CheckHeader(connection); !known) {
     return known.failure();
   }
-  if (IsReadOnly(connection)) {
-    return Refuse(connection, "it is read-only");
+  // The lock is one for writing.
+  if (sqlite3_db_readonly(connection.get(), "main") != 0) {
+    return Refuse(connection, kReadOnly);
   }
   if (auto hardened = Harden(connection); !hardened) {
     return hardened.failure();
   }
-  const auto version = CheckContent(connection);
+  if (auto checked = CheckContent(connection); !checked) {
+    return checked.failure();
+  }
+  return connection;
+}
+
+/// Chooses the write-ahead log (docs/backends.md says why), and writes once: what cannot be written
+/// is found out before anybody is told that variables can be kept.
+base::Result<void> MakeWritable(const Connection& connection) {
+  if (MayNobodyWrite(connection)) {
+    return Refuse(connection, kReadOnly);
+  }
+  const auto version = ReadVersion(connection);
   if (!version) {
     return version.failure();
   }
-  if (auto writable = MakeWritable(connection, *version); !writable) {
-    return writable.failure();
+  {
+    const auto mode = connection.Query("PRAGMA journal_mode = WAL");
+    if (!mode) {
+      return mode.failure();
+    }
+    if (mode->Text(0) != "wal") {
+      return Refuse(connection, "it cannot have a write-ahead log");
+    }
   }
-  if (auto synced = SyncFolder(connection.file_name()); !synced) {
-    return synced.failure();
+  // To delete the log at the end would take a path.
+  int persist = 1;
+  if (sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_PERSIST_WAL, &persist) !=
+      SQLITE_OK) {
+    return connection.Failed();
   }
-  return connection;
+  if (auto set = connection.Execute("PRAGMA synchronous = FULL;"
+                                    "PRAGMA secure_delete = OFF;"
+                                    "PRAGMA wal_autocheckpoint = 32;"
+                                    "PRAGMA journal_size_limit = 1048576;"
+                                    // A database over the limit would not be opened again.
+                                    "PRAGMA max_page_count = 512;");
+      !set) {
+    return set;
+  }
+  auto transaction = Transaction::Begin(connection);
+  if (!transaction) {
+    return transaction.failure();
+  }
+  if (auto migrated = Migrate(connection, *version, kVersion); !migrated) {
+    return migrated;
+  }
+  if (auto committed = transaction->Commit(); !committed) {
+    return committed;
+  }
+  return SyncFolder(connection.file_name());
 }
 
 }  // namespace varstored::backend

@@ -85,7 +85,8 @@ base::Result<base::Bytes> RawFlash(base::Bytes bytes) {
 }
 
 base::Result<Content> ReadSqlite(const std::string& path, base::Log& log) {
-  auto database = backend::SqliteBackend::Open(path, log);
+  auto database =
+      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
   if (!database) {
     return database.failure();
   }

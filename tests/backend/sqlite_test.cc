@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "sqlite_session.h"
 #include "support/temporary_folder.h"
+#include "varstored/base/file.h"
 #include "varstored/efi/well_known.h"
 
 namespace varstored::test {
@@ -107,6 +109,60 @@ TEST_F(SqliteBackendTest, TheOrderOfAWalkComesBack) {
   EXPECT_EQ(Reopen(path_), kept);
   EXPECT_EQ(kept, (State{MakeVariable("f", 1), MakeVariable("e", 1), MakeVariable("c", 2),
                          MakeVariable("d", 1), MakeVariable("b", 9)}));
+}
+
+TEST_F(SqliteBackendTest, AToolThatOnlyLooksChangesNoByte) {
+  Lines log;
+  const auto look = [&](const std::string& path) {
+    const auto backend =
+        backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
+    EXPECT_TRUE(backend) << backend.error().message;
+    return *(*backend)->Load();
+  };
+  const State state = {MakeVariable("b", 2), MakeVariable("a", 1)};
+  const std::string copy = folder_.File("copy.db");
+  {
+    Session session(path_);
+    ASSERT_TRUE(session.Put(state[1]).ok());
+    ASSERT_TRUE(session.Put(state[0]).ok());
+    // As a daemon that was killed leaves it, with a log.
+    std::filesystem::copy_file(path_, copy);
+    std::filesystem::copy_file(path_ + "-wal", copy + "-wal");
+  }
+  for (const std::string& path : {path_, copy}) {
+    const auto database = base::ReadFile(path, 1U << 21U);
+    const auto wal = base::ReadFile(path + "-wal", 1U << 21U);
+    ASSERT_TRUE(database && wal);
+    ASSERT_EQ(::chmod(path.c_str(), 0400), 0);
+    EXPECT_EQ(look(path), state);
+    EXPECT_TRUE(*base::ReadFile(path, 1U << 21U) == *database);
+    EXPECT_TRUE(*base::ReadFile(path + "-wal", 1U << 21U) == *wal);
+    ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
+  }
+  EXPECT_NE(std::filesystem::file_size(copy + "-wal"), 0U);
+}
+
+TEST_F(SqliteBackendTest, AToolThatWritesFindsOutThenWhetherItCan) {
+  ASSERT_TRUE(Session(path_).Put(MakeVariable("a", 1)).ok());
+  for (const mode_t mode : {0400U, 0600U}) {
+    ASSERT_EQ(::chmod(path_.c_str(), mode), 0);
+    Lines log;
+    const auto backend =
+        backend::SqliteBackend::Open(path_, log, backend::SqliteBackend::FirstWrite::kWithCommit);
+    ASSERT_TRUE(backend) << backend.error().message;
+    store::Store store;
+    auto loaded = (*backend)->Load();
+    ASSERT_TRUE(loaded && *loaded);
+    for (store::Entry& entry : **loaded) {
+      store.Append(std::move(entry));
+    }
+    store::StagedStore staged(store);
+    staged.Put(MakeVariable("b", 2));
+    const auto done = (*backend)->Commit(staged);
+    EXPECT_EQ(done.ok(), mode == 0600U);
+    EXPECT_TRUE(done || done.error().message == path_ + ": it is read-only");
+  }
+  EXPECT_EQ(Reopen(path_), (State{MakeVariable("b", 2), MakeVariable("a", 1)}));
 }
 
 TEST_F(SqliteBackendTest, VolatileEntriesAreNoRows) {

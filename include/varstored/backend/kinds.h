@@ -29,8 +29,8 @@ struct BackendKind {
   std::span<const BackendArgument> arguments;
   /// Whether what is written there is there afterwards.
   bool is_lasting;
-  /// All required arguments are there. `xapi` has what only a toolstack's backend needs; its socket
-  /// and its uuid are taken from the arguments. `log` outlives the backend.
+  /// All required arguments are there. `xapi` has what only a toolstack's backend needs, but for
+  /// is_tool; its socket and its uuid are taken from the arguments. `log` outlives the backend.
   base::Result<std::unique_ptr<store::Backend>> (*open)(const BackendArguments& arguments,
                                                         const XapiOptions& xapi, base::Log& log);
 

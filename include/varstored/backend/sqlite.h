@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,12 +24,18 @@ class SqliteBackend final : public store::Backend {
   /// fail (and SIGXFSZ has to be ignored).
   static constexpr std::size_t kMaxFileBytes = std::size_t{2} * 1024 * 1024;
 
+  /// When it is found out whether the file can take a write, which takes one.
+  enum class FirstWrite : std::uint8_t {
+    kAtOnce,      // a daemon: before anybody is told that variables can be kept
+    kWithCommit,  // a tool: what only looks leaves every byte of the file and its log as it is
+  };
+
   /// Opens the database at `path`, or makes it when there is none: mode 0600, in a folder that
   /// exists. A file that another process uses, that cannot be written, has no room to grow, is
   /// damaged, is no database of this program or was made by a newer one is an error, and stays as
   /// it is. `log` belongs to the caller and outlives this object.
-  [[nodiscard]] static base::Result<std::unique_ptr<SqliteBackend>> Open(const std::string& path,
-                                                                         base::Log& log);
+  [[nodiscard]] static base::Result<std::unique_ptr<SqliteBackend>> Open(
+      const std::string& path, base::Log& log, FirstWrite first_write = FirstWrite::kAtOnce);
   ~SqliteBackend() override;
   SqliteBackend(const SqliteBackend&) = delete;
   SqliteBackend& operator=(const SqliteBackend&) = delete;
@@ -54,10 +61,14 @@ class SqliteBackend final : public store::Backend {
 
   SqliteBackend(std::unique_ptr<Rows> rows, base::Log& log);
 
+  /// Once, before the first write.
+  [[nodiscard]] base::Result<void> Prepare();
+
   std::unique_ptr<Rows> rows_;
   base::Log& log_;
   /// The rows are those of the store that the next commit builds on.
   bool in_step_ = false;
+  bool is_writable_ = false;
 };
 
 }  // namespace varstored::backend
