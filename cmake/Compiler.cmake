@@ -3,6 +3,14 @@
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 include(CheckPIESupported)
 check_pie_supported()
+if(VARSTORED_STATIC)
+  set(CMAKE_CXX_LINK_OPTIONS_PIE -static-pie)
+  # Of the archives only what is used; relocations in the short form; and no call that needs the
+  # host's libraries after all, of which the linker warns (tools/static).
+  add_compile_options(-ffunction-sections -fdata-sections)
+  add_link_options(-Wl,--gc-sections,-z,pack-relative-relocs,--fatal-warnings
+    -Wl,--wrap=dlopen,--wrap=getaddrinfo,--wrap=gethostbyname)
+endif()
 
 add_compile_options(
   -Werror
@@ -21,7 +29,6 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
 endif()
 add_compile_definitions(_GLIBCXX_ASSERTIONS)
 add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed)
-
 if(VARSTORED_SANITIZE)
   set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_compile_options(${sanitizers})

@@ -21,10 +21,12 @@ skip() {
 }
 
 # stage_program STAGE FILE DEST: copies a program into the folder tree STAGE as DEST, with the
-# libraries that it needs. They come from the unpacked packages only, never from this machine.
+# libraries that it needs. They come from the unpacked packages only, never from this machine. A static
+# program needs none.
 stage_program() {
   mkdir -p "$(dirname "$1/$3")" "$1/usr/lib/x86_64-linux-gnu" "$1/usr/lib64"
   cp -L "$2" "$1/$3"
+  readelf -lW "$2" | grep -q INTERP || return 0
   cp -L "$loader" "$1/usr/lib64/"
   stage_libraries "$1" "$2"
 }
