@@ -64,8 +64,7 @@ install:
 
 deploy:
 	@[ -n "$(HOST)" ] || $(deploy)
-	rm -rf build/deploy
-	$(MAKE) --no-print-directory install DESTDIR=build/deploy
+	packaging/stage build/deploy
 	$(deploy) "$(HOST)" build/deploy
 
 deploy-revert:

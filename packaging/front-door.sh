@@ -70,12 +70,13 @@ need_packages() {
     apt-get -q -y install --no-install-recommends $missing
 }
 
-# build PRESET [TARGET...]: configures and builds into build/PRESET.
+# build PRESET [TARGET...]: configures and builds into build/PRESET. What is to be installed is built
+# with the prefix /usr.
 build() {
   preset=$1
   shift
   step "build: $preset"
-  logged "build/$preset/configure.log" cmake --preset "$preset"
+  logged "build/$preset/configure.log" cmake --preset "$preset" -D CMAKE_INSTALL_PREFIX=/usr
   # On a terminal Ninja shows how far it is; in a log only errors are of use.
   cmake --build --preset "$preset" -j "$jobs" ${1:+--target "$@"} -- ${quiet:+"$quiet"}
 }
