@@ -106,12 +106,12 @@ function(varstored_version)
   target_include_directories(varstored_version INTERFACE ${view})
 endfunction()
 
-# varstored_page(<name> <section> <installed>)
+# varstored_page(<name> <section> <component>)
 #
 # What is made of the page docs/tools/<name>.md (docs/tools/README.md): pages/<name>/page.h,
-# man/<name>.<section> and completion/<name> in the build tree. The last two are installed unless
-# <installed> is empty.
-function(varstored_page name section installed)
+# man/<name>.<section> and completion/<name> in the build tree. The last two are installed with the
+# package <component> (cmake/Packaging.cmake), unless that is empty.
+function(varstored_page name section component)
   set(page ${PROJECT_SOURCE_DIR}/docs/tools/${name}.md)
   set(make_page ${PROJECT_SOURCE_DIR}/tools/pages/make_page.py)
   set(header ${PROJECT_BINARY_DIR}/pages/${name}/page.h)
@@ -129,16 +129,18 @@ function(varstored_page name section installed)
     VERBATIM)
   add_custom_target(page_${name} DEPENDS ${header} ${man} ${completion})
   add_dependencies(programs page_${name})
-  if(installed)
-    install(FILES ${man} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
-    install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  if(component)
+    install(FILES ${man} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
+    install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+      COMPONENT ${component})
   endif()
 endfunction()
 
 # varstored_program(<name> SOURCES file... [USES room...] [LIBS target...] [INSTALL folder])
 #
 # The executable <name>, left in <build>/bin; installed when a folder is given (relative to the
-# prefix, such as ${CMAKE_INSTALL_SBINDIR}). It finds what is made of its page docs/tools/<name>.md,
+# prefix, such as ${CMAKE_INSTALL_SBINDIR}), and then part of a package: what is for sbin of varstored,
+# all else of varstored-tools. It finds what is made of its page docs/tools/<name>.md,
 # when that is there, as "page.h".
 function(varstored_program name)
   varstored_arguments(varstored_program ${name} "INSTALL")
@@ -150,15 +152,19 @@ function(varstored_program name)
   endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   add_dependencies(programs ${name})
-  if(ARG_INSTALL)
-    install(TARGETS ${name} RUNTIME DESTINATION ${ARG_INSTALL})
+  set(section 1)
+  set(component)
+  if(ARG_INSTALL STREQUAL CMAKE_INSTALL_SBINDIR)
+    set(section 8)
+    set(component varstored)
+  elseif(ARG_INSTALL)
+    set(component varstored-tools)
+  endif()
+  if(component)
+    install(TARGETS ${name} RUNTIME DESTINATION ${ARG_INSTALL} COMPONENT ${component})
   endif()
   if(EXISTS ${PROJECT_SOURCE_DIR}/docs/tools/${name}.md)
-    set(section 1)
-    if(ARG_INSTALL STREQUAL CMAKE_INSTALL_SBINDIR)
-      set(section 8)
-    endif()
-    varstored_page(${name} ${section} "${ARG_INSTALL}")
+    varstored_page(${name} ${section} "${component}")
     target_include_directories(${name} PRIVATE ${PROJECT_BINARY_DIR}/pages/${name})
     add_dependencies(${name} page_${name})
   endif()
