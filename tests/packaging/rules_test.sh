@@ -30,7 +30,7 @@ sed -n 's/^#\([a-z-]* = .*\)/\1/p' packaging/varstored.conf >"$work/keys"
 documented=$(sed -n '/^The keys are /,/^$/p' docs/toolstack.md | tr '\n' ' ' | sed 's/, with the meaning.*//' |
   grep -o '`[a-z-]*`' | tr -d '`' | sort)
 [ "$(sed 's/ = .*//' "$work/keys" | sort)" = "$documented" ] || fail "the keys of varstored.conf are not those of docs/toolstack.md"
-sed -i 's|/var/lib/varstored|/tmp|' "$work/keys"
+sed -i "s|/var/lib/varstored|$work|; s|/run/varstored/live|$work/live|" "$work/keys"
 echo 'wrong = yes' >>"$work/keys"
 "$build/bin/varstored-loopback" --listen "$work/guest" --backend memory --config "$work/keys" 2>"$work/err" &&
   fail "a wrong key is taken"
