@@ -1,5 +1,6 @@
 // The state in which the real program serves.
 
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +62,9 @@ TEST_F(LockedIn, ItServesOnAfterItWasStoppedAndContinued) {
   Process process = StartLoopback(socket_, {"--backend", "memory"});
   LoopbackClient guest(socket_);
   for (int round = 0; round < 3; ++round) {
+    while (!Has(File(process, "stat"), ") S ")) {  // until it waits
+      ::sched_yield();
+    }
     process.Signal(SIGSTOP);
     int state = 0;
     ASSERT_EQ(::waitpid(process.pid(), &state, WUNTRACED), process.pid());
