@@ -126,40 +126,37 @@ std::size_t BlobBytes(const std::vector<store::Entry>& records) {
   return store::EncodeVarsBlob({}, entries).size();
 }
 
-/// States that no guest can make, near the limits of what is loaded.
-class NearTheLimits : public testing::TestWithParam<std::vector<store::Entry>> {};
+TEST(NearTheLimits, WhatIsServedCanBeResumedAndKeptAgainAndAgain) {
+  // States that no guest can make.
+  for (const auto& kept :
+       {Records(store::kMaxVariables, 1), Records(2, store::kMaxBlobBytes - 4096)}) {
+    FailingBackend backend(kept);
+    CollectingLog log;
+    VariableServices first(kEnforcing, backend, log);
+    const auto booted = first.Boot({});
+    ASSERT_TRUE(booted) << booted.error().message;
+    const base::Bytes saved = first.Save();
 
-TEST_P(NearTheLimits, WhatIsServedCanBeResumedAndKeptAgainAndAgain) {
-  FailingBackend backend(GetParam());
-  CollectingLog log;
-  VariableServices first(kEnforcing, backend, log);
-  const auto booted = first.Boot({});
-  ASSERT_TRUE(booted) << booted.error().message;
-  const base::Bytes saved = first.Save();
+    // On the next host.
+    FailingBackend elsewhere;
+    VariableServices second(kEnforcing, elsewhere, log);
+    const auto resumed = second.Resume(saved);
+    ASSERT_TRUE(resumed) << resumed.error().message;
+    EXPECT_TRUE(second.Save() == saved);
+    ASSERT_EQ(
+        second
+            .SetVariable(
+                {.name = base::ToBytes(kept[0].name()), .vendor = kVendor, .attributes = 0x07})
+            .reason,
+        Reason::kSuccess);
 
-  // On the next host.
-  FailingBackend elsewhere;
-  VariableServices second(kEnforcing, elsewhere, log);
-  const auto resumed = second.Resume(saved);
-  ASSERT_TRUE(resumed) << resumed.error().message;
-  EXPECT_TRUE(second.Save() == saved);
-  ASSERT_EQ(
-      second
-          .SetVariable(
-              {.name = base::ToBytes(GetParam()[0].name()), .vendor = kVendor, .attributes = 0x07})
-          .reason,
-      Reason::kSuccess);
-
-  // What the deletion left is what the next boot finds.
-  EXPECT_LE(elsewhere.kept()->size(), store::kMaxEntries);
-  EXPECT_LE(BlobBytes(*elsewhere.kept()), store::kMaxBlobBytes);
-  VariableServices third(kEnforcing, elsewhere, log);
-  EXPECT_TRUE(third.Boot({}));
+    // What the deletion left is what the next boot finds.
+    EXPECT_LE(elsewhere.kept()->size(), store::kMaxEntries);
+    EXPECT_LE(BlobBytes(*elsewhere.kept()), store::kMaxBlobBytes);
+    VariableServices third(kEnforcing, elsewhere, log);
+    EXPECT_TRUE(third.Boot({}));
+  }
 }
-
-INSTANTIATE_TEST_SUITE_P(LoadedState, NearTheLimits,
-                         testing::Values(Records(store::kMaxVariables, 1),
-                                         Records(2, store::kMaxBlobBytes - 4096)));
 
 TEST(OverTheLimits, WhatCouldNotBeResumedIsNotServed) {
   const std::size_t without_data = BlobBytes(Records(1, 1)) - 1;
