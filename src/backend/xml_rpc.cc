@@ -20,6 +20,27 @@ constexpr int kMaxValues = 32768;
 constexpr std::size_t kMaxTokens = std::size_t{6} * kMaxValues;
 /// What of a description fits into a line of the log.
 constexpr std::size_t kMaxFailureText = 400;
+/// More characters of base64 in a row are no name, uuid or reference, but may be variables: a
+/// toolstack can say with which parameters it was called.
+constexpr std::size_t kMaxBase64Run = 47;
+
+bool IsBase64(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+         c == '/' || c == '=';
+}
+
+std::string WithoutData(std::string_view text) {
+  std::string kept;
+  while (!text.empty()) {
+    const auto end = std::ranges::find_if_not(text, IsBase64);
+    const auto run = static_cast<std::size_t>(end - text.begin());
+    kept += run > kMaxBase64Run ? "(data)" : text.substr(0, run);
+    const std::size_t taken = std::min(run + 1, text.size());
+    kept += text.substr(run, taken - run);
+    text.remove_prefix(taken);
+  }
+  return kept;
+}
 
 std::string Escape(std::string_view text) {
   std::string escaped;
@@ -341,7 +362,7 @@ bool MethodFailure::Mentions(std::string_view word) const {
 std::string MethodFailure::Text() const {
   std::string text;
   for (const std::string& part : description) {
-    text += (text.empty() ? "" : ", ") + part;
+    text += (text.empty() ? "" : ", ") + WithoutData(part);
   }
   if (text.size() > kMaxFailureText) {
     text.resize(kMaxFailureText);

@@ -48,7 +48,7 @@ struct MethodFailure {
   /// Whether some part of the description contains `word`. The same failure has one shape when xapi
   /// says it and another when a guard in between wraps it.
   [[nodiscard]] bool Mentions(std::string_view word) const;
-  /// The description in one line of at most a few hundred bytes.
+  /// The description in one line of at most a few hundred bytes, without what may be variables.
   [[nodiscard]] std::string Text() const;
 };
 

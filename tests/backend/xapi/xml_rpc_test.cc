@@ -163,8 +163,24 @@ TEST(MethodFailure, WordsAreFoundInsideOfEveryPart) {
 }
 
 TEST(MethodFailure, TextFitsIntoALine) {
-  const MethodFailure failure = {{std::string(100000, 'x')}};
+  std::string words;
+  while (words.size() < 100000) {
+    words += "word ";
+  }
+  const MethodFailure failure = {{words}};
+  EXPECT_GT(failure.Text().size(), 300U);
   EXPECT_LT(failure.Text().size(), 500U);
+}
+
+TEST(MethodFailure, TextHasNoVariables) {
+  const std::string uuid = "01234567-89ab-cdef-0123-456789abcdef";
+  const std::string longest(47, 'A');
+  const MethodFailure failure = {
+      {"INVALID_VALUE", "nvram",
+       "[ \"" + std::string(48, 'A') + "\"; \"VkFSUw+/" + std::string(100000, 'x') + "==\" ]", uuid,
+       longest}};
+  EXPECT_EQ(failure.Text(),
+            "INVALID_VALUE, nvram, [ \"(data)\"; \"(data)\" ], " + uuid + ", " + longest);
 }
 
 TEST(DecodeAnswer, OtherDocumentsAreRefused) {
