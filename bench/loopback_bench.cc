@@ -91,7 +91,8 @@ void WriteBlob(const std::string& path, std::size_t variables) {
 
 class Silence final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view /*line*/) override {}
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
+           std::string_view /*text*/) override {}
 };
 
 void WriteDatabase(const std::string& path, std::size_t variables) {

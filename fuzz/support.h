@@ -61,7 +61,8 @@ class Input {
 /// Lines go nowhere.
 class Silence final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view /*line*/) override {}
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
+           std::string_view /*text*/) override {}
 };
 
 }  // namespace varstored::fuzz

@@ -31,7 +31,8 @@ base::Result<std::optional<std::vector<store::Entry>>> MemoryBackend::Load() {
 base::Result<void> MemoryBackend::Commit(const store::StagedStore& /*staged*/) { return {}; }
 
 base::Result<void> MemoryBackend::ReportSecureBootFailure() {
-  log_.Warning("the guest's firmware refused an image: Secure Boot");
+  log_.Say(base::Event::kSecureBootRefusal,
+           "the guest's firmware refused an image that Secure Boot does not allow");
   return {};
 }
 

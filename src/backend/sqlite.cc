@@ -300,7 +300,8 @@ base::Result<void> SqliteBackend::Commit(const store::StagedStore& staged) {
 }
 
 base::Result<void> SqliteBackend::ReportSecureBootFailure() {
-  log_.Warning("the guest's firmware refused an image that Secure Boot does not allow");
+  log_.Say(base::Event::kSecureBootRefusal,
+           "the guest's firmware refused an image that Secure Boot does not allow");
   return {};
 }
 

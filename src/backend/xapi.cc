@@ -52,7 +52,8 @@ class XapiBackend::Calls : public Toolstack {
                                             base::Log& log) {
     const auto field = GetCertificatesField(deadline);
     if (!field) {
-      log.Debug("the toolstack is told nothing about the certificates: " + field.error().message);
+      log.Say(base::Event::kCertificateWordUnknown,
+              "the toolstack is told nothing about the certificates: " + field.error().message);
       return CertificatesWord::kNo;
     }
     if (*field == CertificatesField::kUpdateOnBoot) {
@@ -75,7 +76,8 @@ class XapiBackend::Calls : public Toolstack {
       return {};
     }
     if (kept.error().may_be_done && !std::exchange(is_ahead_, true)) {
-      log.Warning("the toolstack may hold the newer state until the next change is stored");
+      log.Say(base::Event::kToolstackAhead,
+              "the toolstack may hold the newer state until the next change is stored");
     }
     return base::Fail(kept.error().message);
   }
@@ -128,8 +130,8 @@ base::Result<std::optional<std::vector<store::Entry>>> XapiBackend::Load() {
   if (field) {
     wants_certificate_update_ = *field == CertificatesField::kUpdateOnBoot;
   } else {
-    log_.Warning("whether an update of certificates is wanted is not known: " +
-                 field.error().message);
+    log_.Say(base::Event::kCertificateWishUnknown,
+             "whether an update of certificates is wanted is not known: " + field.error().message);
   }
   return std::optional(std::move(blob->entries));
 }
@@ -212,7 +214,8 @@ void XapiBackend::Report(std::string_view name, const std::string& body) {
   }
   if (const auto created = calls_->CreateMessage(name, base::Printable(body), ThirdOfStart());
       !created) {
-    log_.Error("an alert could not be created: " + created.error().message);
+    log_.Say(base::Event::kAlertFailed,
+             "an alert could not be created: " + created.error().message);
   }
 }
 

@@ -139,7 +139,8 @@ void LiveSocket::Accept(const MakeSnapshot& make_snapshot, base::Log& log) {
     if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
       // It would be ready again at once, and for ever.
       listener_.Reset();
-      log.Warning("nobody can look into the running VM any more: " + base::ErrnoText());
+      log.Say(base::Event::kLiveSocketFailed,
+              "nobody can look into the running VM any more: " + base::ErrnoText());
     }
     return;
   }

@@ -67,13 +67,15 @@ base::Result<sandbox::Confinement> LockIn(const Program& program, const Options&
     return service;
   }
   if (!start->is_possible()) {
-    log.Info("the kernel has no Landlock: files are protected by their permissions alone");
+    log.Say(base::Event::kNoLandlock,
+            "the kernel has no Landlock: files are protected by their permissions alone");
   }
   if (auto entered = start->Enter(); !entered) {
     return entered.failure();
   }
   if (!sandbox::HasListOfCalls()) {
-    log.Warning("this build has no list of system calls: none is forbidden");
+    log.Say(base::Event::kSystemCallsUnlimited,
+            "this build has no list of system calls: none is forbidden");
   }
   const bool is_loopback = program.door == Program::Door::kLoopback;
   std::vector<std::string_view> sections = {is_loopback ? "loopback" : "xen", options.backend};
@@ -95,7 +97,7 @@ base::Result<sandbox::Confinement> DropRights(const Program& program, const Opti
                                               bool has_live_socket, base::Log& log) {
   if (options.depriv) {
     if (const auto left = sandbox::LeaveNamespaces(); !left) {
-      log.Warning(left.error().message);
+      log.Say(base::Event::kNamespacesShared, left.error().message);
     }
   }
   if (options.chroot_path) {

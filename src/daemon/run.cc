@@ -63,7 +63,7 @@ base::Result<void> Load(const Options& options, const engine::FirstBootKeys& key
   }
   if (!options.resume_path) {
     // No state is not an empty state: what was kept is served. But the guest is no new one either.
-    log.Warning("--resume without resume:FILE: volatile variables are lost");
+    log.Say(base::Event::kVolatileLost, "--resume without resume:FILE");
     engine::FirstBootKeys none;
     none.is_boot = false;
     return services.Boot(none);
@@ -94,7 +94,8 @@ LiveSocket OpenLiveSocket(const Program& program, const Options& options, base::
   }
   auto opened = LiveSocket::Open(folder, name);
   if (!opened) {
-    log.Warning("nobody can look into the running VM: " + opened.error().message);
+    log.Say(base::Event::kLiveSocketFailed,
+            "nobody can look into the running VM: " + opened.error().message);
     return {};
   }
   return *std::move(opened);
@@ -137,62 +138,82 @@ base::Result<void> Save(const Options& options, const engine::VariableServices& 
                            : base::Result<void>();
 }
 
-base::Result<void> StartAndServe(const Program& program, const Options& options, guest::Door& door,
-                                 StopSignals& signals, base::Log& log) {
+/// The uuid of the VM; empty when the toolstack does not give it.
+std::string VmOf(const Options& options) {
+  const auto found = options.backend_arguments.find("uuid");
+  return found != options.backend_arguments.end() ? found->second : std::string();
+}
+
+/// What ends a daemon early: the step that failed, and why.
+struct Problem {
+  base::Event step;
+  std::string why;
+};
+
+base::Failure<Problem> In(base::Event step, const base::Error& error) {
+  return {{step, error.message}};
+}
+
+base::Result<void, Problem> StartAndServe(const Program& program, const Options& options,
+                                          guest::Door& door, StopSignals& signals,
+                                          base::SystemLog& log) {
+  using base::Event;
   const auto started = std::chrono::steady_clock::now();
-  if (auto opened = signals.OpenDescriptor(); !opened) {
-    return opened;
+  if (const auto opened = signals.OpenDescriptor(); !opened) {
+    return In(Event::kStartFailed, opened.error());
   }
   const auto keys = options.resume ? engine::FirstBootKeys()
                                    : ReadFirstBootKeys(options, std::string(program.auth_folder));
   if (!keys) {
-    return keys.failure();
+    return In(Event::kKeysUnreadable, keys.error());
   }
   std::optional<PidFile> pid_file;
   if (options.pid_path) {
     auto created = PidFile::Create(*options.pid_path);
     if (!created) {
-      return created.failure();
+      return In(Event::kPidFileFailed, created.error());
     }
     pid_file.emplace(*std::move(created));
   }
   const auto platform = door.Prepare();
   if (!platform) {
-    return platform.failure();
+    return In(Event::kDoorFailed, platform.error());
   }
   LiveSocket live = OpenLiveSocket(program, options, log);
   auto announcer = Announcer::Fork(door);
   if (!announcer) {
     door.Withdraw();
-    return announcer.failure();
+    return In(Event::kStartFailed, announcer.error());
   }
   auto confinement = DropRights(program, options, live.is_open(), log);
   if (!confinement) {
-    return confinement.failure();
+    return In(Event::kRightsNotDropped, confinement.error());
   }
 
   const auto backend = OpenBackend(options, signals.fd(), log);
   if (!backend) {
-    return backend.failure();
+    return In(Event::kBackendNotOpened, backend.error());
   }
   engine::VariableServices services(PolicyOf(*platform), **backend, log);
-  if (auto loaded = Load(options, *keys, services, log); !loaded) {
-    return loaded;
+  if (const auto loaded = Load(options, *keys, services, log); !loaded) {
+    return In(Event::kVariablesNotLoaded, loaded.error());
   }
-  if (auto entered = confinement->Enter(); !entered) {
-    return entered;
+  if (const auto entered = confinement->Enter(); !entered) {
+    return In(Event::kRightsNotDropped, entered.error());
   }
   guest::Dispatcher dispatcher(services, log);
 
-  if (auto blocked = signals.ReadFromDescriptor(); !blocked) {
-    return blocked;
+  if (const auto blocked = signals.ReadFromDescriptor(); !blocked) {
+    return In(Event::kStartFailed, blocked.error());
   }
-  if (auto announced = announcer->Announce(); !announced) {
-    return announced;
+  if (const auto announced = announcer->Announce(); !announced) {
+    return In(Event::kNotAnnounced, announced.error());
   }
-  log.Info("ready: " + std::to_string(services.store().size()) + " variables, " +
-           std::to_string(services.store().used_bytes()) + " of " +
-           std::to_string(engine::kStoreBytes) + " bytes used");
+  const std::string vm = VmOf(options);
+  log.Say(Event::kReady, (vm.empty() ? "" : "VM " + vm + ": ") +
+                             std::to_string(services.store().size()) + " variables, " +
+                             std::to_string(services.store().used_bytes()) + " of " +
+                             std::to_string(engine::kStoreBytes) + " bytes used");
 
   const std::string version = std::string(program.name) + " " + std::string(kVersion);
   const auto served = Serve(
@@ -202,8 +223,12 @@ base::Result<void> StartAndServe(const Program& program, const Options& options,
   door.Close();
   // The state is as good as before when the door broke: it is saved all the same.
   const auto saved = Save(options, services);
-  log.Info("the end; answers: " + dispatcher.CountersText());
-  return served ? saved : served;
+  log.SayWhatIsLeftOut();
+  log.Say(Event::kEnded, "answers: " + dispatcher.CountersText());
+  if (!served) {
+    return In(Event::kServiceFailed, served.error());
+  }
+  return saved ? base::Result<void, Problem>() : In(Event::kStateNotSaved, saved.error());
 }
 
 int RunWithLog(const Program& program, std::span<const std::string_view> arguments,
@@ -211,7 +236,7 @@ int RunWithLog(const Program& program, std::span<const std::string_view> argumen
   const auto options = ReadOptions(program, arguments);
   if (!options) {
     const auto& [message, exit_code] = options.error();
-    log.Error(message);
+    log.Say(base::Event::kOptionsWrong, message);
     if (exit_code == 2) {
       static_cast<void>(std::fputs(std::string(program.help).c_str(), stderr));
     }
@@ -224,10 +249,12 @@ int RunWithLog(const Program& program, std::span<const std::string_view> argumen
     return std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? 0 : 1;
   }
   log.set_level(options->log_level);
+  log.SetSubject(program.door == Program::Door::kXen ? std::to_string(options->domain) : "",
+                 VmOf(*options));
   const auto door = make_door(*options, log);
   const auto ended = StartAndServe(program, *options, *door, signals, log);
   if (!ended) {
-    log.Error(ended.error().message);
+    log.Say(ended.error().step, ended.error().why);
     return 1;
   }
   return 0;
@@ -244,7 +271,7 @@ int Run(const Program& program, int argc, const char* const* argv, MakeDoor make
     const std::vector<std::string_view> arguments(given.begin(), given.end());
     return RunWithLog(program, arguments, make_door, signals, log);
   } catch (const std::bad_alloc&) {
-    log.Error("out of memory");
+    log.Say(base::Event::kNoMemory, "the daemon got no memory and ends");
     return 1;
   }
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,16 +77,23 @@ std::string Describe(const store::Entry& entry) {
          std::to_string(entry.raw_attributes()) + ")";
 }
 
+struct Oddity {
+  base::Event event;
+  std::string_view text;
+};
+
 /// What an administrator has to know about an entry that was loaded and is served; nothing when it
 /// is as it should be.
-std::optional<std::string_view> OddityOf(const store::Entry& entry) {
+std::optional<Oddity> OddityOf(const store::Entry& entry) {
   if (entry.is_legacy()) {
-    return "breaks today's rules: it can be read, deleted and made smaller";
+    return Oddity{base::Event::kVariableLegacy,
+                  "breaks today's rules: it can be read, deleted and made smaller"};
   }
   if (entry.Has(efi::kTimeBasedAuthenticatedWriteAccess) &&
       !IsSecureBootVariable(SpecialOf(store::KeyOf(entry))) &&
       entry.signer() == store::SignerDigest{}) {
-    return "has no signer: it can be read, but nobody can sign a change of it";
+    return Oddity{base::Event::kVariableWithoutSigner,
+                  "has no signer: it can be read, but nobody can sign a change of it"};
   }
   return std::nullopt;
 }
@@ -96,14 +102,16 @@ void ReportOddities(const store::Store& store, base::Log& log) {
   std::size_t oddities = 0;
   for (const store::Entry* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
     if (const auto oddity = OddityOf(*entry); oddity && ++oddities <= kMaxReportedRecords) {
-      log.Warning(Describe(*entry) + " " + std::string(*oddity));
+      log.Say(oddity->event, Describe(*entry) + " " + std::string(oddity->text));
     }
   }
   if (oddities > kMaxReportedRecords) {
-    log.Warning(std::to_string(oddities - kMaxReportedRecords) + " more variables are like these");
+    log.Say(base::Event::kMoreOddVariables,
+            std::to_string(oddities - kMaxReportedRecords) + " more variables are like these");
   }
   if (store.used_bytes() > kStoreBytes) {
-    log.Warning("the stored variables use " + std::to_string(store.used_bytes()) + " of " +
+    log.Say(base::Event::kStoreOverfull,
+            "the stored variables use " + std::to_string(store.used_bytes()) + " of " +
                 std::to_string(kStoreBytes) + " bytes: nothing can be added");
   }
 }
@@ -149,9 +157,10 @@ bool AreRequiredKeysThere(const FirstBootKeys& keys, const std::string& occasion
   bool complete = true;
   const auto check = [&](const char* file_name, bool is_there, bool is_required) {
     if (!is_there) {
-      log.Warning(
-          occasion + ": there is no " + file_name +
-          (is_required ? ", which the configuration requires: the VM stays in setup mode" : ""));
+      log.Say(base::Event::kKeyFileMissing,
+              occasion + ": there is no " + file_name +
+                  (is_required ? ", which the configuration requires: the VM stays in setup mode"
+                               : ""));
       complete = complete && !is_required;
     }
   };
@@ -246,13 +255,15 @@ void VariableServices::UpdateCertificates(const FirstBootKeys& keys) {
     done = backend_.CommitAtBoot(staged);
   }
   if (!done) {
-    log_.Error("the certificates were not updated: " + done.error().message);
+    log_.Say(base::Event::kCertificatesNotUpdated,
+             "the certificates were not updated: " + done.error().message);
     backend_.ReportCertificateUpdateFailure(done.error().message);
     return;
   }
-  log_.Info(staged.changed() ? "the certificates were updated, as an administrator asked for"
-                             : "the certificates that an administrator wanted to be updated are up "
-                               "to date");
+  log_.Say(base::Event::kCertificatesUpdated,
+           staged.changed() ? "the certificates were updated, as an administrator asked for"
+                            : "the certificates that an administrator wanted to be updated are up "
+                              "to date");
   store_.Apply(std::move(staged));
 }
 
@@ -329,11 +340,8 @@ Reason VariableServices::CommitAndApply(store::StagedStore&& staged) {
       return backend_.Commit(staged);
     }();
     if (!kept) {
-      // A guest that goes on writing must not fill the log.
-      if (std::has_single_bit(++backend_failures_)) {
-        log_.Error("a change could not be stored (failure " + std::to_string(backend_failures_) +
-                   "): " + kept.error().message);
-      }
+      log_.Say(base::Event::kChangeNotStored,
+               "a change could not be stored: " + kept.error().message);
       return Reason::kBackendFailed;
     }
   }
@@ -440,7 +448,8 @@ NotifySecureBootFailureReply VariableServices::NotifySecureBootFailure() {
     return backend_.ReportSecureBootFailure();
   }();
   if (!reported) {
-    log_.Error("the Secure Boot failure could not be reported: " + reported.error().message);
+    log_.Say(base::Event::kSecureBootRefusalNotReported,
+             "the Secure Boot failure could not be reported: " + reported.error().message);
     return {Reason::kReportFailed};
   }
   return {Reason::kSuccess};

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <charconv>
 #include <new>
 #include <string_view>
@@ -31,10 +30,6 @@ bool IsPpiData(std::uint32_t port, std::uint32_t size) {
          std::uint64_t{port} + size <= kPpiDataPort + kPortBytes;
 }
 
-/// A guest decides how often something happens, so a log that had a line for each time could be
-/// filled by it: the first ones have a line, and after that each doubling of their number.
-bool IsWorthALine(std::uint64_t count) { return count <= 8 || std::has_single_bit(count); }
-
 /// Answers that a healthy guest gets every day.
 bool IsEverydayAnswer(Reason reason) {
   switch (reason) {
@@ -57,15 +52,22 @@ std::string Hex(std::uint32_t value) {
   return "0x" + std::string(digits.begin(), written.ptr);
 }
 
-/// Logs the line that `make_line` gives. When memory is short, the line is left out: the counters
-/// have what happened, and an answer matters more.
-template <class MakeLine>
-void LogLine(base::Log& log, base::LogLevel level, const MakeLine& make_line) noexcept {
+/// Logs the line that `make_text` gives, which is asked no more often than the log has lines of
+/// that name. When memory is short, the line is left out: the counters have what happened, and an
+/// answer matters more.
+template <class MakeText>
+void LogLine(base::Log& log, base::LogLevel level, std::string_view name,
+             const MakeText& make_text) noexcept {
   try {
-    log.Write(level, make_line());
+    log.Write(level, name, make_text);
   } catch (const std::bad_alloc&) {
     return;
   }
+}
+
+template <class MakeText>
+void LogEvent(base::Log& log, base::Event event, const MakeText& make_text) noexcept {
+  LogLine(log, base::LevelOf(event), base::EventName(event), make_text);
 }
 
 /// For the log: as much of the name as a line should hold.
@@ -136,12 +138,10 @@ std::uint32_t Dispatcher::ReadPort(std::uint32_t port, std::uint32_t size) {
 }
 
 void Dispatcher::PagesNotMapped(std::uint32_t page) noexcept {
-  if (IsWorthALine(++counters_.unmapped)) {
-    LogLine(log_, base::LogLevel::kWarning, [&] {
-      return "no answer: the request's pages from " + Hex(page) + " on cannot be mapped (" +
-             std::to_string(counters_.unmapped) + " so far)";
-    });
-  }
+  ++counters_.unmapped;
+  LogEvent(log_, base::Event::kPagesNotMapped, [&] {
+    return "no answer: the request's pages from " + Hex(page) + " on cannot be mapped";
+  });
 }
 
 std::string Dispatcher::CountersText() const {
@@ -155,8 +155,8 @@ std::string Dispatcher::CountersText() const {
     const auto reason = static_cast<Reason>(i);
     add(engine::ReasonText(reason), counters_.of(reason));
   }
-  add("not mapped", counters_.unmapped);
-  add("ignored port accesses", counters_.ignored_accesses);
+  add(base::EventName(base::Event::kPagesNotMapped), counters_.unmapped);
+  add(base::EventName(base::Event::kAccessIgnored), counters_.ignored_accesses);
   return text.empty() ? "none" : text;
 }
 
@@ -170,13 +170,10 @@ ByteSpan Dispatcher::Answer(const base::Result<Request, Reason>& request) noexce
     EncodeStatus(reason, writer);
   }
   reply_ = writer.Take();
-  const std::uint64_t count =
-      counters_.Count(request ? request->index() : Counters::kOther, reason);
+  counters_.Count(request ? request->index() : Counters::kOther, reason);
   if (!IsEverydayAnswer(reason)) {
     NoteError(request, reason);
-    if (IsWorthALine(count)) {
-      LogRefusal(request, reason, count);
-    }
+    LogRefusal(request, reason);
   }
   return reply_;
 }
@@ -215,29 +212,24 @@ void Dispatcher::NoteError(const base::Result<Request, Reason>& request, Reason 
       *request);
 }
 
-void Dispatcher::LogRefusal(const base::Result<Request, Reason>& request, Reason reason,
-                            std::uint64_t count) noexcept {
-  LogLine(log_, base::LogLevel::kInfo, [&] {
-    std::string line = "a request";
+void Dispatcher::LogRefusal(const base::Result<Request, Reason>& request, Reason reason) noexcept {
+  LogLine(log_, base::LogLevel::kInfo, engine::ReasonText(reason), [&] {
+    std::string text = "a request";
     if (request) {
-      line = std::string(CallName(*request)) +
+      text = std::string(CallName(*request)) +
              std::visit([](const auto& call) { return NameText(call); }, *request);
     }
-    return line + ": " + std::string(engine::ReasonText(reason)) + " (" +
-           std::string(efi::StatusText(engine::StatusOf(reason))) + ", " + std::to_string(count) +
-           " so far)";
+    return text + " (" + std::string(efi::StatusText(engine::StatusOf(reason))) + ")";
   });
 }
 
 void Dispatcher::IgnoreAccess(std::string_view direction, std::uint32_t port,
                               std::uint32_t size) noexcept {
-  if (IsWorthALine(++counters_.ignored_accesses)) {
-    LogLine(log_, base::LogLevel::kInfo, [&] {
-      return "ignored: " + std::string(direction) + " port " + Hex(port) + ", " +
-             std::to_string(size) + " bytes wide (" + std::to_string(counters_.ignored_accesses) +
-             " so far)";
-    });
-  }
+  ++counters_.ignored_accesses;
+  LogEvent(log_, base::Event::kAccessIgnored, [&] {
+    return std::string(direction) + " port " + Hex(port) + ", " + std::to_string(size) +
+           " bytes wide";
+  });
 }
 
 }  // namespace varstored::guest

@@ -3,7 +3,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <new>
@@ -30,9 +29,6 @@ constexpr const char* kServerKey = "varstored-ioserver";
 
 /// How often the door looks whether the domain is still there: no event says so.
 constexpr timespec kLookInterval = {.tv_sec = 5, .tv_nsec = 0};
-
-/// How many lines of a kind a guest can cause.
-constexpr std::uint64_t kMaxLines = 3;
 
 std::optional<ioservid_t> ParseServer(const std::optional<std::string>& text) {
   ioservid_t id = 0;
@@ -66,10 +62,7 @@ class XenDoor final : public guest::Door {
   [[nodiscard]] std::uint64_t CarryOut(const Access& access, guest::Dispatcher& dispatcher);
   void Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher);
   [[nodiscard]] bool IsGuestThere() const;
-  void Note(std::uint64_t& count, std::string_view what) noexcept;
-  [[nodiscard]] std::string Named(const std::string& what) const {
-    return "domain " + std::to_string(domain_) + ": " + what;
-  }
+  void Note(base::Event event, std::string_view begin, std::string_view end) noexcept;
 
   domid_t domain_;
   base::Log& log_;
@@ -80,16 +73,12 @@ class XenDoor final : public guest::Door {
   ioservid_t id_ = 0;
   bool registered_here_ = false;  // not taken over
   base::UniqueFd timer_;
-
-  std::array<std::uint64_t, kOddities> odd_{};
-  std::uint64_t undirtied_ = 0;
 };
 
 base::Result<guest::Platform> XenDoor::Prepare() {
   auto opened = Open();
   if (!opened) {
     Withdraw();
-    return base::Fail(Named(opened.error().message));
   }
   return opened;
 }
@@ -150,11 +139,12 @@ base::Result<void> XenDoor::Connect(DomainKeys& keys) {
   }
   server_.emplace(*std::move(server));
   if (!registered_here_) {
-    log_.Warning(Named(
-        "takes over from a daemon that has ended; volatile state that it did not save is lost"));
+    log_.Say(
+        base::Event::kDaemonReplaced,
+        "takes over from a daemon that has ended; volatile state that it did not save is lost");
   }
-  log_.Debug(Named("IOREQ server " + std::to_string(id_) + ", " + std::to_string(server_->vcpus()) +
-                   " vCPUs"));
+  log_.Say(base::Event::kIoreqServer,
+           "number " + std::to_string(id_) + ", " + std::to_string(server_->vcpus()) + " vCPUs");
   return {};
 }
 
@@ -170,7 +160,7 @@ base::Result<void> XenDoor::SetTimer() {
 base::Result<void> XenDoor::Announce() {
   auto keys = DomainKeys::Open(domain_);
   if (!keys) {
-    return base::Fail(Named(keys.error().message));
+    return keys.failure();
   }
   // Readiness comes last: whoever sees it finds the rest as well.
   if (auto written = keys->Write(kServerKey, std::to_string(id_)); !written) {
@@ -200,7 +190,7 @@ base::Result<guest::Door::Guest> XenDoor::HandleReady(const Waits& waited,
   if (timer.revents != 0) {
     std::uint64_t times = 0;
     if (::read(timer_.get(), &times, sizeof times) == sizeof times && !IsGuestThere()) {
-      log_.Info(Named("is gone"));
+      log_.Say(base::Event::kDomainGone, "the domain was destroyed");
       return Guest::kGone;
     }
   }
@@ -210,7 +200,7 @@ base::Result<guest::Door::Guest> XenDoor::HandleReady(const Waits& waited,
 base::Result<void> XenDoor::HandleEvent(guest::Dispatcher& dispatcher) {
   const xenevtchn_port_or_error_t port = xenevtchn_pending(xen_->events.get());
   if (port < 0) {
-    return base::Fail(Named("cannot read an event: " + base::ErrnoText()));
+    return base::Fail("cannot read an event: " + base::ErrnoText());
   }
   const auto channel = static_cast<evtchn_port_t>(port);
   if (IoreqSlot* slot = server_->SlotOf(port)) {
@@ -225,7 +215,7 @@ base::Result<void> XenDoor::HandleEvent(guest::Dispatcher& dispatcher) {
   }
   // Reading an event has masked its channel. What came in between is delivered now.
   if (xenevtchn_unmask(xen_->events.get(), channel) != 0) {
-    return base::Fail(Named("cannot wait for the next event: " + base::ErrnoText()));
+    return base::Fail("cannot wait for the next event: " + base::ErrnoText());
   }
   return {};
 }
@@ -240,7 +230,7 @@ std::uint64_t XenDoor::CarryOut(const Access& access, guest::Dispatcher& dispatc
   }
   const auto port_access = ToPortAccess(access);
   if (!port_access) {
-    Note(odd_[static_cast<std::size_t>(port_access.error())], OddityText(port_access.error()));
+    Note(base::Event::kAccessOdd, "an access ", OddityText(port_access.error()));
     return 0;
   }
   if (port_access->is_read) {
@@ -279,7 +269,8 @@ void XenDoor::Serve(std::uint32_t first_page, guest::Dispatcher& dispatcher) {
   const std::size_t written_pages = (written_bytes + guest::kPageBytes - 1) / guest::kPageBytes;
   if (xendevicemodel_modified_memory(xen_->device_model.get(), domain_, first_page,
                                      static_cast<std::uint32_t>(written_pages)) != 0) {
-    Note(undirtied_, "answered, but Xen does not know that the guest's memory has changed");
+    Note(base::Event::kChangeNotNoticed, "",
+         "a request was answered, but Xen does not know that the guest's memory has changed");
   }
   kept_.Keep(first_page, std::move(mapped));
 }
@@ -293,25 +284,15 @@ bool XenDoor::IsGuestThere() const {
          (errno != ENOENT && errno != ESRCH);
 }
 
-void XenDoor::Note(std::uint64_t& count, std::string_view what) noexcept {
-  if (++count > kMaxLines) {
-    return;
-  }
+void XenDoor::Note(base::Event event, std::string_view begin, std::string_view end) noexcept {
   try {
-    log_.Warning(Named("an access " + std::string(what) +
-                       (count == kMaxLines ? " (no more of these lines)" : "")));
+    log_.Say(event, [&] { return std::string(begin) + std::string(end); });
   } catch (const std::bad_alloc&) {
     return;  // the access is completed, which matters more
   }
 }
 
 void XenDoor::Close() {
-  for (std::size_t i = 0; i < odd_.size(); ++i) {
-    if (odd_[i] != 0) {
-      log_.Info(Named(std::to_string(odd_[i]) + " accesses " +
-                      std::string(OddityText(static_cast<Oddity>(i)))));
-    }
-  }
   kept_.Drop();
   server_.reset();
   xen_.reset();

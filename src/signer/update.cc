@@ -41,7 +41,8 @@ class TrialBackend final : public store::Backend {
 
 class NoLog final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view /*line*/) override {}
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
+           std::string_view /*text*/) override {}
 };
 
 std::vector<store::Entry> WithPlatformKey(const std::optional<crypto::Certificate>& platform_key) {

@@ -19,7 +19,7 @@ class Diagnostics final : public base::Log {
  public:
   explicit Diagnostics(std::string_view name) : name_(name) {}
 
-  void Write(base::LogLevel level, std::string_view line) override {
+  void Put(base::LogLevel level, std::string_view /*name*/, std::string_view line) override {
     if (level > base::LogLevel::kInfo) {
       return;
     }

@@ -19,7 +19,7 @@ namespace {
 
 class TestLog final : public base::Log {
  public:
-  void Write(base::LogLevel level, std::string_view line) override {
+  void Put(base::LogLevel level, std::string_view /*name*/, std::string_view line) override {
     lines.emplace_back(level, line);
   }
   std::vector<std::pair<base::LogLevel, std::string>> lines;

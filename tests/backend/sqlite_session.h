@@ -19,7 +19,7 @@ namespace varstored::test {
 /// Lines that were logged.
 class Lines final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view line) override {
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/, std::string_view line) override {
     lines_.emplace_back(line);
   }
   [[nodiscard]] const std::vector<std::string>& lines() const { return lines_; }

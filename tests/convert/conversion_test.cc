@@ -46,7 +46,7 @@ const efi::Time kTime = {2024, 5, 6, 7, 8, 9};
 /// The lines that are written.
 class Lines final : public base::Log {
  public:
-  void Write(base::LogLevel level, std::string_view line) override {
+  void Put(base::LogLevel level, std::string_view /*name*/, std::string_view line) override {
     if (level <= base::LogLevel::kWarning) {
       lines_.emplace_back(line);
     }

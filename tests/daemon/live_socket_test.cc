@@ -27,7 +27,9 @@ namespace {
 
 class Lines final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view line) override { lines.emplace_back(line); }
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/, std::string_view line) override {
+    lines.emplace_back(line);
+  }
   std::vector<std::string> lines;
 };
 

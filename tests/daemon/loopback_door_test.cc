@@ -157,7 +157,7 @@ TEST_F(LoopbackDoorTest, ASocketThatWasLeftBehindIsReplaced) {
 TEST_F(LoopbackDoorTest, ASocketThatIsServedIsNot) {
   const Ended ended = RunProgram({LoopbackProgram(), "--listen", socket_, "--backend", "memory"});
   EXPECT_EQ(ended.exit_code, 1);
-  EXPECT_EQ(ended.errors, socket_ + ": another process listens there\n");
+  EXPECT_EQ(ended.errors, "door-failed: " + socket_ + ": another process listens there\n");
   EXPECT_EQ(Connect().QueryVariableInfo(7).status, kEfiSuccess);
 }
 

@@ -188,7 +188,7 @@ TEST_F(RunTest, L24ADoorThatCannotBeOpenedIsNeverAnnounced) {
   Start();
   EXPECT_EQ(Rest(), "p");
   EXPECT_EQ(exit_code_, 1);
-  EXPECT_EQ(Errors(), "no door\n");
+  EXPECT_EQ(Errors(), "door-failed: domain 1: no door\n");
   EXPECT_FALSE(WasSaved());
 }
 

@@ -73,25 +73,41 @@ TEST_F(StartTest, L24AFailureInAnyStepIsOneLineAndNeverReadiness) {
   Write("bad_key/PK.auth", Bytes(100, 'x'));
 
   const std::vector<Broken> cases = {
-      {{"--log-level", "loud"}, 1, "--log-level: 'loud' is none of error, warning, info, debug"},
-      {{"--config", missing}, 1, missing + ": no such file"},
-      {{"--config", configuration}, 1, configuration + ":2: unknown key 'foo'"},
-      {{"--auth-dir", missing}, 1, "auth-dir: " + missing + ": no such folder"},
-      {{"--auth-dir", rubbish}, 1, "auth-dir: " + rubbish + ": no such folder"},
-      {{"--auth-dir", large_key}, 1, large_key + "/db.auth: larger than 57344 bytes"},
-      {{"--auth-dir", folder_as_key}, 1, folder_as_key + "/KEK.auth: not a regular file"},
-      {{"--auth-dir", bad_key}, 1, "first boot: PK.auth cannot be used: descriptor-malformed"},
-      {{"--pidfile", missing + "/pid"}, 1, missing + "/pid: cannot open the pid file: "},
-      {{"--pidfile", folder}, 1, folder + ": cannot open the pid file: "},
-      {{"--chroot", missing}, 1, missing + ": cannot make it the root folder: "},
-      {{"--arg", "init:" + missing}, 1, missing + ": no such file"},
-      {{"--arg", "init:" + empty}, 1, empty + ": "},
-      {{"--arg", "init:" + rubbish}, 1, rubbish + ": "},
-      {{"--arg", "init:" + folder}, 1, folder + ": not a regular file"},
-      {{"--resume", "--arg", "resume:" + missing}, 1, missing + ": no such file"},
-      {{"--resume", "--arg", "resume:" + empty}, 1, empty + ": empty"},
-      {{"--resume", "--arg", "resume:" + rubbish}, 1, rubbish + ": "},
-      {{"--resume", "--arg", "resume:" + folder}, 1, folder + ": not a regular file"},
+      {{"--log-level", "loud"},
+       1,
+       "options-wrong: --log-level: 'loud' is none of error, warning, info, debug"},
+      {{"--config", missing}, 1, "options-wrong: " + missing + ": no such file"},
+      {{"--config", configuration}, 1, "options-wrong: " + configuration + ":2: unknown key 'foo'"},
+      {{"--auth-dir", missing}, 1, "keys-unreadable: auth-dir: " + missing + ": no such folder"},
+      {{"--auth-dir", rubbish}, 1, "keys-unreadable: auth-dir: " + rubbish + ": no such folder"},
+      {{"--auth-dir", large_key},
+       1,
+       "keys-unreadable: " + large_key + "/db.auth: larger than 57344 bytes"},
+      {{"--auth-dir", folder_as_key},
+       1,
+       "keys-unreadable: " + folder_as_key + "/KEK.auth: not a regular file"},
+      {{"--auth-dir", bad_key},
+       1,
+       "variables-not-loaded: first boot: PK.auth cannot be used: descriptor-malformed"},
+      {{"--pidfile", missing + "/pid"},
+       1,
+       "pid-file-failed: " + missing + "/pid: cannot open the pid file: "},
+      {{"--pidfile", folder}, 1, "pid-file-failed: " + folder + ": cannot open the pid file: "},
+      {{"--chroot", missing},
+       1,
+       "rights-not-dropped: " + missing + ": cannot make it the root folder: "},
+      {{"--arg", "init:" + missing}, 1, "variables-not-loaded: " + missing + ": no such file"},
+      {{"--arg", "init:" + empty}, 1, "variables-not-loaded: " + empty + ": "},
+      {{"--arg", "init:" + rubbish}, 1, "variables-not-loaded: " + rubbish + ": "},
+      {{"--arg", "init:" + folder}, 1, "variables-not-loaded: " + folder + ": not a regular file"},
+      {{"--resume", "--arg", "resume:" + missing},
+       1,
+       "variables-not-loaded: " + missing + ": no such file"},
+      {{"--resume", "--arg", "resume:" + empty}, 1, "variables-not-loaded: " + empty + ": empty"},
+      {{"--resume", "--arg", "resume:" + rubbish}, 1, "variables-not-loaded: " + rubbish + ": "},
+      {{"--resume", "--arg", "resume:" + folder},
+       1,
+       "variables-not-loaded: " + folder + ": not a regular file"},
   };
   for (const Broken& broken : cases) {
     const Ended ended = Run(broken.arguments);
@@ -104,7 +120,7 @@ TEST_F(StartTest, L24AFailureInAnyStepIsOneLineAndNeverReadiness) {
     EXPECT_EQ(line.substr(0, broken.message.size()), broken.message);
     if (broken.message.find("first boot") == std::string::npos) {
       // Only root, and in some containers not even root, can leave the host's namespaces.
-      const bool is_warned = ended.errors.find("cannot leave the host's namespaces") == 0;
+      const bool is_warned = ended.errors.find("namespaces-shared: cannot leave") == 0;
       EXPECT_EQ(std::ranges::count(ended.errors, '\n'), is_warned ? 2 : 1) << ended.errors;
     }
   }
@@ -113,7 +129,9 @@ TEST_F(StartTest, L24AFailureInAnyStepIsOneLineAndNeverReadiness) {
 TEST_F(StartTest, L24AMisunderstoodCommandLineIsOneLineAndTheUsage) {
   const Ended ended = Run({"--nonsense"});
   EXPECT_EQ(ended.exit_code, 2);
-  EXPECT_EQ(ended.errors.find("there is no option --nonsense\nusage: varstored-loopback "), 0U)
+  EXPECT_EQ(
+      ended.errors.find("options-wrong: there is no option --nonsense\nusage: varstored-loopback "),
+      0U)
       << ended.errors;
   EXPECT_EQ(ended.output, "");
   EXPECT_TRUE(IsSocketFolderEmpty());
@@ -132,10 +150,10 @@ TEST_F(StartTest, HelpAndVersionGoToTheOutput) {
 TEST_F(StartTest, ASocketPathThatCannotBeUsedIsRefused) {
   const std::string file = Write("file", {});
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {file, file + ": there already, and not a socket"},
-      {folder_.File("missing/socket"), folder_.File("missing/socket") + "."},
-      {folder_.File(std::string(100, 'x')), folder_.File(std::string(100, 'x'))},
-      {"", ": not a path for a socket"},
+      {file, "door-failed: " + file + ": there already, and not a socket"},
+      {folder_.File("missing/socket"), "door-failed: " + folder_.File("missing/socket") + "."},
+      {folder_.File(std::string(100, 'x')), "door-failed: " + folder_.File(std::string(100, 'x'))},
+      {"", "door-failed: : not a path for a socket"},
   };
   for (const auto& [path, message] : cases) {
     const Ended ended = RunProgram({LoopbackProgram(), "--listen", path, "--backend", "memory"});
@@ -169,7 +187,8 @@ TEST_F(PidFileTest, OfALivingProcessIsLeftAlone) {
   const Process first = StartLoopback(socket_, arguments_);
   const Ended second = Run({"--pidfile", pid_path_});
   EXPECT_EQ(second.exit_code, 1);
-  EXPECT_EQ(second.errors, pid_path_ + ": another process has locked the pid file\n");
+  EXPECT_EQ(second.errors,
+            "pid-file-failed: " + pid_path_ + ": another process has locked the pid file\n");
   EXPECT_EQ(base::ToString(*base::ReadFile(pid_path_, 100)), std::to_string(first.pid()) + "\n");
 }
 

@@ -47,6 +47,11 @@ bool IsOfTheDisk(const TracedProcess::Call& call) {
   return !is_log && std::ranges::find(kOthers, call.number) == kOthers.end();
 }
 
+/// The log asks too whether standard error takes a line, and of that alone.
+bool WaitsForRequests(const TracedProcess::Call& call) {
+  return call.number == SYS_poll && call.request > 1;
+}
+
 /// A daemon that is run call by call, and its guest.
 class Daemon {
  public:
@@ -58,7 +63,7 @@ class Daemon {
   /// Runs until it serves. False when it ends instead.
   [[nodiscard]] bool RunUntilItServes() {
     while (const auto call = process_.Next()) {
-      if (call->number == SYS_poll) {
+      if (WaitsForRequests(*call)) {
         guest_.emplace(socket_);
         return true;
       }
@@ -79,7 +84,7 @@ class Daemon {
     guest_->SendRaw(message);
     bool is_sent = false;
     while (const auto call = process_.Next()) {
-      if (call->number == SYS_poll && is_sent) {
+      if (WaitsForRequests(*call) && is_sent) {
         break;
       }
       is_sent = is_sent || (call->number == SYS_sendto && call->descriptor > STDERR_FILENO);
@@ -316,7 +321,7 @@ void FailStarts(const DatabaseFiles& files, const std::string& what, const Place
             told = "not ready, exit " + std::to_string(daemon.process().exit_code());
             break;
           }
-          if (call->number == SYS_poll) {
+          if (WaitsForRequests(*call)) {
             break;
           }
           is_database = is_database || call->path.find("vm.db") != std::string::npos;

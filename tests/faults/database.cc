@@ -16,7 +16,8 @@ constexpr std::array kSuffixes = {"", "-wal"};
 
 class Silence final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view /*line*/) override {}
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
+           std::string_view /*text*/) override {}
 };
 
 }  // namespace

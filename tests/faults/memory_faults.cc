@@ -72,7 +72,8 @@ int RoundUp(int size) { return (size + 7) / 8 * 8; }
 
 class Silence final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view /*line*/) override {}
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
+           std::string_view /*text*/) override {}
 };
 
 /// What a start reads and a guest can do something to.

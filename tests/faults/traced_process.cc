@@ -126,7 +126,7 @@ std::optional<TracedProcess::Call> TracedProcess::Next() {
   Call call;
   call.number = static_cast<long>(registers.orig_rax);
   call.descriptor = static_cast<long>(call.number == SYS_mmap ? registers.r8 : registers.rdi);
-  if (call.number == SYS_ioctl) {
+  if (call.number == SYS_ioctl || call.number == SYS_poll) {
     call.request = registers.rsi;
   } else if (call.number == SYS_openat || call.number == SYS_newfstatat) {
     call.path = ReadText(registers.rsi);

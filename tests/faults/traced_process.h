@@ -17,7 +17,7 @@ class TracedProcess {
   struct Call {
     long number = 0;
     long descriptor = 0;        // the argument that is one, where there is one
-    unsigned long request = 0;  // of ioctl
+    unsigned long request = 0;  // of ioctl; of poll, how many descriptors it waits for
     std::string path;           // of a call that takes one; of connect, that of a unix socket
   };
 

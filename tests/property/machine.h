@@ -28,7 +28,8 @@ namespace varstored::test {
 
 class Silence final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view /*line*/) override {}
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
+           std::string_view /*text*/) override {}
 };
 
 /// Fails when it is told to, without asking what is behind it.

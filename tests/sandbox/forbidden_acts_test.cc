@@ -124,6 +124,7 @@ void ReadOtherMemory() { Call(SYS_process_vm_readv, long{::getpid()}, 0L, 0L, 0L
 void ConnectTcp() { ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 void ConnectTcp6() { ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 void SendUdp() { ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+void SendToALog() { ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
 void TalkToTheKernel() { ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0); }
 void TalkToAHypervisorsHost() { ::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 void Listen() { ::listen(0, 1); }
@@ -183,6 +184,7 @@ const std::array kDeadly = {
     ACT(ConnectTcp),
     ACT(ConnectTcp6),
     ACT(SendUdp),
+    ACT(SendToALog),
     ACT(TalkToTheKernel),
     ACT(TalkToAHypervisorsHost),
     ACT(Listen),

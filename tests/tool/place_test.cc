@@ -19,7 +19,9 @@ namespace {
 
 class Lines final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view line) override { text += line; }
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/, std::string_view line) override {
+    text += line;
+  }
   std::string text;
 };
 

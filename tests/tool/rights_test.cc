@@ -17,7 +17,8 @@ constexpr uid_t kNobody = 65534;
 
 class NoLog final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view /*line*/) override {}
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
+           std::string_view /*text*/) override {}
 };
 
 /// Rights do not come back, so they are given up in a process of their own, which says whether

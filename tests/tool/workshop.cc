@@ -25,7 +25,8 @@ namespace {
 
 class NoLog final : public base::Log {
  public:
-  void Write(base::LogLevel /*level*/, std::string_view /*line*/) override {}
+  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
+           std::string_view /*text*/) override {}
 };
 
 /// Keeps nothing, and has `entries`.

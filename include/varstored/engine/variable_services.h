@@ -119,7 +119,6 @@ class VariableServices {
   /// Some request said that the operating system runs: from then on it does.
   bool at_runtime_ = false;
   bool secure_boot_failure_reported_ = false;
-  std::uint64_t backend_failures_ = 0;
   BackendUse backend_use_;
 };
 

@@ -144,8 +144,8 @@ class Dispatcher {
   [[nodiscard]] engine::Reason CarryOut(const Request& request, base::Writer& reply) noexcept;
   void NoteError(const base::Result<Request, engine::Reason>& request,
                  engine::Reason reason) noexcept;
-  void LogRefusal(const base::Result<Request, engine::Reason>& request, engine::Reason reason,
-                  std::uint64_t count) noexcept;
+  void LogRefusal(const base::Result<Request, engine::Reason>& request,
+                  engine::Reason reason) noexcept;
   void IgnoreAccess(std::string_view direction, std::uint32_t port, std::uint32_t size) noexcept;
 
   engine::VariableServices& services_;

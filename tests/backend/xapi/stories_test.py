@@ -310,6 +310,41 @@ def a_newer_guard_before_an_older_xapi_is_served():
 
 
 @story
+def a_toolstack_that_refuses_does_not_fill_the_log():
+    with Host() as host:
+        daemon = host.start()
+        client = daemon.guest()
+        host.toolstack.write("fault", "VM.set_NVRAM_EFI_variables_v2 failure")
+        for i in range(60):
+            expect(client.set("Fox", bytes([i])), guest.DEVICE_ERROR)
+        expect(daemon.log().count("change-not-stored: "), 8)
+        expect(daemon.log().count("backend-failed: "), 8)
+        expect(daemon.stop(), 0)
+        assert "lines-left-out: change-not-stored 52, backend-failed 52" in daemon.log(), daemon.log()
+
+
+@story
+def what_a_toolstack_hands_back_is_not_logged():
+    with Host() as host:
+        daemon = host.start()
+        client = daemon.guest()
+        real = host.toolstack.answer
+        sent = []
+
+        def answer(method, parameters):
+            if method.startswith("VM.set_NVRAM"):
+                sent.append(parameters[2])
+                raise peer.Refused(["INVALID_VALUE", "NVRAM", f'[ "{parameters[2]}" ]'])
+            return real(method, parameters)
+
+        host.toolstack.answer = answer
+        expect(client.set("Fox", b"quick"), guest.DEVICE_ERROR)
+        expect(len(sent), 1)
+        assert 'INVALID_VALUE, NVRAM, [ "(data)" ]' in daemon.log(), daemon.log()
+        assert sent[0][:16] not in daemon.log(), daemon.log()
+
+
+@story
 def the_end_does_not_wait_for_a_call_that_hangs():
     for fault in ("hangs", "answer-lost"):
         with Host() as host:
