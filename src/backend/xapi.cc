@@ -120,7 +120,8 @@ base::Result<std::optional<std::vector<store::Entry>>> XapiBackend::Load() {
     return std::optional(std::move(blob->entries));
   }
   if ((*base64)->size() > Toolstack::kMaxRequestBytes) {
-    log_.Warning("the variables have " + std::to_string((*base64)->size()) +
+    log_.Say(base::Event::kTooLargeForToolstack,
+             "the variables have " + std::to_string((*base64)->size()) +
                  " bytes in base64, and the toolstack takes " +
                  std::to_string(Toolstack::kMaxRequestBytes) +
                  " with a write: only a change after which they fit can be stored");

@@ -33,6 +33,7 @@ constexpr std::array<Row, kEventCount> kRows = {{
     {Event::kVariableWithoutSigner, LogLevel::kWarning, "variable-without-signer"},
     {Event::kMoreOddVariables, LogLevel::kWarning, "more-odd-variables"},
     {Event::kStoreOverfull, LogLevel::kWarning, "store-overfull"},
+    {Event::kTooLargeForToolstack, LogLevel::kWarning, "too-large-for-toolstack"},
     {Event::kCertificateWishUnknown, LogLevel::kWarning, "certificate-wish-unknown"},
     {Event::kCertificatesUpdated, LogLevel::kInfo, "certificates-updated"},
     {Event::kCertificatesNotUpdated, LogLevel::kError, "certificates-not-updated"},

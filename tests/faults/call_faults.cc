@@ -47,11 +47,6 @@ bool IsOfTheDisk(const TracedProcess::Call& call) {
   return !is_log && std::ranges::find(kOthers, call.number) == kOthers.end();
 }
 
-/// The log asks too whether standard error takes a line, and of that alone.
-bool WaitsForRequests(const TracedProcess::Call& call) {
-  return call.number == SYS_poll && call.request > 1;
-}
-
 /// A daemon that is run call by call, and its guest.
 class Daemon {
  public:
@@ -63,7 +58,7 @@ class Daemon {
   /// Runs until it serves. False when it ends instead.
   [[nodiscard]] bool RunUntilItServes() {
     while (const auto call = process_.Next()) {
-      if (WaitsForRequests(*call)) {
+      if (call->WaitsForRequests()) {
         guest_.emplace(socket_);
         return true;
       }
@@ -84,7 +79,7 @@ class Daemon {
     guest_->SendRaw(message);
     bool is_sent = false;
     while (const auto call = process_.Next()) {
-      if (WaitsForRequests(*call) && is_sent) {
+      if (call->WaitsForRequests() && is_sent) {
         break;
       }
       is_sent = is_sent || (call->number == SYS_sendto && call->descriptor > STDERR_FILENO);
@@ -321,7 +316,7 @@ void FailStarts(const DatabaseFiles& files, const std::string& what, const Place
             told = "not ready, exit " + std::to_string(daemon.process().exit_code());
             break;
           }
-          if (WaitsForRequests(*call)) {
+          if (call->WaitsForRequests()) {
             break;
           }
           is_database = is_database || call->path.find("vm.db") != std::string::npos;
@@ -415,7 +410,7 @@ Outcome SignalStarts(int number_of_signal) {
       Daemon daemon(place.folder(), place.SqliteAndSave());
       for (std::size_t count = 0; count < number && !is_served; ++count) {
         const auto call = daemon.process().Next();
-        is_served = !call || call->number == SYS_poll;
+        is_served = !call || call->WaitsForRequests();
       }
       daemon.process().Signal(number_of_signal);
       daemon.RunToTheEnd();

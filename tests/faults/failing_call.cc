@@ -88,7 +88,7 @@ int Run(const std::vector<std::string>& arguments) {
   int waits = 0;
   std::size_t count = 0;
   while (const auto call = process.Next()) {
-    if (call->number == SYS_poll && ++waits == kWaits) {
+    if (call->WaitsForRequests() && ++waits == kWaits) {
       std::cerr << "serving" << std::endl;
     }
     const bool counts = when_serving ? waits >= kWaits : waits == 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <sys/syscall.h>
 #include <sys/types.h>
 
 #include <optional>
@@ -19,6 +20,9 @@ class TracedProcess {
     long descriptor = 0;        // the argument that is one, where there is one
     unsigned long request = 0;  // of ioctl; of poll, how many descriptors it waits for
     std::string path;           // of a call that takes one; of connect, that of a unix socket
+
+    /// The log asks too whether standard error takes a line, and of that alone.
+    [[nodiscard]] bool WaitsForRequests() const { return number == SYS_poll && request > 1; }
   };
 
   /// `arguments[0]` is the program's path. What it writes goes nowhere. It stands at its first

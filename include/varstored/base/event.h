@@ -34,6 +34,7 @@ enum class Event : std::uint8_t {
   kVariableWithoutSigner,
   kMoreOddVariables,
   kStoreOverfull,
+  kTooLargeForToolstack,
   kCertificateWishUnknown,
   kCertificatesUpdated,
   kCertificatesNotUpdated,
