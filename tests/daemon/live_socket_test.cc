@@ -37,6 +37,9 @@ class LiveSocketTest : public ::testing::Test {
  protected:
   static base::UniqueFd Connect(const std::string& path) {
     base::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    // A client that is forgotten is a failure, and not a test that never ends.
+    const timeval most = {.tv_sec = 10, .tv_usec = 0};
+    EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most), 0);
     const auto address = base::UnixAddress(path);
     if (::connect(socket.get(), base::General(*address), sizeof *address) != 0) {
       socket.Reset();
