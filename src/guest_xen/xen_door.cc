@@ -210,7 +210,7 @@ base::Result<void> XenDoor::HandleEvent(guest::Dispatcher& dispatcher) {
     // Complete from this access, or since a daemon was killed before the next line: in both cases
     // the vCPU sleeps until the event. When it is awake already, the event does nothing.
     if (slot->is_complete() && xenevtchn_notify(xen_->events.get(), channel) != 0) {
-      return base::Fail(Named("cannot wake a vCPU: " + base::ErrnoText()));
+      return base::Fail("cannot wake a vCPU: " + base::ErrnoText());
     }
   }
   // Reading an event has masked its channel. What came in between is delivered now.
