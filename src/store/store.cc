@@ -6,11 +6,10 @@
 
 namespace varstored::store {
 std::size_t KeyHash::operator()(const Key& key) const noexcept {
-  std::size_t hash = std::hash<std::string_view>()(key.name);
-  for (const std::uint8_t byte : key.vendor.bytes) {
-    hash = hash * 31 + byte;
-  }
-  return hash;
+  constexpr std::hash<std::string_view> kHash;
+  const auto& vendor = key.vendor.bytes;
+  return kHash(key.name) * 31 +
+         kHash({static_cast<const char*>(static_cast<const void*>(vendor.data())), vendor.size()});
 }
 
 Store::Store() { index_.reserve(kMaxEntries); }

@@ -80,15 +80,16 @@ class ChangingPages {
  public:
   explicit ChangingPages(ByteSpan request) : bytes_(ToPages(request)) {}
 
-  [[nodiscard]] std::uint64_t LoadWord(std::size_t index) const {
-    std::uint64_t word = 0;
-    for (std::size_t i = 0; i < sizeof word; ++i) {
-      const std::size_t at = index * sizeof word + i;
-      word |= std::uint64_t{bytes_.at(at)} << (8 * i);
+  [[nodiscard]] std::vector<std::uint64_t> Words(std::size_t first, std::size_t count) const {
+    std::vector<std::uint64_t> words(count);
+    for (std::size_t i = 0; i < count * sizeof(std::uint64_t); ++i) {
+      const std::size_t at = first * sizeof(std::uint64_t) + i;
+      words[i / sizeof(std::uint64_t)] |= std::uint64_t{bytes_.at(at)}
+                                          << (8 * (i % sizeof(std::uint64_t)));
       bytes_.at(at) ^= 0xFF;
       ++reads_.at(at);
     }
-    return word;
+    return words;
   }
   void StoreWord(std::size_t index, std::uint64_t word) {
     for (std::size_t i = 0; i < sizeof word; ++i) {
@@ -257,7 +258,9 @@ TEST_F(KeptPagesTest, ARequestIsCarriedOutUpToTheFirstPagesLastByteAndNoFurther)
 class WatchedPages {
  public:
   explicit WatchedPages(MappedPages pages) : pages_(pages) {}
-  [[nodiscard]] std::uint64_t LoadWord(std::size_t index) const { return pages_.LoadWord(index); }
+  [[nodiscard]] auto Words(std::size_t first, std::size_t count) const {
+    return pages_.Words(first, count);
+  }
   void StoreWord(std::size_t index, std::uint64_t word) {
     pages_.StoreWord(index, word);
     reply_.mapped().StoreWord(index, word);

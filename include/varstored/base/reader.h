@@ -1,8 +1,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "varstored/base/bytes.h"
 
@@ -42,9 +44,7 @@ class Reader {
     if (!ReadBytes(N, bytes)) {
       return false;
     }
-    for (std::size_t i = 0; i < N; ++i) {
-      array[i] = bytes[i];
-    }
+    std::memcpy(array.data(), bytes.data(), N);
     return true;
   }
 
@@ -58,15 +58,12 @@ class Reader {
  private:
   template <class T>
   [[nodiscard]] bool ReadInteger(T& value) noexcept {
-    ByteSpan bytes;
-    if (!ReadBytes(sizeof(T), bytes)) {
+    std::array<std::uint8_t, sizeof(T)> bytes{};
+    if (!ReadArray(bytes)) {
       return false;
     }
-    std::uint64_t wide = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      wide |= static_cast<std::uint64_t>(bytes[i]) << (8 * i);
-    }
-    value = static_cast<T>(wide);
+    static_assert(std::endian::native == std::endian::little, "the daemon is for x86");
+    value = std::bit_cast<T>(bytes);
     return true;
   }
 

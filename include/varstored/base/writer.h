@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -29,9 +31,8 @@ class Writer {
  private:
   template <class T>
   void WriteInteger(T value) {
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      bytes_.push_back(static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8 * i)));
-    }
+    static_assert(std::endian::native == std::endian::little, "the daemon is for x86");
+    WriteBytes(std::bit_cast<std::array<std::uint8_t, sizeof(T)>>(value));
   }
 
   Bytes bytes_;

@@ -21,40 +21,48 @@ class MappedPages {
   /// `start` is the first of kSharedBytes bytes, aligned to 8, that stay mapped as long as this
   /// object.
   explicit MappedPages(volatile void* start)
-      : words_(static_cast<volatile std::uint64_t*>(start), kSharedBytes / sizeof(std::uint64_t)),
+      : words_(static_cast<volatile std::uint64_t*>(start), kWords),
         bytes_(static_cast<volatile std::uint8_t*>(start), kSharedBytes) {}
 
-  [[nodiscard]] std::uint64_t LoadWord(std::size_t index) const { return words_[index]; }
+  /// `count` words from `first` on. Each is read when, and as often as, it is looked at.
+  [[nodiscard]] std::span<const volatile std::uint64_t> Words(std::size_t first,
+                                                              std::size_t count) const {
+    return words_.subspan(first, count);
+  }
   void StoreWord(std::size_t index, std::uint64_t word) { words_[index] = word; }
   void StoreByte(std::size_t index, std::uint8_t byte) { bytes_[index] = byte; }
 
  private:
-  std::span<volatile std::uint64_t> words_;
-  std::span<volatile std::uint8_t> bytes_;
+  static constexpr std::size_t kWords = kSharedBytes / sizeof(std::uint64_t);
+
+  // Their lengths are known to the compiler, so that a check of an index costs little.
+  std::span<volatile std::uint64_t, kWords> words_;
+  std::span<volatile std::uint8_t, kSharedBytes> bytes_;
 };
 
 /// Copies the words [first_word, first_word + bytes.size() / 8) of `pages` into `bytes`, reading
 /// each of them once. `Pages` is MappedPages, but for the tests that watch it.
 template <class Pages>
 void CopyOut(const Pages& pages, std::size_t first_word, std::span<std::uint8_t> bytes) {
-  for (std::size_t i = 0; i < bytes.size() / sizeof(std::uint64_t); ++i) {
-    const std::uint64_t word = pages.LoadWord(first_word + i);
-    std::memcpy(bytes.subspan(i * sizeof word, sizeof word).data(), &word, sizeof word);
+  for (const std::uint64_t word : pages.Words(first_word, bytes.size() / sizeof(std::uint64_t))) {
+    std::memcpy(bytes.data(), &word, sizeof word);
+    bytes = bytes.subspan(sizeof word);
   }
 }
 
 /// Copies `bytes` to the start of `pages`, and touches nothing behind them.
 template <class Pages>
 void CopyIn(base::ByteSpan bytes, Pages& pages) {
-  const std::size_t words = std::min(bytes.size(), kSharedBytes) / sizeof(std::uint64_t);
+  bytes = bytes.first(std::min(bytes.size(), kSharedBytes));
+  const std::size_t words = bytes.size() / sizeof(std::uint64_t);
   for (std::size_t i = 0; i < words; ++i) {
     std::uint64_t word = 0;
-    std::memcpy(&word, bytes.subspan(i * sizeof word, sizeof word).data(), sizeof word);
+    std::memcpy(&word, bytes.data(), sizeof word);
     pages.StoreWord(i, word);
+    bytes = bytes.subspan(sizeof word);
   }
-  for (std::size_t i = words * sizeof(std::uint64_t); i < std::min(bytes.size(), kSharedBytes);
-       ++i) {
-    pages.StoreByte(i, bytes[i]);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    pages.StoreByte(words * sizeof(std::uint64_t) + i, bytes[i]);
   }
 }
 
