@@ -1,466 +1,565 @@
-// Drives varstored-loopback as a guest would, and prints docs/performance.md's tables.
+// loopback_bench [--quick] [--times-only] [--static PROGRAM] [--profiles FOLDER]
+//
+// Drives varstored-loopback as a guest would and prints what it measures, a line for each: see
+// bench/page.py, which makes docs/performance.md of it. PROGRAM is the same daemon from the static
+// build, to be compared. Profiles of callgrind's are left in FOLDER. With --times-only neither
+// instructions nor system calls are counted.
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <ctime>
-#include <fstream>
-#include <functional>
-#include <iomanip>
+#include <exception>
+#include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <memory>
-#include <optional>
-#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "counter.h"
-#include "support/loopback_client.h"
-#include "support/process.h"
-#include "support/signing.h"
-#include "support/temporary_folder.h"
-#include "varstored/backend/sqlite.h"
-#include "varstored/base/file.h"
-#include "varstored/store/store.h"
-#include "varstored/store/vars_blob.h"
+#include "daemon.h"
+#include "null_server.h"
+#include "observe.h"
+#include "results.h"
+#include "tasks.h"
 
 namespace varstored::bench {
 namespace {
 
-using base::Bytes;
-using test::Guid;
-using test::LoopbackClient;
-using test::Process;
 using Clock = std::chrono::steady_clock;
 
-constexpr Guid kVendor = {1, 2, 3};
-constexpr Guid kSha256 = {0x26, 0x16, 0xc4, 0xc1, 0x4c, 0x50, 0x92, 0x40,
-                          0xac, 0xa9, 0x41, 0xf9, 0x36, 0x93, 0x43, 0x28};
-constexpr Guid kX509 = {0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a,
-                        0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72};
-const char* const kValgrind = "/usr/bin/valgrind";
-
-void Require(bool condition, const std::string& what) {
-  if (!condition) {
-    throw std::runtime_error(what);
-  }
+double MillisecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-double Median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-std::u16string NameOf(std::size_t number) {
-  const std::string digits = std::to_string(number);
-  return u"Var" + std::u16string(digits.begin(), digits.end());
-}
-
-/// `count` variables as another daemon may have left them: more than a guest of today can store.
-std::vector<store::Entry> KeptVariables(std::size_t count) {
-  std::vector<store::Entry> entries;
-  for (std::size_t number = 0; number < count; ++number) {
-    store::LegacyRecord record;
-    record.name = base::ToString(test::NameBytes(NameOf(number)));
-    record.vendor.bytes = kVendor;
-    record.attributes = 7;
-    record.data.assign(100, 0x5A);
-    entries.push_back(store::MakeEntry(std::move(record)));
-  }
-  return entries;
-}
-
-void WriteBlob(const std::string& path, std::size_t variables) {
-  const std::vector<store::Entry> entries = KeptVariables(variables);
-  std::vector<const store::Entry*> pointers;
-  pointers.reserve(entries.size());
-  for (const store::Entry& entry : entries) {
-    pointers.push_back(&entry);
-  }
-  Require(base::WriteFileInPlace(path, store::EncodeVarsBlob({}, pointers)).ok(), path);
-}
-
-class Silence final : public base::Log {
- public:
-  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
-           std::string_view /*text*/) override {}
+struct Build {
+  std::string name;
+  std::string program;
 };
 
-void WriteDatabase(const std::string& path, std::size_t variables) {
-  Silence log;
-  const auto backend = backend::SqliteBackend::Open(path, log);
-  Require(backend.ok() && (*backend)->Load().ok(), path);
-  const store::Store empty;
-  store::StagedStore staged(empty);
-  for (store::Entry& entry : KeptVariables(variables)) {
-    staged.Put(std::move(entry));
+struct Plan {
+  bool is_quick = false;
+  bool has_callgrind = HasCallgrind();
+  bool has_strace = HasStrace();
+  std::vector<Build> builds;
+  std::string profiles;
+
+  /// As many as wanted, or few in a quick run.
+  [[nodiscard]] int Rounds(int wanted) const { return is_quick ? 2 : wanted; }
+  [[nodiscard]] std::size_t Count(std::size_t wanted) const {
+    return is_quick ? std::min<std::size_t>(wanted, 10) : wanted;
   }
-  Require((*backend)->Commit(staged).ok(), path);
-}
+  /// A quick run looks at the ends only.
+  [[nodiscard]] std::vector<std::size_t> Steps(std::vector<std::size_t> all) const {
+    return is_quick ? std::vector<std::size_t>{all.front(), all.back()} : all;
+  }
+};
 
-enum class Storage { kMemory, kSqlite };
-
-/// A daemon in a folder of its own.
-class Daemon {
+/// A daemon, or what stands in its place, and what its guest does.
+class Runner {
  public:
-  /// `wrapper` comes in front of the program's path.
-  Daemon(Storage storage, std::size_t variables, std::vector<std::string> wrapper = {}) {
-    std::vector<std::string> arguments = std::move(wrapper);
-    arguments.insert(arguments.end(), {test::LoopbackProgram(), "--listen", socket_});
-    if (storage == Storage::kMemory) {
-      arguments.insert(arguments.end(), {"--backend", "memory"});
-      if (variables != 0) {
-        WriteBlob(folder_.File("blob"), variables);
-        arguments.insert(arguments.end(), {"--arg", "init:" + folder_.File("blob")});
-      }
-    } else {
-      arguments.insert(arguments.end(),
-                       {"--backend", "sqlite", "--arg", "path:" + folder_.File("vm.db")});
-      if (variables != 0) {
-        WriteDatabase(folder_.File("vm.db"), variables);
-      }
-    }
-    const auto begin = Clock::now();
-    process_ = std::make_unique<Process>(arguments);
-    process_->WaitFor(socket_, [&] {
-      try {
-        guest_.emplace(socket_);
-      } catch (const std::system_error&) {
-        return false;
-      }
-      // Here, because the end of the watch over the folder takes the kernel longer than all else.
-      seconds_to_ready_ = SecondsSince(begin);
-      return true;
-    });
+  Runner(const Setup& setup, const MakeTask& make) : daemon_(setup), task_(make()) {
+    task_->Prepare(daemon_.guest());
+    static_cast<void>(Run(2));
   }
 
-  [[nodiscard]] LoopbackClient& guest() { return *guest_; }
-  [[nodiscard]] pid_t pid() const { return process_->pid(); }
-  [[nodiscard]] double seconds_to_ready() const { return seconds_to_ready_; }
-  /// What it wrote to standard error, after an orderly end.
-  [[nodiscard]] std::string End() { return process_->Stop().errors; }
+  struct Slice {
+    double requests = 0;
+    double microseconds = 0;
+    double cpu_microseconds = 0;  // the daemon's
+  };
+  [[nodiscard]] Slice Run(std::size_t rounds) {
+    Slice slice;
+    const double cpu = CpuMicroseconds(daemon_.pid());
+    const auto begin = Clock::now();
+    for (std::size_t round = 0; round < rounds; ++round) {
+      slice.requests += static_cast<double>(task_->Round(daemon_.guest()));
+    }
+    slice.microseconds = 1000 * MillisecondsSince(begin);
+    slice.cpu_microseconds = CpuMicroseconds(daemon_.pid()) - cpu;
+    return slice;
+  }
+
+ private:
+  Daemon daemon_;
+  std::unique_ptr<Task> task_;
+};
+
+/// The same for the null server, which is this program.
+class NullRunner {
+ public:
+  /// Requests each second.
+  [[nodiscard]] double Run(std::size_t rounds) {
+    const auto begin = Clock::now();
+    for (std::size_t round = 0; round < rounds; ++round) {
+      static_cast<void>(task_->Round(guest_));
+    }
+    return 1000 * static_cast<double>(rounds) / MillisecondsSince(begin);
+  }
 
  private:
   test::TemporaryFolder folder_;
   std::string socket_ = folder_.File("socket");
-  std::optional<LoopbackClient> guest_;
-  std::unique_ptr<Process> process_;
-  double seconds_to_ready_ = 0;
+  test::Process server_{{"/proc/self/exe", "--null-server", socket_}};
+  test::LoopbackClient guest_ = Connect(socket_, server_);
+  std::unique_ptr<Task> task_ = Query()();
 };
-
-/// What a guest does again and again.
-class Task {
- public:
-  virtual ~Task() = default;
-  /// Once, before all others.
-  virtual void Prepare(LoopbackClient& /*guest*/) {}
-  /// One round. Gives the number of requests that it took.
-  [[nodiscard]] virtual std::size_t Round(LoopbackClient& guest) = 0;
-};
-
-class Query final : public Task {
- public:
-  [[nodiscard]] std::size_t Round(LoopbackClient& guest) override {
-    Require(guest.QueryVariableInfo(7).status == test::kEfiSuccess, "QueryVariableInfo");
-    return 1;
-  }
-};
-
-class Get final : public Task {
- public:
-  [[nodiscard]] std::size_t Round(LoopbackClient& guest) override {
-    // The oldest one: the last that any search from the front would find.
-    Require(guest.GetVariable(NameOf(99), kVendor).status == test::kEfiSuccess, "GetVariable");
-    return 1;
-  }
-};
-
-class Walk final : public Task {
- public:
-  [[nodiscard]] std::size_t Round(LoopbackClient& guest) override {
-    return guest.Walk().size() + 1;
-  }
-};
-
-class Set final : public Task {
- public:
-  Set(std::uint32_t attributes, std::size_t data_bytes)
-      : attributes_(attributes), data_bytes_(data_bytes) {}
-
-  [[nodiscard]] std::size_t Round(LoopbackClient& guest) override {
-    const Bytes data(data_bytes_, ++fill_);
-    Require(guest.SetVariable(u"Changing", kVendor, attributes_, data) == test::kEfiSuccess,
-            "SetVariable");
-    return 1;
-  }
-
- private:
-  std::uint32_t attributes_;
-  std::size_t data_bytes_;
-  std::uint8_t fill_ = 0;
-};
-
-/// Appends of one hash to db, each signed by KEK with RSA-2048.
-class SignedAppend final : public Task {
- public:
-  SignedAppend()
-      : pk_(test::Identity::Make({.key_type = test::KeyType::kRsa2048})),
-        kek_(test::Identity::Make({.key_type = test::KeyType::kRsa2048})) {
-    for (std::uint16_t number = 0; number < kAppends; ++number) {
-      test::VariableWrite write = {
-          .name = u"db", .guid = test::kSecurityDatabaseGuid, .attributes = 0x67};
-      Bytes hash(32, 0);
-      hash[0] = static_cast<std::uint8_t>(number);
-      hash[1] = static_cast<std::uint8_t>(number >> 8U);
-      write.payload = test::SignatureListOf(kSha256, kVendor, {hash});
-      write.payload = test::AuthPayload(write, kek_);
-      writes_.push_back(std::move(write));
-    }
-  }
-
-  void Prepare(LoopbackClient& guest) override {
-    Enroll(guest, u"KEK", kek_);
-    Enroll(guest, u"PK", pk_);
-    next_ = 0;
-  }
-
-  [[nodiscard]] std::size_t Round(LoopbackClient& guest) override {
-    Require(guest.SetVariable(writes_.at(next_++)) == test::kEfiSuccess, "append to db");
-    return 1;
-  }
-
-  static constexpr std::uint16_t kAppends = 600;
-
- private:
-  void Enroll(LoopbackClient& guest, std::u16string name, const test::Identity& identity) const {
-    test::VariableWrite write = {.name = std::move(name), .guid = test::kGlobalGuid};
-    write.payload = test::SignatureListOf(kX509, kVendor, {identity.certificate()});
-    write.payload = test::AuthPayload(write, pk_);
-    Require(guest.SetVariable(write) == test::kEfiSuccess, "enroll");
-  }
-
-  test::Identity pk_;
-  test::Identity kek_;
-  std::vector<test::VariableWrite> writes_;
-  std::size_t next_ = 0;
-};
-
-using MakeTask = std::function<std::unique_ptr<Task>()>;
 
 struct Row {
   const char* what;
   Storage storage;
   std::size_t variables;
-  std::size_t rounds;          // in each measurement of the time
-  std::size_t counted_rounds;  // in that of the instructions, where callgrind makes it
+  std::size_t slice;    // rounds in each measurement
+  std::size_t counted;  // rounds in a short life, of which a long one has three times as many
   MakeTask make;
 };
-
-template <class T, class... Arguments>
-MakeTask Make(Arguments... arguments) {
-  return [arguments...] { return std::make_unique<T>(arguments...); };
-}
 
 std::vector<Row> Rows() {
   constexpr auto kMemory = Storage::kMemory;
   constexpr auto kSqlite = Storage::kSqlite;
   return {
-      {"QueryVariableInfo", kMemory, 100, 2000, 100, Make<Query>()},
-      {"GetVariable, 100 bytes", kMemory, 100, 2000, 100, Make<Get>()},
-      {"GetVariable, 100 bytes", kMemory, 1000, 2000, 100, Make<Get>()},
-      {"GetNextVariableName, full walk", kMemory, 100, 20, 2, Make<Walk>()},
-      {"GetNextVariableName, full walk", kMemory, 1000, 2, 1, Make<Walk>()},
-      {"SetVariable, volatile, 100 bytes", kMemory, 100, 2000, 100, Make<Set>(6U, 100U)},
-      {"SetVariable, non-volatile, 100 bytes", kMemory, 100, 2000, 100, Make<Set>(7U, 100U)},
-      {"SetVariable, non-volatile, 100 bytes", kSqlite, 100, 300, 100, Make<Set>(7U, 100U)},
-      {"SetVariable, non-volatile, 30000 bytes", kMemory, 100, 500, 50, Make<Set>(7U, 30000U)},
-      {"SetVariable, non-volatile, 30000 bytes", kSqlite, 100, 100, 50, Make<Set>(7U, 30000U)},
-      {"append to db, RSA-2048", kMemory, 0, 100, 20, Make<SignedAppend>()},
-      {"append to db, RSA-2048", kSqlite, 0, 100, 20, Make<SignedAppend>()},
+      {"QueryVariableInfo", kMemory, 100, 600, 100, Query()},
+      {"GetVariable, 100 bytes", kMemory, 100, 600, 100, Get(99)},
+      {"GetNextVariableName", kMemory, 100, 6, 2, Walk()},
+      {"SetVariable, volatile, 100 bytes", kMemory, 100, 600, 100, Set(6, 100)},
+      {"SetVariable, 100 bytes", kMemory, 100, 600, 100, Set(7, 100)},
+      {"SetVariable, 100 bytes", kSqlite, 100, 20, 100, Set(7, 100)},
+      {"SetVariable, 30000 bytes", kMemory, 100, 300, 50, Set(7, 30000)},
+      {"SetVariable, 30000 bytes", kSqlite, 100, 20, 50, Set(7, 30000)},
+      {"append to db, RSA-2048", kMemory, 0, 20, 20, SignedAppend()},
+      {"append to db, RSA-2048", kSqlite, 0, 20, 20, SignedAppend()},
   };
 }
 
-std::size_t RunRounds(Task& task, LoopbackClient& guest, std::size_t rounds) {
-  std::size_t requests = 0;
-  for (std::size_t round = 0; round < rounds; ++round) {
-    requests += task.Round(guest);
+/// Instructions and system calls of one request: the difference of a long life and a short one, so
+/// that start and end do not count.
+void CountRequest(const Plan& plan, const Subject& subject, const Setup& setup,
+                  const MakeTask& make, std::size_t rounds) {
+  const auto profile = [&](std::size_t requests) {
+    return plan.profiles.empty() ? std::string()
+                                 : plan.profiles + "/" + subject.build + "," + subject.what + "," +
+                                       subject.backend + "," + std::to_string(requests);
+  };
+  if (plan.has_callgrind) {
+    const Life few = LiveBelowCallgrind(setup, make, rounds, profile(rounds));
+    const Life many = LiveBelowCallgrind(setup, make, 3 * rounds, profile(3 * rounds));
+    Record(subject, "instructions",
+           {(many.instructions - few.instructions) / (many.requests - few.requests)});
   }
-  return requests;
+  if (plan.has_strace) {
+    const Life few = LiveBelowStrace(setup, make, rounds);
+    Life many = LiveBelowStrace(setup, make, 3 * rounds);
+    for (const auto& [name, count] : few.calls) {
+      many.calls[name] -= count;
+    }
+    for (const auto& [name, count] : many.calls) {
+      // What happens now and then is not of the request.
+      const double each = count / (many.requests - few.requests);
+      if (each > 0.04) {
+        Record(subject, "call " + name, {each});
+      }
+    }
+  }
 }
 
-/// Processor time of another process, the kernel's part included.
-double CpuSeconds(pid_t pid) {
-  clockid_t clock = 0;
-  timespec time = {};
-  Require(::clock_getcpuclockid(pid, &clock) == 0 && ::clock_gettime(clock, &time) == 0,
-          "cannot read the processor time of the daemon");
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+void MeasureRequests(const Plan& plan) {
+  NullRunner null;
+  std::vector<double> null_rates;
+  for (const Build& build : plan.builds) {
+    Say("requests, " + build.name);
+    const std::vector<Row> rows = Rows();
+    std::vector<std::unique_ptr<Runner>> runners;
+    for (const Row& row : rows) {
+      runners.push_back(std::make_unique<Runner>(
+          Setup{.program = build.program, .storage = row.storage, .variables = row.variables},
+          row.make));
+    }
+    std::vector<std::vector<double>> rates(rows.size());
+    std::vector<std::vector<double>> ratios(rows.size());
+    std::vector<std::vector<double>> times(rows.size());
+    // All take turns, so that what else the machine does meets all of them.
+    for (int round = 0; round < plan.Rounds(11); ++round) {
+      double before = null.Run(plan.Count(400));
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto slice = runners[i]->Run(plan.Count(rows[i].slice));
+        const double after = null.Run(plan.Count(400));
+        rates[i].push_back(1e6 * slice.requests / slice.microseconds);
+        ratios[i].push_back(rates[i].back() / ((before + after) / 2));
+        times[i].push_back(slice.cpu_microseconds / slice.requests);
+        null_rates.push_back(after);
+        before = after;
+      }
+    }
+    runners.clear();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const Row& row = rows[i];
+      const Subject subject = {"requests", build.name, row.what, NameOf(row.storage),
+                               row.variables};
+      Record(subject, "requests/s", rates[i]);
+      Record(subject, "of null", ratios[i]);
+      Record(subject, "cpu us", times[i]);
+      CountRequest(plan, subject,
+                   {.program = build.program, .storage = row.storage, .variables = row.variables},
+                   row.make, plan.Count(row.counted));
+    }
+  }
+  // Enough of them for a median, and no more than of the others.
+  null_rates.resize(std::min<std::size_t>(null_rates.size(), 21));
+  Record({"requests", "dynamic", "none", "null", 0}, "requests/s", null_rates);
 }
 
-struct Speed {
-  double requests_per_second = 0;
-  double cpu_microseconds = 0;         // of the daemon, each request
-  std::optional<double> instructions;  // likewise, in user mode; nothing without a counter
+struct Growing {
+  Subject subject;
+  Setup setup;
+  MakeTask make;
+  std::size_t slice;
 };
 
-Speed MeasureSpeed(const Row& row) {
-  constexpr int kMeasurements = 5;
-  Daemon daemon(row.storage, row.variables);
-  const auto task = row.make();
-  task->Prepare(daemon.guest());
-  RunRounds(*task, daemon.guest(), row.rounds / 5 + 1);
+/// All take turns.
+void MeasureGrowth(const Plan& plan, const std::vector<Growing>& all) {
+  std::vector<std::vector<double>> times(all.size());
+  std::vector<std::vector<double>> cpu_times(all.size());
+  std::vector<std::unique_ptr<Runner>> runners;
+  for (const Growing& one : all) {
+    runners.push_back(std::make_unique<Runner>(one.setup, one.make));
+  }
+  for (int round = 0; round < plan.Rounds(7); ++round) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const auto slice = runners[i]->Run(plan.Count(all[i].slice));
+      times[i].push_back(slice.microseconds / slice.requests);
+      cpu_times[i].push_back(slice.cpu_microseconds / slice.requests);
+    }
+  }
+  runners.clear();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    Record(all[i].subject, "us", times[i]);
+    Record(all[i].subject, "cpu us", cpu_times[i]);
+    if (plan.has_callgrind) {
+      const std::size_t rounds = all[i].slice >= 20 ? 20 : 2;
+      const Life few = LiveBelowCallgrind(all[i].setup, all[i].make, rounds);
+      const Life many = LiveBelowCallgrind(all[i].setup, all[i].make, 2 * rounds);
+      Record(all[i].subject, "instructions",
+             {(many.instructions - few.instructions) / (many.requests - few.requests)});
+    }
+  }
+}
 
-  const auto counter = InstructionCounter::Attach(daemon.pid());
-  const std::uint64_t instructions_before = counter ? counter->Read() : 0;
-  const double cpu_before = CpuSeconds(daemon.pid());
-  std::size_t all_requests = 0;
-  std::vector<double> rates;
-  for (int i = 0; i < kMeasurements; ++i) {
+void MeasureGrowthWithNumber(const Plan& plan) {
+  const std::string& program = plan.builds.back().program;
+  const std::string& build = plan.builds.back().name;
+  Say("growth with the number of variables");
+  std::vector<Growing> all;
+  for (const std::size_t number : plan.Steps({10, 100, 300, 1000})) {
+    const Setup memory = {.program = program, .variables = number, .variable_bytes = 10};
+    Setup sqlite = memory;
+    sqlite.storage = Storage::kSqlite;
+    const auto subject = [&](const char* what, Storage storage) {
+      return Subject{"growth-number", build, what, NameOf(storage), number};
+    };
+    // Of 1000, which are more than fit, one may be changed and none added.
+    const MakeTask overwrite = Set(7, 10, NameOfVariable(0));
+    const std::size_t walks = 2000 / number + 1;
+    all.push_back({subject("GetVariable", Storage::kMemory), memory, Get(number - 1), 200});
+    all.push_back({subject("GetNextVariableName", Storage::kMemory), memory, Walk(), walks});
+    all.push_back({subject("SetVariable", Storage::kMemory), memory, overwrite, 200});
+    all.push_back({subject("SetVariable", Storage::kSqlite), sqlite, overwrite, 20});
+  }
+  MeasureGrowth(plan, all);
+}
+
+void MeasureGrowthWithSize(const Plan& plan) {
+  const std::string& program = plan.builds.back().program;
+  const std::string& build = plan.builds.back().name;
+  Say("growth with the size of a variable");
+  std::vector<Growing> all;
+  for (const std::size_t size : plan.Steps({10, 1000, 10000, 30000, 57344})) {
+    const Setup memory = {.program = program};
+    const Setup sqlite = {.program = program, .storage = Storage::kSqlite};
+    const auto subject = [&](const char* what, Storage storage) {
+      return Subject{"growth-size", build, what, NameOf(storage), size};
+    };
+    all.push_back({subject("GetVariable", Storage::kMemory), memory, GetOfSize(size), 100});
+    all.push_back({subject("SetVariable", Storage::kMemory), memory, Set(7, size), 100});
+    all.push_back({subject("SetVariable", Storage::kSqlite), sqlite, Set(7, size), 20});
+  }
+  MeasureGrowth(plan, all);
+}
+
+/// Start, save and resume with more and more variables.
+void MeasureLongStarts(const Plan& plan) {
+  Say("start, save and resume with variables");
+  const std::string& program = plan.builds.back().program;
+  const std::string& build = plan.builds.back().name;
+  const test::TemporaryFolder folder(test::FastParent());
+  const auto steps = plan.Steps({10, 100, 300, 1000});
+  std::vector<std::vector<double>> memory(steps.size());
+  std::vector<std::vector<double>> sqlite(steps.size());
+  std::vector<std::vector<double>> saves(steps.size());
+  std::vector<std::vector<double>> resumes(steps.size());
+  for (int round = 0; round < plan.Rounds(9); ++round) {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      Setup setup = {.program = program, .variables = steps[i], .variable_bytes = 10};
+      setup.storage = Storage::kSqlite;
+      sqlite[i].push_back(Daemon(setup).milliseconds_to_ready());
+      setup.storage = Storage::kMemory;
+      setup.save_path = folder.File("state");
+      Daemon daemon(setup);
+      memory[i].push_back(daemon.milliseconds_to_ready());
+      const auto begin = Clock::now();
+      Require(daemon.End().exit_code == 0, "save");
+      saves[i].push_back(MillisecondsSince(begin));
+      resumes[i].push_back(
+          Daemon({.program = program, .resume_path = setup.save_path}).milliseconds_to_ready());
+    }
+  }
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    Record({"growth-start", build, "start", "memory", steps[i]}, "ms", memory[i]);
+    Record({"growth-start", build, "start", "sqlite", steps[i]}, "ms", sqlite[i]);
+    Record({"growth-start", build, "end with save", "memory", steps[i]}, "ms", saves[i]);
+    Record({"growth-start", build, "resume", "memory", steps[i]}, "ms", resumes[i]);
+  }
+}
+
+void MeasureStarts(const Plan& plan) {
+  Say("starts");
+  struct Start {
+    Build build;
+    Storage storage;
+    std::vector<double> milliseconds{};
+    std::vector<double> anonymous{};
+    std::vector<double> pss{};
+    std::vector<double> anonymous_after{};
+  };
+  std::vector<Start> starts;
+  for (const Build& build : plan.builds) {
+    starts.push_back({build, Storage::kMemory});
+    starts.push_back({build, Storage::kSqlite});
+  }
+  for (int round = 0; round < plan.Rounds(21); ++round) {
+    for (Start& start : starts) {
+      Daemon daemon({.program = start.build.program, .storage = start.storage});
+      start.milliseconds.push_back(daemon.milliseconds_to_ready());
+      const Memory memory = MemoryOf(daemon.pid());
+      start.anonymous.push_back(memory.anonymous_kb);
+      start.pss.push_back(memory.pss_kb);
+      if (round < 3) {
+        const auto large = Set(7, 57344)();
+        for (int write = 0; write < 40; ++write) {
+          static_cast<void>(large->Round(daemon.guest()));
+        }
+        start.anonymous_after.push_back(MemoryOf(daemon.pid()).anonymous_kb);
+      }
+    }
+  }
+  for (const Start& start : starts) {
+    const Subject subject = {"start", start.build.name, "start", NameOf(start.storage), 0};
+    Record(subject, "ms", start.milliseconds);
+    Record(subject, "anonymous kB", start.anonymous);
+    Record(subject, "pss kB", start.pss);
+    Record(subject, "anonymous kB after large writes", start.anonymous_after);
+    const Setup setup = {.program = start.build.program, .storage = start.storage};
+    if (plan.has_callgrind) {
+      const std::string profile =
+          plan.profiles.empty()
+              ? std::string()
+              : plan.profiles + "/" + start.build.name + ",start," + NameOf(start.storage) + ",1";
+      Record(subject, "instructions",
+             {LiveBelowCallgrind(setup, Query(), 0, profile).instructions});
+    }
+    if (plan.has_strace) {
+      double calls = 0;
+      for (const auto& [name, count] : LiveBelowStrace(setup, Query(), 0).calls) {
+        calls += count;
+      }
+      Record(subject, "calls", {calls});
+    }
+  }
+}
+
+/// Many daemons, all of them written to at once.
+void MeasureFleet(const Plan& plan, const Build& build, std::size_t count) {
+  Say("fleet of " + std::to_string(count) + ", " + build.name);
+  const Subject subject = {"fleet", build.name, "daemon", "sqlite", count};
+  std::vector<std::unique_ptr<Daemon>> daemons;
+  std::vector<double> starts;
+  while (daemons.size() < count) {
+    daemons.push_back(
+        std::make_unique<Daemon>(Setup{.program = build.program, .storage = Storage::kSqlite}));
+    starts.push_back(daemons.back()->milliseconds_to_ready());
+  }
+  std::vector<double> anonymous;
+  std::vector<double> pss;
+  for (const auto& daemon : daemons) {
+    const Memory memory = MemoryOf(daemon->pid());
+    anonymous.push_back(memory.anonymous_kb);
+    pss.push_back(memory.pss_kb);
+  }
+  Record(subject, "ms", starts);
+  Record(subject, "anonymous kB", anonymous);
+  Record(subject, "pss kB", pss);
+
+  const auto begin = Clock::now();
+  const auto end = begin + std::chrono::milliseconds(plan.is_quick ? 300 : 4000);
+  std::vector<std::vector<double>> latencies(count);
+  std::vector<std::exception_ptr> errors(count);
+  {
+    std::vector<std::jthread> guests;
+    for (std::size_t i = 0; i < count; ++i) {
+      guests.emplace_back([&, i] {
+        try {
+          const auto task = Set(7, 200)();
+          while (Clock::now() < end) {
+            const auto start = Clock::now();
+            static_cast<void>(task->Round(daemons[i]->guest()));
+            latencies[i].push_back(MillisecondsSince(start));
+          }
+        } catch (const std::exception&) {
+          errors[i] = std::current_exception();
+        }
+      });
+    }
+  }
+  const double seconds = MillisecondsSince(begin) / 1000;
+  std::vector<double> all;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (errors[i]) {
+      std::rethrow_exception(errors[i]);
+    }
+    all.insert(all.end(), latencies[i].begin(), latencies[i].end());
+  }
+  std::ranges::sort(all);
+  const auto quantile = [&all](double part) {
+    return all[static_cast<std::size_t>(part * static_cast<double>(all.size() - 1))];
+  };
+  Record(subject, "writes/s", {static_cast<double>(all.size()) / seconds});
+  Record(subject, "write ms p50", {quantile(0.5)});
+  Record(subject, "write ms p99", {quantile(0.99)});
+  Record(subject, "write ms max", {all.back()});
+}
+
+/// How long the disk takes for the least that a write can be: one page and a sync.
+class BareFile {
+ public:
+  BareFile() : file_(::open(folder_.File("file").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) {
+    Write();
+  }
+  double Write() {
     const auto begin = Clock::now();
-    const std::size_t requests = RunRounds(*task, daemon.guest(), row.rounds);
-    rates.push_back(static_cast<double>(requests) / SecondsSince(begin));
-    all_requests += requests;
+    const std::vector<char> page(4096, 'x');
+    Require(::pwrite(file_.get(), page.data(), page.size(), 0) == ssize_t{4096} &&
+                ::fdatasync(file_.get()) == 0,
+            "write a file");
+    return MillisecondsSince(begin);
   }
-  const auto all = static_cast<double>(all_requests);
-  Speed speed;
-  speed.requests_per_second = Median(rates);
-  speed.cpu_microseconds = 1e6 * (CpuSeconds(daemon.pid()) - cpu_before) / all;
-  if (counter) {
-    speed.instructions = static_cast<double>(counter->Read() - instructions_before) / all;
-  }
-  return speed;
+
+ private:
+  test::TemporaryFolder folder_;
+  base::UniqueFd file_;
+};
+
+double MillisecondsOfRound(Daemon& daemon, Task& task) {
+  const auto begin = Clock::now();
+  static_cast<void>(task.Round(daemon.guest()));
+  return MillisecondsSince(begin);
 }
 
-/// What callgrind counted in a daemon's whole life, and how many requests there were.
-std::pair<double, double> CountWithCallgrind(const Row& row, std::size_t rounds) {
-  Daemon daemon(row.storage, row.variables,
-                {kValgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null"});
-  const auto task = row.make();
-  task->Prepare(daemon.guest());
-  const std::size_t requests = RunRounds(*task, daemon.guest(), rounds);
-  // "==PID== Collected : N"; the helper process that announces readiness says so too.
-  const std::string mark = "==" + std::to_string(daemon.pid()) + "== Collected : ";
-  const std::string errors = daemon.End();
-  const std::size_t found = errors.find(mark);
-  Require(found != std::string::npos, "callgrind did not count: " + errors);
-  return {std::stod(errors.substr(found + mark.size())), static_cast<double>(requests)};
-}
-
-/// The difference of a long life and a short one, so that start and end do not count.
-double InstructionsWithCallgrind(const Row& row) {
-  const auto [few, few_requests] = CountWithCallgrind(row, row.counted_rounds);
-  const auto [many, many_requests] = CountWithCallgrind(row, 3 * row.counted_rounds);
-  return (many - few) / (many_requests - few_requests);
-}
-
-const char* NameOf(Storage storage) { return storage == Storage::kMemory ? "memory" : "sqlite"; }
-
-void PrintSpeeds(bool has_callgrind) {
-  std::cout << "| request | backend | variables | requests/s | CPU µs | instructions |\n"
-               "| --- | --- | --: | --: | --: | --: |\n";
-  for (const Row& row : Rows()) {
-    Speed speed = MeasureSpeed(row);
-    if (!speed.instructions && has_callgrind) {
-      speed.instructions = InstructionsWithCallgrind(row);
+void MeasureLatency(const Plan& plan) {
+  Say("latency of writes");
+  const std::string& program = plan.builds.back().program;
+  const std::string& build = plan.builds.back().name;
+  {
+    BareFile bare;
+    Daemon daemon({.program = program, .storage = Storage::kSqlite, .variables = 100});
+    const auto task = Set(7, 100)();
+    static_cast<void>(task->Round(daemon.guest()));
+    std::vector<double> bare_times;
+    std::vector<double> times;
+    for (std::size_t i = 0; i < plan.Count(200); ++i) {
+      bare_times.push_back(bare.Write());
+      times.push_back(MillisecondsOfRound(daemon, *task));
     }
-    std::cout << "| " << row.what << " | " << NameOf(row.storage) << " | " << row.variables << " | "
-              << std::fixed << std::setprecision(0) << speed.requests_per_second << " | "
-              << std::setprecision(1) << speed.cpu_microseconds << " | ";
-    if (speed.instructions) {
-      std::cout << std::setprecision(0) << *speed.instructions;
-    } else {
-      std::cout << "?";
-    }
-    std::cout << " |" << std::endl;
+    Record({"latency", build, "a page and a sync", "file", 0}, "ms", bare_times);
+    Record({"latency", build, "SetVariable", "sqlite", 0}, "ms", times);
   }
-}
-
-std::size_t AnonymousKilobytes(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/smaps_rollup");
-  for (std::string word; file >> word;) {
-    if (word == "Anonymous:") {
-      std::size_t kilobytes = 0;
-      file >> kilobytes;
-      return kilobytes;
+  for (const std::size_t delay : plan.Steps({0, 1, 10, 100})) {
+    Daemon daemon({.program = program, .storage = Storage::kXapi, .toolstack_delay_ms = delay});
+    const Subject subject = {"latency", build, "SetVariable", "xapidb", delay};
+    const auto task = Set(7, 100)();
+    static_cast<void>(task->Round(daemon.guest()));
+    const std::size_t calls = daemon.toolstack_calls();
+    // A VM may make 100 calls at once, and after that two a second (docs/toolstack.md, "XML-RPC").
+    const std::size_t writes = plan.Count(80);
+    std::vector<double> times;
+    while (times.size() < writes) {
+      times.push_back(MillisecondsOfRound(daemon, *task));
+    }
+    Record(subject, "ms", times);
+    Record(subject, "calls",
+           {static_cast<double>(daemon.toolstack_calls() - calls) / static_cast<double>(writes)});
+    if (delay == 1 && !plan.is_quick) {
+      std::vector<double> later;
+      for (int write = 0; write < 30; ++write) {
+        later.push_back(MillisecondsOfRound(daemon, *task));
+      }
+      later.erase(later.begin(), later.end() - 8);
+      Record({"latency", build, "SetVariable, without a pause", "xapidb", delay}, "ms", later);
     }
   }
-  throw std::runtime_error("cannot read the memory of the daemon");
 }
 
-void PrintStarts() {
-  constexpr int kStarts = 15;
-  std::cout
-      << "| start with | ready after, ms | Anonymous, kB | after 100 writes of 57344 bytes |\n"
-         "| --- | --: | --: | --: |\n";
-  for (const auto& [storage, variables] : {std::pair{Storage::kMemory, std::size_t{0}},
-                                           {Storage::kMemory, std::size_t{1000}},
-                                           {Storage::kSqlite, std::size_t{0}},
-                                           {Storage::kSqlite, std::size_t{1000}}}) {
-    std::vector<double> milliseconds;
-    std::vector<double> kilobytes;
-    for (int i = 0; i < kStarts; ++i) {
-      const Daemon daemon(storage, variables);
-      milliseconds.push_back(1000 * daemon.seconds_to_ready());
-      kilobytes.push_back(static_cast<double>(AnonymousKilobytes(daemon.pid())));
-    }
-    std::cout << "| " << NameOf(storage) << ", " << variables << " variables | " << std::fixed
-              << std::setprecision(1) << Median(milliseconds) << " | " << std::setprecision(0)
-              << Median(kilobytes) << " | ";
-    if (variables == 0) {
-      Daemon daemon(storage, variables);
-      Set large(7, 57344);
-      RunRounds(large, daemon.guest(), 100);
-      std::cout << AnonymousKilobytes(daemon.pid());
-    } else {
-      std::cout << "-";  // more than a guest may store, so nothing can be added
-    }
-    std::cout << " |" << std::endl;
-  }
-}
-
-/// The first line of `file` that begins with `key`, behind the colon.
-std::string ValueOf(const std::string& file, const std::string& key) {
-  std::ifstream stream(file);
-  for (std::string line; std::getline(stream, line);) {
-    if (line.rfind(key, 0) == 0) {
-      return line.substr(line.find(':') + 2);
+void MeasureAll(const Plan& plan) {
+  MeasureRequests(plan);
+  MeasureGrowthWithNumber(plan);
+  MeasureGrowthWithSize(plan);
+  MeasureLongStarts(plan);
+  MeasureStarts(plan);
+  for (const Build& build : plan.builds) {
+    for (const std::size_t count :
+         plan.is_quick ? std::vector<std::size_t>{1, 3} : std::vector<std::size_t>{1, 50, 200}) {
+      MeasureFleet(plan, build, count);
     }
   }
-  return "?";
-}
-
-void PrintMachine(bool has_callgrind) {
-  const bool has_counter = InstructionCounter::Attach(::getpid()).has_value();
-  std::cout << "Machine: " << ValueOf("/proc/cpuinfo", "model name") << ", "
-            << std::thread::hardware_concurrency() << " processors. Instructions: "
-            << (has_counter     ? "the processor's counter"
-                : has_callgrind ? "callgrind, because the processor's counter cannot be used"
-                                : "not counted: no counter of the processor, no valgrind")
-            << ".\n\n";
+  MeasureLatency(plan);
 }
 
 }  // namespace
 }  // namespace varstored::bench
 
-int main() {
+int main(int argc, char** argv) {
   try {
-    const bool has_callgrind = ::access(varstored::bench::kValgrind, X_OK) == 0;
-    varstored::bench::PrintMachine(has_callgrind);
-    varstored::bench::PrintSpeeds(has_callgrind);
-    std::cout << "\n";
-    varstored::bench::PrintStarts();
+    const std::vector<std::string_view> arguments(argv + 1, argv + argc);
+    varstored::bench::Plan plan;
+    plan.builds.push_back({"dynamic", varstored::test::LoopbackProgram()});
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      const auto value = [&] {
+        varstored::bench::Require(++i < arguments.size(), "an option has no value");
+        return std::string(arguments[i]);
+      };
+      if (arguments[i] == "--null-server") {
+        varstored::bench::ServeNothing(value());
+        return 0;
+      }
+      if (arguments[i] == "--quick") {
+        plan.is_quick = true;
+      } else if (arguments[i] == "--times-only") {
+        plan.has_callgrind = plan.has_strace = false;
+      } else if (arguments[i] == "--static") {
+        plan.builds.push_back({"static", value()});
+      } else if (arguments[i] == "--profiles") {
+        plan.profiles = value();
+      } else {
+        throw std::runtime_error("no option '" + std::string(arguments[i]) + "'");
+      }
+    }
+    varstored::bench::MeasureAll(plan);
     return 0;
   } catch (const std::exception& failure) {
-    std::cerr << "bench: " << failure.what() << "\n";
+    std::cerr << "loopback_bench: " << failure.what() << "\n";
     return 1;
   }
 }

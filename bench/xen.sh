@@ -1,14 +1,30 @@
-# xen.sh [ROUNDS [CALLS [DAEMONS]]]
+# xen.sh [ROUNDS [CALLS [DAEMONS [STARTS]]]]
 #
-# Runs in dom0 of the testbed (tests/xen/README.md) and prints docs/performance.md's tables of the
-# real path: bench/run starts it.
+# Runs in dom0 of the testbed (tests/xen/README.md) and leaves what it measures of the real path in
+# /out/results.tsv, in lines as bench/page.py explains them: bench/run starts it. The daemon is in
+# /bench/dynamic, and from the static build in /bench/static, if there is one.
 . /lib/testbed.sh
 
-rounds=${1:-21} calls=${2:-150} many=${3:-50}
-results=/run/results  # a line for each measurement: round, name, microseconds
+rounds=${1:-15} calls=${2:-150} many=${3:-50} starts=${4:-9}
+raw=/run/raw  # a line for each measurement: name, microseconds
+results=/out/results.tsv
 tracing=/sys/kernel/tracing
+builds=$(cd /bench && echo *)
 
-# The contenders, each with a domain of its own. Only the domain that is measured runs.
+# The functions of testbed.sh start `varstored`: of this build. In the background it is a process of
+# its own, which becomes the daemon.
+build=dynamic
+varstored() {
+  exec "/bench/$build/varstored" "$@"
+}
+
+# start_backend BUILD BACKEND: for DOMAIN.
+start_backend() {
+  build=$1
+  # shellcheck disable=SC2046  # words, on purpose
+  start_daemon $(daemon_options "$2")
+}
+
 daemon_options() {
   case $1 in
     memory) echo "--backend memory" ;;
@@ -16,56 +32,68 @@ daemon_options() {
   esac
 }
 
-# call DOMAIN SCRIPT: has the domain run while the script does.
+# call DOMAIN SCRIPT: has the domain run while the script does. No other domain runs.
 call() {
   xl unpause "$1"
   echo "$2" | guest_driver -t 60 "$1" >/run/call.log || { cat /run/call.log; fail "$2"; }
   xl pause "$1"
 }
 
-# measure ROUND NAME DOMAIN COMMAND
+# The requests: the daemon's build, what, its backend, and what the guest does.
+requests() {
+  for build_of in $builds; do
+    cat <<END
+$build_of|GetVariable, 100 bytes|memory|get test:Bench -> SUCCESS 7 pattern:100
+$build_of|QueryVariableInfo|memory|query 7 -> SUCCESS * * *
+$build_of|SetVariable, volatile, 100 bytes|memory|set test:Volatile 6 pattern:100 changing -> SUCCESS
+$build_of|SetVariable, 100 bytes|memory|set test:Kept 7 pattern:100 changing -> SUCCESS
+$build_of|SetVariable, 100 bytes|sqlite|set test:Kept 7 pattern:100 changing -> SUCCESS
+END
+  done
+}
+nothing='query 7 -> unanswered'
+
+# measure NAME DOMAIN COMMAND
 measure() {
-  call "$3" "repeat $calls $4"
+  call "$2" "repeat $calls $3"
   time=$(sed -n 's/.*calls in \([0-9]*\) us.*/\1/p' /run/call.log)
-  echo "$1 $2 $time" >>"$results"
+  echo "$1|$time" >>"$raw"
 }
 
-get='get test:Bench                                     -> SUCCESS 7 pattern:100'
-query='query 7                                          -> SUCCESS * * *'
-volatile='set test:Volatile 6 pattern:100 changing      -> SUCCESS'
-kept='set test:Kept 7 pattern:100 changing              -> SUCCESS'
-nothing='query 7                                        -> unanswered'
+# Each contender has a domain of its own: `domain_BUILD_BACKEND`, with its daemon.
+contender() {
+  eval "domain=\$domain_$1_$2 daemon=\$daemon_$1_$2"
+}
 
 one_round() {
-  measure "$1" null "$null" "$nothing"
-  measure "$1" get "$memory" "$get"
-  measure "$1" null "$null" "$nothing"
-  measure "$1" query "$memory" "$query"
-  measure "$1" null "$null" "$nothing"
-  measure "$1" volatile "$memory" "$volatile"
-  measure "$1" null "$null" "$nothing"
-  measure "$1" memory "$memory" "$kept"
-  measure "$1" null "$null" "$nothing"
-  measure "$1" sqlite "$sqlite" "$kept"
-  measure "$1" null "$null" "$nothing"
+  measure null "$null" "$nothing"
+  while IFS='|' read -r build_of what backend command; do
+    contender "$build_of" "$backend"
+    measure "$build_of|$what|$backend" "$domain" "$command"
+    measure null "$null" "$nothing"
+  done </run/requests
 }
 
-# count NAME DOMAIN PROCESS COMMAND: system calls of the process, and hypercalls: those for devices
-# and events (dm_op, event_channel_op), and all of dom0's.
+# count SUBJECT DOMAIN PROCESS COMMAND: system calls of the process, and hypercalls: those for devices
+# and events (dm_op, event_channel_op), and all of dom0's. SUBJECT: BUILD, WHAT and BACKEND with a tab
+# between.
 count() {
   enter=$tracing/events/raw_syscalls/sys_enter
-  echo "hist:keys=id if common_pid==$3" >"$enter/trigger"
+  echo "hist:keys=id.syscall if common_pid==$3" >"$enter/trigger"
   xentrace -D -e 0x0020f000 /run/trace >/dev/null 2>&1 &
   tracer=$!
   within 5 test -s /run/trace || fail "xentrace does not write"
   call "$2" "repeat $calls $4"
   kill -INT "$tracer"
   wait "$tracer" 2>/dev/null || :
-  system_calls=$(sed -n 's/^ *Hits: //p' "$enter/hist")
-  echo "!hist:keys=id if common_pid==$3" >"$enter/trigger"
+  # "{ id: sys_poll [  7] } hitcount: 150"
+  sed -n 's/^{ id: sys_\([a-z0-9_]*\).*hitcount: *\([0-9]*\).*/\1 \2/p' "$enter/hist" |
+    awk -v calls="$calls" -v subject="$1" '$2 / calls > 0.04 {
+      printf "xen\t%s\t0\tcall %s\t%.3g\n", subject, $1, $2 / calls }' >>"$results"
+  echo "!hist:keys=id.syscall if common_pid==$3" >"$enter/trigger"
   # A record is a word (bit 31: two words of time follow; 30 to 28: how many other words do; the rest:
   # the event) and those. Event 0x20100d is a hypercall, whose number is in the first other word.
-  od -An -v -tx4 /run/trace | awk -v calls="$calls" -v name="$1" -v system_calls="$system_calls" '
+  od -An -v -tx4 /run/trace | awk -v calls="$calls" -v subject="$1" '
     { for (i = 1; i <= NF; i++) {
         if (left == 0) {
           nibble = index("0123456789abcdef", substr($i, 1, 1)) - 1
@@ -78,8 +106,8 @@ count() {
           if (seen++ == time && event == "020100d") { all++; of[substr($i, 7)]++ }
         }
       } }
-    END { printf "%s %.1f %.1f %.0f\n", name, system_calls / calls,
-                 (of["29"] + of["20"]) / calls, all / calls }' >>/run/counts
+    END { printf "xen\t%s\t0\thypercalls\t%.3g\n", subject, (of["29"] + of["20"]) / calls
+          printf "xen\t%s\t0\thypercalls of dom0\t%.3g\n", subject, all / calls }' >>"$results"
   rm /run/trace
 }
 
@@ -88,23 +116,23 @@ memory_of() {
   awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/smaps_rollup"
 }
 
-# starts BACKEND: the table's line of one daemon.
-starts() {
-  create_domain "starts-$1" pvh >/dev/null
-  : >/run/starts
-  for _ in 1 2 3 4 5 6 7 8 9; do
-    rm -f "/run/$DOMAIN.sqlite"
-    # shellcheck disable=SC2046  # words, on purpose
-    time_to_ready "$DOMAIN" /usr/sbin/varstored --domain "$DOMAIN" $(daemon_options "$1") \
-      2>/run/starts.log >/run/start || { cat /run/starts.log; fail "the daemon does not start"; }
-    read -r milliseconds pid </run/start
-    echo "$milliseconds $(memory_of "$pid" Anonymous) $(memory_of "$pid" Pss)" >>/run/starts
-    kill -TERM "$pid"
-    within 5 daemon_is_gone || fail "the daemon does not end"
-  done
-  sort -n /run/starts | awk -v name="$1" 'NR == 5 {
-    printf "| one, `%s` | %.0f | %d | %d |\n", name, $1, $2, $3 }'
-  destroy_domain
+# record TABLE BUILD BACKEND AT MEASURE FILE: a line with the samples of a file.
+record() {
+  echo "$1	$2	start	$3	$4	$5	$(tr '\n' ' ' <"$6")" >>"$results"
+}
+
+# one_start BUILD BACKEND: of a domain that never runs.
+one_start() {
+  rm -f "/run/$DOMAIN.sqlite"
+  # shellcheck disable=SC2046  # words, on purpose
+  time_to_ready "$DOMAIN" "/bench/$1/varstored" --domain "$DOMAIN" --depriv $(daemon_options "$2") \
+    2>/run/starts.log >/run/start || { cat /run/starts.log; fail "the daemon does not start"; }
+  read -r milliseconds pid </run/start
+  echo "$milliseconds" >>"/run/ms-$1-$2"
+  memory_of "$pid" Anonymous >>"/run/anonymous-$1-$2"
+  memory_of "$pid" Pss >>"/run/pss-$1-$2"
+  kill -TERM "$pid"
+  within 5 daemon_is_gone || fail "the daemon does not end"
 }
 
 # create_small_domain NAME: one that never runs, as DOMAIN, so that many fit.
@@ -121,103 +149,104 @@ daemon_is_gone() {
 
 # ---- the contenders ----
 
+mkdir -p /out
+: >"$results"
+requests >/run/requests
 create_domain null pvh
 null=$DOMAIN
 start_null_handler
 null_handler=$DAEMON
-for backend in memory sqlite; do
-  create_domain "$backend" pvh
-  # shellcheck disable=SC2046  # words, on purpose
-  start_daemon $(daemon_options "$backend")
-  eval "$backend=$DOMAIN ${backend}_daemon=$DAEMON"
-  call "$DOMAIN" "set test:Bench 7 pattern:100 -> SUCCESS"
+for build_of in $builds; do
+  for backend in memory sqlite; do
+    create_domain "$build_of-$backend" pvh
+    start_backend "$build_of" "$backend"
+    eval "domain_${build_of}_$backend=$DOMAIN daemon_${build_of}_$backend=$DAEMON"
+    call "$DOMAIN" "set test:Bench 7 pattern:100 -> SUCCESS"
+  done
 done
 
 # ---- round trips ----
 
-say "measure: $rounds rounds of $calls calls for each line"
-one_round 0
-: >"$results"
+say "measure: $rounds rounds of $calls calls for each of $(wc -l </run/requests) requests"
+one_round
+: >"$raw"
 round=1
 while [ "$round" -le "$rounds" ]; do
-  one_round "$round"
+  one_round
   round=$((round + 1))
 done
 
-say "count"
-mount -t tracefs none "$tracing"
-: >/run/counts
-# shellcheck disable=SC2154  # set by eval
-{
-  count null "$null" "$null_handler" "$nothing"
-  count get "$memory" "$memory_daemon" "$get"
-  count query "$memory" "$memory_daemon" "$query"
-  count volatile "$memory" "$memory_daemon" "$volatile"
-  count memory "$memory" "$memory_daemon" "$kept"
-  count sqlite "$sqlite" "$sqlite_daemon" "$kept"
-}
-
-# A measurement is compared with the null handler's before and after it, and of these ratios the
-# middle one is shown.
-awk -v calls="$calls" '
-  function median(values, n,  i, j, swap) {
-    for (i = 2; i <= n; i++) {
-      for (j = i; j > 1 && values[j] < values[j - 1]; j--) {
-        swap = values[j]; values[j] = values[j - 1]; values[j - 1] = swap
-      }
-    }
-    return n % 2 ? values[(n + 1) / 2] : (values[n / 2] + values[n / 2 + 1]) / 2
-  }
-  FILENAME == "/run/counts" { counts[$1] = $2 " | " $3 " | " $4; next }
-  $2 == "null" {
-    if (waiting != "") ratios[waiting, ++n[waiting]] = (before + $3) / 2 / time
-    waiting = ""; before = $3
-    nulls[++null_count] = $3
+# A measurement is compared with the null handler's before and after it.
+awk -F '|' -v calls="$calls" '
+  $1 == "null" {
+    if (waiting != "") { ratios[waiting] = ratios[waiting] sprintf("%.4g ", (before + $2) / 2 / time) }
+    waiting = ""; before = $2; rates["null"] = rates["null"] sprintf("%.5g ", 1000000 * calls / $2)
     next
   }
-  { waiting = $2; time = $3 }
+  { waiting = $1 "\t" $2 "\t" $3; time = $4
+    if (!(waiting in rates)) order[++count] = waiting
+    rates[waiting] = rates[waiting] sprintf("%.5g ", 1000000 * calls / time) }
   END {
-    null_rate = 1000000 * calls / median(nulls, null_count)
-    print "| request | round trips/s | of the null handler'"'"'s | system calls | hypercalls | all of dom0 |"
-    print "| --- | --: | --: | --: | --: | --: |"
-    printf "| none: the null handler | %.0f | 1 | %s |\n", null_rate, counts["null"]
-    split("get query volatile memory sqlite", names)
-    text["get"] = "GetVariable, 100 bytes"
-    text["query"] = "QueryVariableInfo"
-    text["volatile"] = "SetVariable, volatile, 100 bytes"
-    text["memory"] = "SetVariable, non-volatile, 100 bytes, `memory`"
-    text["sqlite"] = "SetVariable, non-volatile, 100 bytes, `sqlite`"
-    for (i = 1; i <= 5; i++) {
-      name = names[i]
-      for (j = 1; j <= n[name]; j++) sorted[j] = ratios[name, j]
-      ratio = median(sorted, n[name])
-      printf "| %s | %.0f | %.2f | %s |\n", text[name], ratio * null_rate, ratio, counts[name]
+    printf "xen\tdynamic\tnone\tnull\t0\trequests/s\t%s\n", rates["null"]
+    for (i = 1; i <= count; i++) {
+      printf "xen\t%s\t0\trequests/s\t%s\n", order[i], rates[order[i]]
+      printf "xen\t%s\t0\tof null\t%s\n", order[i], ratios[order[i]]
     }
-  }' /run/counts "$results"
+  }' "$raw" >>"$results"
+
+say "count"
+mount -t tracefs none "$tracing"
+count "dynamic	none	null" "$null" "$null_handler" "$nothing"
+while IFS='|' read -r build_of what backend command; do
+  contender "$build_of" "$backend"
+  count "$build_of	$what	$backend" "$domain" "$daemon" "$command"
+done </run/requests
 
 # ---- starts and memory ----
 
 say "starts and memory"
 kill "$null_handler"
-{
-  echo "| daemons | exec to ready, ms | Anonymous, kB | Pss, kB |"
-  echo "| --- | --: | --: | --: |"
-  starts memory
-  starts sqlite
-} >/run/starts.table
-number=2
-pids="$memory_daemon $sqlite_daemon"
-while [ "$number" -lt "$many" ]; do
-  number=$((number + 1))
-  create_small_domain "many-$number"
-  # shellcheck disable=SC2046  # words, on purpose
-  start_daemon $(daemon_options sqlite) >/dev/null
-  pids="$pids $DAEMON"
+create_small_domain starts
+start=1
+while [ "$start" -le "$starts" ]; do
+  for build_of in $builds; do
+    one_start "$build_of" memory
+    one_start "$build_of" sqlite
+  done
+  start=$((start + 1))
 done
-{
-  cat /run/starts.table
-  for pid in $pids; do
-    echo "$(memory_of "$pid" Anonymous) $(memory_of "$pid" Pss)"
-  done | awk '{ anonymous += $1; pss += $2 } END {
-    printf "| each of %d, `sqlite` | - | %.0f | %.0f |\n", NR, anonymous / NR, pss / NR }'
-}
+for build_of in $builds; do
+  for backend in memory sqlite; do
+    record xen-start "$build_of" "$backend" 1 ms "/run/ms-$build_of-$backend"
+    record xen-start "$build_of" "$backend" 1 "anonymous kB" "/run/anonymous-$build_of-$backend"
+    record xen-start "$build_of" "$backend" 1 "pss kB" "/run/pss-$build_of-$backend"
+  done
+done
+
+for build_of in $builds; do
+  say "$many daemons, $build_of"
+  number=0 pids=
+  while [ "$number" -lt "$many" ]; do
+    number=$((number + 1))
+    create_small_domain "many-$build_of-$number"
+    start_backend "$build_of" sqlite >/dev/null
+    pids="$pids $DAEMON $DOMAIN"
+  done
+  # shellcheck disable=SC2086  # words, on purpose
+  set -- $pids
+  while [ $# -gt 0 ]; do
+    memory_of "$1" Anonymous >>/run/anonymous
+    memory_of "$1" Pss >>/run/pss
+    shift 2
+  done
+  record xen-start "$build_of" sqlite "$many" "anonymous kB" /run/anonymous
+  record xen-start "$build_of" sqlite "$many" "pss kB" /run/pss
+  rm /run/anonymous /run/pss
+  # shellcheck disable=SC2086  # words, on purpose
+  set -- $pids
+  while [ $# -gt 0 ]; do
+    kill -TERM "$1"
+    xl destroy "$2"
+    shift 2
+  done
+done

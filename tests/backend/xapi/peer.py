@@ -2,6 +2,7 @@
 """A toolstack's XML-RPC socket, made of Python's own http.server and xmlrpc, for tests.
 
     peer.py --socket PATH --folder FOLDER [--generation guard|old-guard|xapi|old-xapi]
+            [--delay MILLISECONDS]
 
 What it knows is in FOLDER, so that a test can look at it and change it at any time:
 
@@ -21,6 +22,7 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 import xmlrpc.client
 from xml.sax.saxutils import escape
 
@@ -238,6 +240,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(length)
+        time.sleep(self.server.delay)
         answer, fault = self.server.toolstack.handle(body)
         try:
             self.misbehave(answer, fault) if fault else self.respond(answer)
@@ -282,8 +285,9 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     block_on_close = False
     request_queue_size = 2  # as a guard's
 
-    def __init__(self, path, toolstack):
+    def __init__(self, path, toolstack, delay=0):
         self.toolstack = toolstack
+        self.delay = delay  # of each answer, in seconds
         super().__init__(path, Handler)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -302,9 +306,10 @@ def main():
     parser.add_argument("--socket", required=True)
     parser.add_argument("--folder", required=True)
     parser.add_argument("--generation", choices=GENERATIONS, default="guard")
+    parser.add_argument("--delay", type=int, default=0)
     options = parser.parse_args()
     toolstack = Toolstack(options.folder, options.generation)
-    Server(options.socket, toolstack)
+    Server(options.socket, toolstack, options.delay / 1000)
     toolstack.write("listening", "")
     threading.Event().wait()
 
