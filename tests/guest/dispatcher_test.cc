@@ -196,6 +196,12 @@ TEST_F(L01, ASmallRequestIsNotCopiedWhole) {
   EXPECT_EQ(pages.bytes().back(), 0) << "the last byte of the pages was read";
 }
 
+TEST_F(L01, AKilobyteIsNoReasonToCopyAllPages) {
+  ChangingPages pages(test::SetVariableRequest(kName, kVendor, 7, Bytes(1000, 0x5A), false));
+  dispatcher.Serve(pages);
+  EXPECT_EQ(pages.bytes().back(), 0) << "the last byte of the pages was read";
+}
+
 std::uint64_t Integer(ByteSpan bytes, std::size_t offset) {
   std::uint64_t value = 0;
   base::Reader reader(bytes.subspan(offset));

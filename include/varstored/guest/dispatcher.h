@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -122,18 +123,20 @@ class Dispatcher {
   static constexpr std::size_t kStartBytes = 512;
 
   /// Copies the request at the start of `pages`, of which it reads no more than `most` bytes. The
-  /// start is enough for nearly every request. If it is not, the rest is copied behind it, and
-  /// decoding begins again with the same copy of the start: no byte of the guest's is read twice.
+  /// first bytes are enough for nearly every request. While they are not, more is copied behind
+  /// them, and decoding begins again with the same copy: no byte of the guest's is read twice.
   template <class Pages>
   base::Result<Request, engine::Reason> CopyRequest(const Pages& pages, std::size_t most) {
     const std::span<std::uint8_t> all(request_.get(), most);
-    CopyOut(pages, 0, all.first(kStartBytes));
-    auto request = DecodeRequest(all.first(kStartBytes));
-    if (!request && request.error() == engine::Reason::kRequestTruncated) {
-      CopyOut(pages, kStartBytes / sizeof(std::uint64_t), all.subspan(kStartBytes));
-      request = DecodeRequest(all);
+    std::size_t copied = 0;
+    for (std::size_t next = kStartBytes;; next = std::min(next * 8, most)) {
+      CopyOut(pages, copied / sizeof(std::uint64_t), all.subspan(copied, next - copied));
+      copied = next;
+      auto request = DecodeRequest(all.first(copied));
+      if (request || request.error() != engine::Reason::kRequestTruncated || copied == most) {
+        return request;
+      }
     }
-    return request;
   }
 
   /// The answer, which stays valid until the next call. Memory that is missing is a status for the
