@@ -53,7 +53,7 @@ constexpr std::array<Row, kEventCount> kRows = {{
     {Event::kStateNotSaved, LogLevel::kError, "state-not-saved"},
     {Event::kNoMemory, LogLevel::kError, "no-memory"},
     {Event::kDomainGone, LogLevel::kInfo, "domain-gone"},
-    {Event::kLinesLeftOut, LogLevel::kInfo, "lines-left-out"},
+    {Event::kLinesLeftOut, LogLevel::kWarning, "lines-left-out"},
     {Event::kEnded, LogLevel::kInfo, "ended"},
 }};
 

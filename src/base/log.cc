@@ -31,8 +31,9 @@ constexpr std::array<LevelWord, 4> kLevelWords = {{
 /// Syslog's number of the facility "daemon" (RFC 3164, 4.1.1).
 constexpr int kFacility = 3;
 
-/// Of the text of a line: room for two paths.
-constexpr std::size_t kMaxTextBytes = 1024;
+/// Of the text of a line: room for two paths, or for a large count of each reason. A page, which is
+/// what WriteToStandardError can have at once, has the rest of the line as well.
+constexpr std::size_t kMaxTextBytes = 3072;
 
 /// A socket that sends datagrams to `path`, or none when nobody listens there.
 UniqueFd ConnectTo(const std::string& path) {

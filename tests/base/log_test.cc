@@ -67,10 +67,10 @@ TEST(Log, OneLineStaysOneLine) {
 TEST(Log, ALineHasAnEnd) {
   SystemLog log("", LogLevel::kInfo);
   EXPECT_EQ(
-      StandardErrorOf([&log] { log.Write(LogLevel::kError, "a", std::string(1024, 'x')); }).size(),
-      3 + 1024 + 1U);
+      StandardErrorOf([&log] { log.Write(LogLevel::kError, "a", std::string(3072, 'x')); }).size(),
+      3 + 3072 + 1U);
   EXPECT_EQ(StandardErrorOf([&log] { log.Write(LogLevel::kError, "b", std::string(70000, 'x')); }),
-            "b: " + std::string(1024, 'x') + "...\n");
+            "b: " + std::string(3072, 'x') + "...\n");
 }
 
 TEST(Log, LessUrgentLinesAreLeftOut) {

@@ -536,6 +536,19 @@ TEST_F(DispatcherTest, AGuestCannotFillTheLog) {
   EXPECT_NE(text.find("change-not-stored " + std::to_string(2 * kTimes - 8)), text.npos) << text;
 }
 
+TEST_F(DispatcherTest, LargeCountsOfAllReasonsFitIntoALine) {
+  std::string text;
+  for (std::size_t i = 0; i < engine::kReasonCount; ++i) {
+    text += std::string(engine::ReasonText(static_cast<Reason>(i))) + " 18446744073709551615, ";
+  }
+  base::SystemLog system_log("", base::LogLevel::kInfo);
+
+  ::testing::internal::CaptureStderr();
+  system_log.Say(base::Event::kEnded, text + "the end");
+
+  EXPECT_TRUE(::testing::internal::GetCapturedStderr().ends_with(", the end\n"));
+}
+
 TEST_F(DispatcherTest, CountersAreOneLine) {
   EXPECT_EQ(dispatcher.CountersText(), "none");
   EXPECT_EQ(Serve(Bytes(8)), test::kEfiUnsupported);
