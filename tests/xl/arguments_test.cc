@@ -143,7 +143,7 @@ TEST(DaemonCommand, FollowsTheUuidAndTheDomain) {
       "/run/varstored/0c5ac1d5-9a43-4b0e-9d6f-2f8ad3a6e1b7.pid"
       " --chroot /var/lib/varstored/0c5ac1d5-9a43-4b0e-9d6f-2f8ad3a6e1b7"
       " --depriv --uid 65548 --gid 65548 --backend sqlite --arg path:/variables.sqlite"
-      " --arg save:/state";
+      " --arg save:/state --arg uuid:0c5ac1d5-9a43-4b0e-9d6f-2f8ad3a6e1b7";
   EXPECT_EQ(Command({}, Start::kBoot), boot);
   EXPECT_EQ(Command({}, Start::kResume), boot + " --resume --arg resume:/state");
   EXPECT_EQ(Command({}, Start::kResumeWithoutState), boot + " --resume");

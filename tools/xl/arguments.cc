@@ -233,9 +233,10 @@ std::vector<std::string> DaemonCommand(const Settings& settings, std::string_vie
   if (!settings.HasOwnBackend()) {
     const std::string user = std::to_string(UserFor(domain));
     const std::string state = "/" + std::string(kStateName);
-    command.insert(command.end(), {"--chroot", settings.folder + "/" + uuid, "--depriv", "--uid",
-                                   user, "--gid", user, "--backend", "sqlite", "--arg",
-                                   "path:/" + std::string(kStoreName), "--arg", "save:" + state});
+    command.insert(command.end(),
+                   {"--chroot", settings.folder + "/" + uuid, "--depriv", "--uid", user, "--gid",
+                    user, "--backend", "sqlite", "--arg", "path:/" + std::string(kStoreName),
+                    "--arg", "save:" + state, "--arg", "uuid:" + uuid});
     if (start != Start::kBoot) {
       command.emplace_back("--resume");
     }
