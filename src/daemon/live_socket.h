@@ -27,12 +27,15 @@ class LiveSocket {
 
   /// Makes a socket in `folder`, which is made if missing and has to be out of everybody else's
   /// reach. It takes the place of one of that name; sockets there that no process has any more are
-  /// removed. To be called with the rights of the user who may connect, which is root.
-  /// `client_budget` is how long a client may take to read a snapshot that the kernel does not take
-  /// at once, as that of a store that is larger than one may be.
+  /// removed, unless another process holds the folder's lock for a second. To be called with the
+  /// rights of the user who may connect, which is root. `client_budget` is how long a client may
+  /// take to read a snapshot that the kernel does not take at once, as that of a store that is
+  /// larger than one may be; `rest` is how long nobody is accepted after the kernel could not do
+  /// it, for want of descriptors or memory.
   [[nodiscard]] static base::Result<LiveSocket> Open(
-      const std::string& folder, const live::SocketName& name,
-      std::chrono::milliseconds client_budget = std::chrono::seconds(5));
+      std::string folder, const live::SocketName& name,
+      std::chrono::milliseconds client_budget = std::chrono::seconds(5),
+      std::chrono::milliseconds rest = std::chrono::seconds(5));
 
   [[nodiscard]] bool is_open() const { return listener_.valid(); }
 
@@ -50,10 +53,14 @@ class LiveSocket {
  private:
   void Accept(const MakeSnapshot& make_snapshot, base::Log& log);
   void Send();
+  void DropClient();
+  [[nodiscard]] bool IsResting() const;
 
   base::UniqueFd listener_;
   uid_t owner_ = 0;
   std::chrono::milliseconds client_budget_{};
+  std::chrono::milliseconds rest_{};
+  std::chrono::steady_clock::time_point rests_until_;
   base::UniqueFd client_;
   base::Bytes snapshot_;
   std::size_t sent_ = 0;

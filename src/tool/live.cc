@@ -84,7 +84,8 @@ base::Result<base::Bytes> ReadAll(int socket, const std::string& path) {
     if (left <= 0 || ::poll(&waited, 1, static_cast<int>(left)) == 0) {
       return base::Fail(path + ": the daemon does not answer within " +
                         std::to_string(kAnswerBudget.count()) +
-                        " seconds: it waits for its backend, or has been stopped");
+                        " seconds: it waits for its backend, has been stopped, or could not accept "
+                        "anybody (`live-socket-failed` in its log)");
     }
     const ssize_t count = ::recv(socket, part.data(), part.size(), MSG_DONTWAIT);
     if (count == 0) {

@@ -1,6 +1,8 @@
 #include "live_socket.h"
 
 #include <fcntl.h>
+#include <malloc.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -57,8 +59,9 @@ class LiveSocketTest : public ::testing::Test {
     return all;
   }
 
-  void Open(std::chrono::milliseconds budget = std::chrono::seconds(5)) {
-    auto opened = LiveSocket::Open(live_folder_, {.domain = 5, .uuid = std::nullopt}, budget);
+  void Open(std::chrono::milliseconds budget = std::chrono::seconds(5),
+            std::chrono::milliseconds rest = std::chrono::seconds(5)) {
+    auto opened = LiveSocket::Open(live_folder_, {.domain = 5, .uuid = std::nullopt}, budget, rest);
     ASSERT_TRUE(opened) << opened.error().message;
     socket_ = *std::move(opened);
   }
@@ -79,6 +82,29 @@ class LiveSocketTest : public ::testing::Test {
         log_);
   }
   [[nodiscard]] bool HasClient() const { return socket_.milliseconds() >= 0; }
+
+  /// As Turn, when a client waits and the kernel has no descriptor for it.
+  void TurnWithoutDescriptors() {
+    rlimit old = {};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
+    const rlimit none = {.rlim_cur = 0, .rlim_max = old.rlim_max};
+    const pollfd waited = {socket_.waits_for().fd, POLLIN, POLLIN};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+    socket_.HandleReady(
+        waited, [] { return base::Bytes(); }, log_);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
+  }
+
+  static std::size_t BytesInUse() {
+    const auto numbers = ::mallinfo2();
+    return numbers.uordblks + numbers.hblkhd;
+  }
+
+  static void MakeDeadSocket(const std::string& path) {
+    const base::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto address = base::UnixAddress(path);
+    ASSERT_EQ(::bind(socket.get(), base::General(*address), sizeof *address), 0);
+  }
 
   /// More than the kernel takes.
   const base::Bytes large_ = base::Bytes(std::size_t{4} << 20, 7);
@@ -118,6 +144,20 @@ TEST_F(LiveSocketTest, WhatAClientSendsIsNotRead) {
   EXPECT_FALSE(HasClient());
   std::array<std::uint8_t, 3> got{};
   EXPECT_EQ(::recv(client.get(), got.data(), got.size(), 0), 3);
+  EXPECT_EQ(::recv(client.get(), got.data(), got.size(), 0), -1);
+  EXPECT_EQ(errno, ECONNRESET) << "as when a socket is closed with bytes that nobody has read";
+}
+
+TEST_F(LiveSocketTest, NothingOfASnapshotIsKept) {
+  Open();
+  snapshot_ = base::Bytes(100000, 7);
+  const std::size_t before = BytesInUse();
+  for (int i = 0; i < 2; ++i) {
+    const auto client = Connect();
+    Turn();
+    EXPECT_EQ(made_, i + 1);
+    EXPECT_LT(BytesInUse(), before + 50000);
+  }
 }
 
 TEST_F(LiveSocketTest, EachTurnServesOne) {
@@ -196,21 +236,27 @@ TEST_F(LiveSocketTest, WantOfMemoryIsTheEndOfTheConnection) {
   EXPECT_EQ(ReadAll(next.get()), snapshot_);
 }
 
-TEST_F(LiveSocketTest, WhenNobodyCanBeAcceptedItGivesUpOnce) {
-  Open();
+TEST_F(LiveSocketTest, WhenNobodyCanBeAcceptedItRests) {
+  Open(std::chrono::seconds(5), std::chrono::hours(1));
   const auto client = Connect();
-  rlimit old = {};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
-  const rlimit none = {.rlim_cur = 0, .rlim_max = old.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  pollfd waited = {socket_.waits_for().fd, POLLIN, POLLIN};
-  socket_.HandleReady(
-      waited, [] { return base::Bytes(); }, log_);
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
+  TurnWithoutDescriptors();
 
-  EXPECT_FALSE(socket_.is_open());
+  EXPECT_TRUE(socket_.is_open());
   EXPECT_LT(socket_.waits_for().fd, 0) << "poll ignores it";
+  EXPECT_GT(socket_.milliseconds(), 3500000);
+  EXPECT_LE(socket_.milliseconds(), 3600000);
+  Turn();
+  EXPECT_EQ(made_, 0);
+}
+
+TEST_F(LiveSocketTest, WhoCouldNotBeAcceptedIsServedAfterTheRest) {
+  Open(std::chrono::seconds(5), std::chrono::milliseconds(0));
+  const auto client = Connect();
+  TurnWithoutDescriptors();
   EXPECT_EQ(log_.lines.size(), 1U);
+  Turn();
+  EXPECT_EQ(ReadAll(client.get()), snapshot_);
+  EXPECT_EQ(socket_.milliseconds(), -1);
 }
 
 TEST_F(LiveSocketTest, OnlyItsOwnerReachesIt) {
@@ -263,16 +309,16 @@ TEST_F(LiveSocketTest, TheSocketOfAProcessThatHasEndedIsReplacedAndOthersOfThatK
   const std::string file = live_folder_ + "/8";
   std::filesystem::rename(path_, living);
   const LiveSocket other = std::move(socket_);
-  for (const std::string& name : {dead, path_, foreign}) {
-    const base::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto address = base::UnixAddress(name);
-    ASSERT_EQ(::bind(socket.get(), base::General(*address), sizeof *address), 0);
+  const std::string half_made = live_folder_ + "/1234.new";
+  for (const std::string& name : {dead, path_, foreign, half_made}) {
+    MakeDeadSocket(name);
   }
   ASSERT_TRUE(base::WriteFileInPlace(file, {}));
 
   Open();
 
   EXPECT_FALSE(std::filesystem::exists(dead));
+  EXPECT_FALSE(std::filesystem::exists(half_made));
   EXPECT_TRUE(Connect(living).valid());
   EXPECT_TRUE(std::filesystem::exists(foreign));
   EXPECT_TRUE(std::filesystem::exists(file));
@@ -281,9 +327,37 @@ TEST_F(LiveSocketTest, TheSocketOfAProcessThatHasEndedIsReplacedAndOthersOfThatK
   EXPECT_EQ(ReadAll(client.get()), snapshot_);
 }
 
+TEST_F(LiveSocketTest, NothingIsRemovedWhileAnotherHasTheFolder) {
+  Open();
+  const std::string dead = live_folder_ + "/6";
+  MakeDeadSocket(dead);
+  base::UniqueFd other(::open(live_folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
+
+  Open();
+
+  EXPECT_TRUE(std::filesystem::exists(dead));
+  const auto client = Connect();
+  Turn();
+  EXPECT_EQ(ReadAll(client.get()), snapshot_);
+
+  other.Reset();
+  Open();
+  EXPECT_FALSE(std::filesystem::exists(dead));
+  const base::UniqueFd next(::open(live_folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  EXPECT_EQ(::flock(next.get(), LOCK_EX | LOCK_NB), 0) << "the lock is not kept";
+}
+
+TEST_F(LiveSocketTest, SlashesBehindTheFolderMeanNothing) {
+  std::filesystem::create_directory(folder_.File("run"));
+  live_folder_ += "//";
+  Open();
+  EXPECT_TRUE(Connect().valid());
+}
+
 TEST_F(LiveSocketTest, AFolderThatIsNotItsOwnersAloneIsRefused) {
-  const auto open = [this] {
-    return LiveSocket::Open(live_folder_, {.domain = 5, .uuid = std::nullopt}).ok();
+  const auto open = [this](const std::string& more = "") {
+    return LiveSocket::Open(live_folder_ + more, {.domain = 5, .uuid = std::nullopt}).ok();
   };
   std::filesystem::create_directories(live_folder_);
   for (const unsigned mode : {0710U, 0701U, 0777U}) {
@@ -300,6 +374,7 @@ TEST_F(LiveSocketTest, AFolderThatIsNotItsOwnersAloneIsRefused) {
   std::filesystem::rename(live_folder_, folder_.File("elsewhere"));
   std::filesystem::create_directory_symlink(folder_.File("elsewhere"), live_folder_);
   EXPECT_FALSE(open());
+  EXPECT_FALSE(open("/"));
   std::filesystem::remove(live_folder_);
   ASSERT_TRUE(base::WriteFileInPlace(live_folder_, {}));
   EXPECT_FALSE(open());
