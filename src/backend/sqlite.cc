@@ -125,7 +125,7 @@ class SqliteBackend::Rows {
       return row.failure();
     }
     std::vector<store::Entry> entries;
-    std::size_t data_bytes = 0;
+    store::LoadLimits limits;
     while (true) {
       const auto stepped = row->Step();
       if (!stepped) {
@@ -138,10 +138,8 @@ class SqliteBackend::Rows {
       if (!entry) {
         return Damaged("variable " + std::to_string(row->Number(0)) + ": " + entry.error().message);
       }
-      data_bytes += entry->data().size();
-      if (entries.size() == store::kMaxEntries || data_bytes > store::kMaxBlobBytes) {
-        return Damaged("more than " + std::to_string(store::kMaxEntries) + " variables or " +
-                       std::to_string(store::kMaxBlobBytes) + " bytes of data");
+      if (const auto fits = limits.Add(store::KeyOf(*entry), entry->data().size()); !fits) {
+        return Damaged(fits.error().message);
       }
       entries.push_back(*std::move(entry));
     }

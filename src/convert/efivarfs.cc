@@ -29,7 +29,7 @@ constexpr std::size_t kAttributesBytes = 4;
 /// More files than any store has variables.
 constexpr std::size_t kMaxFiles = 4096;
 /// And more bytes in them than any store has.
-constexpr std::size_t kMaxFolderBytes = 4 * store::kMaxBlobBytes;
+constexpr std::size_t kMaxFolderBytes = 4 * store::kMaxLoadedBytes;
 
 /// The name of the entry's file, or nothing when there can be none that is read back as the same.
 std::string FileNameOf(const store::Entry& entry) {

@@ -14,7 +14,7 @@ namespace {
 using sandbox::FileUse;
 
 /// Enough for the state of any input that is read, and for a database of it.
-constexpr std::uint64_t kMaxWrittenFileBytes = 2 * store::kMaxBlobBytes;
+constexpr std::uint64_t kMaxWrittenFileBytes = 2 * store::kMaxLoadedBytes;
 
 /// The program and its libraries take 47 MiB of addresses, the largest state and a toolstack's
 /// largest answer together less than 20.

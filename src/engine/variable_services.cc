@@ -116,27 +116,6 @@ void ReportOddities(const store::Store& store, base::Log& log) {
   }
 }
 
-base::Bytes Encode(const store::StagedStore& staged) {
-  std::vector<const store::Entry*> entries;
-  entries.reserve(staged.size());
-  staged.ForEach([&entries](const store::Entry& entry) { entries.push_back(&entry); });
-  return store::EncodeVarsBlob(staged.ancillary(), entries);
-}
-
-/// Whether what would be saved of `staged` can be loaded again. A state that is near the limits
-/// exceeds them with the engine's own variables; later only what is far below them grows. It is
-/// refused before anything is served: at the end there would be no way to keep it.
-base::Result<void> CheckCanBeResumed(const store::StagedStore& staged) {
-  const std::size_t bytes = Encode(staged).size();
-  if (staged.size() <= store::kMaxEntries && bytes <= store::kMaxBlobBytes) {
-    return {};
-  }
-  return base::Fail("with the daemon's own there are " + std::to_string(staged.size()) +
-                    " variables in " + std::to_string(bytes) + " bytes, the limits are " +
-                    std::to_string(store::kMaxEntries) + " and " +
-                    std::to_string(store::kMaxBlobBytes));
-}
-
 struct FirstBootFile {
   const char* file_name = nullptr;
   efi::WellKnownVariable variable = {};
@@ -224,9 +203,6 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   StagePpiAtBoot(built_in);
   StageSignatureSupport(built_in);
   StageModes(built_in, policy_.secure_boot);
-  if (auto checked = CheckCanBeResumed(built_in); !checked) {
-    return checked;
-  }
   store_.Apply(std::move(built_in));
   if (!is_first_boot) {
     if (keys.is_boot && backend_.WantsCertificateUpdate()) {
@@ -293,9 +269,6 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
   StagePpiAtResume(built_in);
   StageSignatureSupport(built_in);
   StageModes(built_in, secure_boot);
-  if (auto checked = CheckCanBeResumed(built_in); !checked) {
-    return checked;
-  }
   store_.Apply(std::move(built_in));
   if (auto kept = backend_.KeepResumed(store::StagedStore(store_)); !kept) {
     return base::Fail("the resumed state could not be stored: " + kept.error().message);
@@ -323,7 +296,13 @@ base::Result<void> VariableServices::ReplaceKeys(const std::optional<FirstBootKe
                                                  : base::Fail(std::string(ReasonText(kept)));
 }
 
-base::Bytes VariableServices::Save() const { return Encode(store::StagedStore(store_)); }
+base::Bytes VariableServices::Save() const {
+  std::vector<const store::Entry*> entries;
+  entries.reserve(store_.size());
+  store::StagedStore(store_).ForEach(
+      [&entries](const store::Entry& entry) { entries.push_back(&entry); });
+  return store::EncodeVarsBlob(store_.ancillary(), entries);
+}
 
 bool VariableServices::Latch(bool at_runtime) {
   at_runtime_ = at_runtime_ || at_runtime;

@@ -129,12 +129,6 @@ class Records {
   void Take(const RecordView& view, std::size_t offset) {
     const std::size_t bytes = view.end - offset;
     const VariableId id = {base::ToString(view.name), view.vendor};
-    if (state_.entries.size() == store::kMaxEntries) {
-      state_.damage.push_back(
-          {offset, bytes,
-           "more than " + Text(store::kMaxEntries) + " variables: this one is left out", id});
-      return;
-    }
     if (has_lost_track_ && (view.attributes & efi::kTimeBasedAuthenticatedWriteAccess) != 0) {
       state_.damage.push_back(
           {offset, bytes,
@@ -143,12 +137,17 @@ class Records {
            id});
       return;
     }
+    if (const auto fits = limits_.Add({id.name, id.vendor}, view.data.size()); !fits) {
+      state_.damage.push_back({offset, bytes, fits.error().message + ": this one is left out", id});
+      return;
+    }
     state_.entries.push_back(EntryOf(view));
   }
 
   base::ByteSpan blob_;
   State& state_;
   std::size_t count_ = 0;
+  store::LoadLimits limits_;
   bool has_lost_track_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/variable_name.h"
+#include "varstored/efi/well_known.h"
 
 namespace varstored::store {
 namespace {
@@ -20,6 +21,19 @@ constexpr std::uint32_t kNewestVersion = 2;
 constexpr std::size_t kHeaderBytes = 24;
 /// One record without its name and its data.
 constexpr std::size_t kRecordBytes = 84;
+/// What stands in front of the records in version 2, which is the one that is written.
+constexpr std::size_t kFrontBytes = 292;
+
+/// What the engine makes anew at every start, so that it is counted as there already.
+constexpr std::array kOwnVariables = {
+    efi::kSetupMode, efi::kAuditMode,        efi::kDeployedMode, efi::kSecureBoot, efi::kMorControl,
+    efi::kMorLock,   efi::kSignatureSupport, efi::kPpiFlagsLock, efi::kPpiBuffer,
+};
+
+bool IsOwn(const Key& key) {
+  return std::any_of(kOwnVariables.begin(), kOwnVariables.end(),
+                     [&key](const auto& own) { return own.Is(key.name, key.vendor); });
+}
 
 base::Failure<base::Error> Malformed(std::size_t offset, const std::string& reason) {
   return base::Fail("VARS blob, offset " + std::to_string(offset) + ": " + reason);
@@ -71,6 +85,34 @@ base::Result<LegacyRecord> ReadRecord(base::Reader& reader, std::uint64_t number
 
 }  // namespace
 
+base::Result<void> LoadLimits::Add(const Key& key, std::size_t data_bytes) {
+  const std::size_t bytes = kRecordBytes + key.name.size() + data_bytes;
+  const auto with_it = [bytes](const Sum& sum) -> Sum {
+    return {sum.variables + 1, sum.bytes + bytes};
+  };
+  const auto check = [](const Sum& sum, std::size_t max_variables, std::size_t max_bytes,
+                        const std::string& of_what) -> base::Result<void> {
+    if (sum.variables > max_variables) {
+      return base::Fail("more than " + Text(max_variables) + " variables" + of_what);
+    }
+    if (sum.bytes > max_bytes) {
+      return base::Fail("more than " + Text(max_bytes) + " bytes of variables" + of_what);
+    }
+    return {};
+  };
+  const Sum all = with_it(all_);
+  const Sum others = IsOwn(key) ? others_ : with_it(others_);
+  auto checked = check(others, kMaxVariables, kMaxLoadedBytes, " besides the daemon's own");
+  if (checked) {
+    checked = check(all, kMaxEntries, kMaxBlobBytes - kFrontBytes, "");
+  }
+  if (checked) {
+    all_ = all;
+    others_ = others;
+  }
+  return checked;
+}
+
 base::Result<VarsBlob> DecodeVarsBlob(base::ByteSpan bytes) {
   if (bytes.size() > kMaxBlobBytes) {
     return Malformed(0, Text(bytes.size()) + " bytes, the limit is " + Text(kMaxBlobBytes));
@@ -105,10 +147,15 @@ base::Result<VarsBlob> DecodeVarsBlob(base::ByteSpan bytes) {
   std::map<std::pair<std::string, efi::Guid>, std::size_t> seen;
   blob.entries.reserve(
       std::min(static_cast<std::size_t>(count), reader.remaining() / kRecordBytes));
+  LoadLimits limits;
   for (std::uint64_t i = 0; i < count; ++i) {
+    const std::size_t at = reader.offset();
     auto record = ReadRecord(reader, i);
     if (!record) {
       return record.failure();
+    }
+    if (const auto fits = limits.Add({record->name, record->vendor}, record->data.size()); !fits) {
+      return Malformed(at, fits.error().message);
     }
     const auto [place, is_new] =
         seen.try_emplace({record->name, record->vendor}, blob.entries.size());

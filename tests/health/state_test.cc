@@ -6,9 +6,12 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/failing_backend.h"
 #include "health/states.h"
 #include "support/real_data.h"
 #include "varstored/base/base64.h"
+#include "varstored/engine/variable_services.h"
+#include "varstored/health/fix.h"
 #include "varstored/store/vars_blob.h"
 
 namespace varstored::health {
@@ -169,12 +172,61 @@ TEST(ReadState, LeavesKeysBehindDamageOutBecauseTheyMayBeForged) {
 
 TEST(ReadState, TakesNoMoreVariablesThanTheStore) {
   State state;
-  for (std::size_t i = 0; i < store::kMaxEntries + 1; ++i) {
+  for (std::size_t i = 0; i < store::kMaxVariables + 1; ++i) {
     state.entries.push_back(Make("V" + std::to_string(i), {1}));
   }
   const State read = ReadState(EncodeState(state));
-  EXPECT_EQ(read.entries.size(), store::kMaxEntries);
+  EXPECT_EQ(read.entries.size(), store::kMaxVariables);
   EXPECT_FALSE(read.damage.empty());
+}
+
+/// As many variables as wanted, `bytes` of data each.
+State StateOf(std::size_t variables, std::size_t bytes) {
+  State state;
+  for (std::size_t i = 0; i < variables; ++i) {
+    state.entries.push_back(Make("V" + std::to_string(i), Bytes(bytes, 1)));
+  }
+  return state;
+}
+
+/// A blob of exactly `bytes`.
+Bytes BlobOfBytes(std::size_t bytes) {
+  State state = StateOf(11, 100000);
+  const std::size_t surplus = EncodeState(state).size() - bytes;
+  state.entries.back() = Make("V10", Bytes(100000 - surplus, 1));
+  return EncodeState(state);
+}
+
+TEST(ReadState, WhatIsRepairedIsServedSavedAndResumedAtTheLimitsToo) {
+  for (const Bytes& blob :
+       {EncodeState(StateOf(1024, 1)), EncodeState(StateOf(1035, 1)), EncodeState(StateOf(1040, 1)),
+        EncodeState(StateOf(1100, 1)), EncodeState(StateOf(1030, 1010)), BlobOfBytes(1048549),
+        BlobOfBytes(1048576), BlobOfBytes(1050000), BlobOfBytes(1060000)}) {
+    SCOPED_TRACE(blob.size());
+    const State state = ReadState(blob);
+    // Whether it has to be repaired is what the daemon says of it.
+    EXPECT_EQ(state.damage.empty(), store::DecodeVarsBlob(blob).ok());
+    const auto repaired = store::DecodeVarsBlob(EncodeState(FixAll(state, {}).state));
+    ASSERT_TRUE(repaired) << repaired.error().message;
+
+    engine::FailingBackend backend(repaired->entries);
+    engine::CollectingLog log;
+    engine::VariableServices here({}, backend, log);
+    const auto booted = here.Boot({});
+    ASSERT_TRUE(booted) << booted.error().message;
+    EXPECT_TRUE(ReadState(here.Save()).damage.empty());
+
+    engine::FailingBackend elsewhere;
+    engine::VariableServices there({}, elsewhere, log);
+    const auto resumed = there.Resume(here.Save());
+    ASSERT_TRUE(resumed) << resumed.error().message;
+  }
+}
+
+TEST(ReadState, ABlobAtTheLimitsThatCouldBeStartedNeedsNoRepair) {
+  EXPECT_TRUE(ReadState(EncodeState(StateOf(1024, 1))).damage.empty());
+  EXPECT_TRUE(ReadState(BlobOfBytes(1048549)).damage.empty());
+  EXPECT_TRUE(ReadState(BlobOfBytes(1048576)).damage.empty());
 }
 
 TEST(ReadState, LooksAtNoMoreThanTheDaemon) {

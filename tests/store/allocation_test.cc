@@ -210,7 +210,7 @@ TEST(DecodeVarsBlob, AClaimAloneTakesNoMemory) {
 TEST(DecodeVarsBlob, TheLargestBlobTakesAFewTimesItsSize) {
   // As many variables as there can be, and as much as there can be beside.
   std::vector<Entry> entries;
-  for (std::size_t i = 0; i < kMaxEntries; ++i) {
+  for (std::size_t i = 0; i < kMaxVariables; ++i) {
     entries.push_back(MakeVariable("Variable" + std::to_string(i), Bytes(900, 1)));
   }
   std::vector<const Entry*> all;

@@ -16,6 +16,7 @@
 #include "varstored/base/bytes.h"
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
+#include "varstored/efi/well_known.h"
 
 namespace varstored::store {
 namespace {
@@ -25,6 +26,7 @@ using base::ByteSpan;
 
 constexpr std::size_t kHeaderBytes = 24;
 constexpr std::size_t kAncillaryBytes = 268;
+constexpr std::size_t kRecordsAt = kHeaderBytes + kAncillaryBytes;
 
 std::vector<const Entry*> PointersTo(const std::vector<Entry>& entries) {
   std::vector<const Entry*> pointers;
@@ -37,6 +39,16 @@ std::vector<const Entry*> PointersTo(const std::vector<Entry>& entries) {
 
 Bytes Encode(const std::vector<Entry>& entries, const Ancillary& ancillary = {}) {
   return EncodeVarsBlob(ancillary, PointersTo(entries));
+}
+
+/// One of those that the daemon makes itself, as long as no daemon makes it.
+Entry OwnVariable(std::size_t bytes) {
+  return MakeEntry({.name = std::string(efi::kPpiBuffer.name),
+                    .vendor = efi::kPpiBuffer.vendor,
+                    .attributes = 0x07,
+                    .data = Bytes(bytes, 0x5A),
+                    .timestamp = {},
+                    .signer = {}});
 }
 
 /// The same blob as a host wrote it before version 2.
@@ -200,16 +212,28 @@ TEST(VarsBlob, L05_NamesOf1To4096BytesComeBack) {
   }
 }
 
-TEST(VarsBlob, HoldsUpTo1040Variables) {
+TEST(VarsBlob, HoldsUpTo1024VariablesAndTheDaemonsOwn) {
   std::vector<Entry> entries;
-  for (std::size_t i = 0; i < 1040; ++i) {
+  for (std::size_t i = 0; i < 1024; ++i) {
     entries.push_back(MakeVariable("V" + std::to_string(i), {static_cast<std::uint8_t>(i)}));
   }
+  entries.push_back(OwnVariable(1));
   const auto decoded = DecodeVarsBlob(Encode(entries));
   ASSERT_TRUE(decoded) << decoded.error().message;
   EXPECT_EQ(decoded->entries, entries);
 
   entries.push_back(MakeVariable("OneTooMany", {1}));
+  const std::size_t at = Encode(entries).size() - Encode({entries.back()}).size() + kRecordsAt;
+  const auto refused = DecodeVarsBlob(Encode(entries));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "VARS blob, offset " + std::to_string(at) +
+                                         ": more than 1024 variables besides the daemon's own");
+}
+
+TEST(VarsBlob, HoldsNoMoreThan1040VariablesInAll) {
+  std::vector<Entry> entries(1040, OwnVariable(1));
+  EXPECT_TRUE(DecodeVarsBlob(Encode(entries)));
+  entries.push_back(OwnVariable(1));
   const auto refused = DecodeVarsBlob(Encode(entries));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message, "VARS blob, offset 8: 1041 variables, the limit is 1040");
@@ -225,24 +249,42 @@ TEST(VarsBlob, OfManyWithOneNameTheLastCounts) {
   EXPECT_EQ(decoded->entries, std::vector<Entry>{entries.back()});
 }
 
-TEST(VarsBlob, HasUpToOneMebibyte) {
-  const std::size_t without_data = Encode({MakeVariable("A", {1})}).size() - 1;
-  const Entry largest = MakeEntry({.name = std::string("A\0", 2),
-                                   .vendor = kVendor,
-                                   .attributes = 0x07,
-                                   .data = Bytes(1048576 - without_data, 0x5A),
-                                   .timestamp = {},
-                                   .signer = {}});
-  Bytes blob = Encode({largest});
-  ASSERT_EQ(blob.size(), 1048576U);
-  const auto decoded = DecodeVarsBlob(blob);
+TEST(VarsBlob, HasUpToOneMebibyteOfVariablesAndTheDaemonsOwn) {
+  const std::size_t without_data = Encode({MakeVariable("A", {1})}).size() - kRecordsAt - 1;
+  const auto of_size = [](std::size_t size) {
+    return MakeEntry({.name = std::string("A\0", 2),
+                      .vendor = kVendor,
+                      .attributes = 0x07,
+                      .data = Bytes(size, 0x5A),
+                      .timestamp = {},
+                      .signer = {}});
+  };
+  const std::vector<Entry> largest = {of_size(1048576 - without_data), OwnVariable(2000)};
+  const auto decoded = DecodeVarsBlob(Encode(largest));
   ASSERT_TRUE(decoded) << decoded.error().message;
-  EXPECT_EQ(decoded->entries, std::vector<Entry>{largest});
+  EXPECT_EQ(decoded->entries, largest);
 
+  const auto refused = DecodeVarsBlob(Encode({of_size(1048577 - without_data)}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "VARS blob, offset 292: more than 1048576 bytes of variables besides the daemon's own");
+}
+
+TEST(VarsBlob, HasNoMoreThanOneMebibyteAndFourKibibytesInAll) {
+  const std::size_t without_data = Encode({OwnVariable(1)}).size() - 1;
+  Bytes blob = Encode({OwnVariable(1052672 - without_data)});
+  ASSERT_EQ(blob.size(), 1052672U);
+  EXPECT_TRUE(DecodeVarsBlob(blob));
   blob.push_back(0);
   const auto refused = DecodeVarsBlob(blob);
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().message, "VARS blob, offset 0: 1048577 bytes, the limit is 1048576");
+  EXPECT_EQ(refused.error().message, "VARS blob, offset 0: 1052673 bytes, the limit is 1052672");
+}
+
+TEST(VarsBlob, OfVersion1HasNoMoreThanFitsIntoOneOfVersion2) {
+  const std::size_t without_data = Encode({OwnVariable(1)}).size() - 1;
+  EXPECT_TRUE(DecodeVarsBlob(ToVersion1(Encode({OwnVariable(1052672 - without_data)}))));
+  EXPECT_FALSE(DecodeVarsBlob(ToVersion1(Encode({OwnVariable(1052673 - without_data)}))));
 }
 
 TEST(VarsBlob, IsWrittenFieldByFieldAsVersion2) {

@@ -22,7 +22,8 @@ using SignerDigest = std::array<std::uint8_t, 32>;
 
 /// The most bytes that one variable's data may have, also after an append.
 inline constexpr std::size_t kMaxDataBytes = 57344;
-/// The most variables that a guest can fill a store up to, computed and volatile ones too.
+/// The most variables that a guest can fill a store up to, computed and volatile ones too; and the
+/// most that are loaded besides the engine's own.
 inline constexpr std::size_t kMaxVariables = 1024;
 /// The most that a store holds: one that was full before this program saw it has the engine's own
 /// variables beside that, nine of them. What is kept or saved of it can be loaded again.

@@ -11,8 +11,28 @@
 
 namespace varstored::store {
 
-/// The largest input that is looked at, in bytes.
-inline constexpr std::size_t kMaxBlobBytes = std::size_t{1024} * 1024;
+/// The most bytes that are loaded as records, those of the engine's own variables left out.
+inline constexpr std::size_t kMaxLoadedBytes = std::size_t{1024} * 1024;
+/// The largest input that is looked at, in bytes: there is room for the engine's own beside that.
+inline constexpr std::size_t kMaxBlobBytes = kMaxLoadedBytes + 4096;
+
+/// The limits of what is loaded, record by record. The engine puts nine variables of its own beside
+/// what was loaded, in the place of older ones, and they are saved and kept with it. They have room
+/// of their own: whatever keeps these limits keeps them again after it was served.
+class LoadLimits {
+ public:
+  /// Counts a record. The error says which limit it is over; then it is not counted.
+  [[nodiscard]] base::Result<void> Add(const Key& key, std::size_t data_bytes);
+
+ private:
+  struct Sum {
+    std::size_t variables = 0;
+    std::size_t bytes = 0;
+  };
+
+  Sum all_;
+  Sum others_;
+};
 
 /// The content of a `VARS` blob (docs/formats.md).
 struct VarsBlob {

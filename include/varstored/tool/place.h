@@ -74,7 +74,7 @@ struct BlobFile {
 
 /// The largest file that is looked at, in bytes: the largest blob in base64, with room for line
 /// ends.
-inline constexpr std::size_t kMaxFileBytes = 2 * store::kMaxBlobBytes;
+inline constexpr std::size_t kMaxFileBytes = 2 * store::kMaxLoadedBytes;
 
 /// Reads the content of a file: a `VARS` blob, raw or in base64. The error says what is wrong, and
 /// at which offset.
