@@ -66,7 +66,8 @@ base::Failure<base::Error> At(const std::string& path, const base::Error& error)
 
 /// QEMU holds locks on the images that it has open.
 bool IsOpenInQemu(const std::string& path) {
-  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Nothing is known of it yet: a FIFO would wait for a writer.
+  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   // Where QEMU's block/file-posix.c puts its locks: a byte for each permission, used and shared.
   struct flock lock = {};
   lock.l_type = F_WRLCK;
@@ -212,7 +213,16 @@ class NewFile {
     if (::link(inside().c_str(), path_.c_str()) == 0) {
       return true;
     }
-    if (errno != EPERM || ::mkdir(path_.c_str(), 0700) != 0) {
+    if (errno != EPERM) {
+      return false;
+    }
+    // So it is of a folder; and of a file too where there are no second names at all.
+    struct stat made = {};
+    if (::stat(inside().c_str(), &made) != 0 || !S_ISDIR(made.st_mode)) {
+      errno = EPERM;
+      return false;
+    }
+    if (::mkdir(path_.c_str(), 0700) != 0) {
       return false;
     }
     if (::rename(inside().c_str(), path_.c_str()) == 0) {

@@ -4,6 +4,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -423,18 +424,21 @@ TEST_F(ConversionTest, ARecordThatALaterOneReplacesIsNamed) {
   EXPECT_EQ(Read(Path("out.json")).entries, (std::vector{records[2], records[1]}));
 }
 
-/// The file system has no RENAME_NOREPLACE, as NFS has not: the call gives EINVAL from here on.
-bool ForgetRenameWithoutReplacing() {
+/// From here on the call gives this error.
+bool Refuse(std::uint32_t call, std::uint32_t error) {
   std::array<sock_filter, 4> program = {{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat2, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
   const sock_fprog filter = {program.size(), program.data()};
   return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
          ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
+
+/// The file system has no RENAME_NOREPLACE, as NFS has not.
+bool ForgetRenameWithoutReplacing() { return Refuse(SYS_renameat2, EINVAL); }
 
 TEST_F(ConversionTest, WhereNothingCanBeRenamedWithoutReplacingItIsPutInPlaceOtherwise) {
   const std::string source = MakeSource();
@@ -450,6 +454,38 @@ TEST_F(ConversionTest, WhereNothingCanBeRenamedWithoutReplacingItIsPutInPlaceOth
                                                        "source.vars", "template.fd"}));
   EXPECT_FALSE(Read(Path("out.json")).entries.empty());
   EXPECT_FALSE(Read(Path("out.efivars")).entries.empty());
+}
+
+TEST_F(ConversionTest, WhereAFileCanHaveNoSecondNameEitherItIsNotPutInPlace) {
+  const std::string source = MakeSource();
+  const auto files = FilesInFolder();
+  const auto convert = [&]() -> int {
+    Lines log;
+    if (!ForgetRenameWithoutReplacing() || !Refuse(SYS_link, EPERM) ||
+        !Convert(To(source, Path("out.efivars"), Format::kEfivarfs), log).ok()) {
+      return 1;
+    }
+    // No folder took the place of a file, not even for a moment.
+    const auto done = Convert(To(source, Path("out.json"), Format::kJson), log);
+    return !done && done.error().message.find("Operation not permitted") != std::string::npos ? 0
+                                                                                              : 2;
+  };
+  EXPECT_EXIT(::_exit(convert()), ::testing::ExitedWithCode(0), "");
+  std::filesystem::remove_all(Path("out.efivars"));
+  EXPECT_EQ(FilesInFolder(), files);
+}
+
+TEST_F(ConversionTest, APipeIsRefusedAndNotWaitedFor) {
+  ASSERT_EQ(::mkfifo(Path("in.fd").c_str(), 0600), 0);
+  Lines log;
+  // An alarm ends a test that waits.
+  ::alarm(30);
+  const auto done = Convert(To(Path("in.fd"), Path("out.json"), Format::kJson), log);
+  ::alarm(0);
+  ASSERT_FALSE(done.ok());
+  EXPECT_NE(done.error().message.find("not a regular file"), std::string::npos)
+      << done.error().message;
+  EXPECT_FALSE(std::filesystem::exists(Path("out.json")));
 }
 
 TEST_F(ConversionTest, FormatsAreGuessed) {
