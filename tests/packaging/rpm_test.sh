@@ -5,6 +5,7 @@ set -eu
 
 . "$(dirname "$0")/support.sh"
 need_root
+need_debian
 trap 'rm -rf "$work"' EXIT
 # Its shell runs the scripts of the packages; nothing else of it counts.
 root=$work/host
@@ -68,6 +69,28 @@ for spec in shell older; do
 done
 on_host -U "$work"/rpm/RPMS/*/*.rpm
 [ "$(cat "$root/usr/share/varstored/PK.auth")" = key ] || fail "the stand-in has no key"
+
+# A key that cannot be copied stays where it is, with its package; so does a whole one beside it.
+mkdir "$root/bin.of.the.test"
+mv "$(readlink -f "$root/bin")/cp" "$root/bin.of.the.test/cp"
+cat >"$(readlink -f "$root/bin")/cp" <<'END'
+#!/bin/sh
+case "$*" in
+  *PK.auth*) : >/usr/share/varstored/.kept/PK.auth; exit 1 ;;
+esac
+exec /bin.of.the.test/cp "$@"
+END
+chmod 755 "$(readlink -f "$root/bin")/cp"
+echo other >"$root/usr/share/varstored/KEK.auth"
+rpm --root "$root" --dbpath /var/lib/rpm -U "$packages"/varstored-1*.rpm >"$work/out" 2>&1 &&
+  fail "the installation goes on without the key"
+grep -q 'PK.auth cannot be copied' "$work/out" || fail "nothing is said of the key: $(cat "$work/out")"
+[ "$(cat "$root/usr/share/varstored/PK.auth")" = key ] || fail "the key is gone"
+[ "$(cat "$root/usr/share/varstored/KEK.auth")" = other ] || fail "the other key is gone"
+[ ! -e "$root/usr/share/varstored/.kept" ] || fail "half a copy is left over"
+[ "$(cat "$root/usr/sbin/varstored")" = old ] || fail "the daemon was replaced"
+rm "$root/usr/share/varstored/KEK.auth"
+mv "$root/bin.of.the.test/cp" "$(readlink -f "$root/bin")/cp"
 
 on_host -U "$packages"/*.rpm
 on_host -q varstored varstored-tools
