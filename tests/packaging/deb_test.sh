@@ -5,6 +5,7 @@ set -eu
 
 . "$(dirname "$0")/support.sh"
 need_root
+need_debian
 daemon=
 trap '[ -z "$daemon" ] || kill "$daemon"; rm -rf "$work"' EXIT
 root=$work/debian
@@ -104,4 +105,10 @@ in_root dpkg -i "/$(basename "$packages"/varstored_*.deb)"
 [ "$(readlink "$root/var/lib/varstored")" = /usr/share/varstored ] || fail "/var/lib/varstored is no link"
 in_root dpkg -P varstored
 [ ! -L "$root/var/lib/varstored" ] || fail "the link is still there"
+
+# An administrator's link stays, also while nothing is mounted behind it.
+ln -s /mnt/store/varstored "$root/var/lib/varstored"
+in_root dpkg -i "/$(basename "$packages"/varstored_*.deb)"
+in_root dpkg -P varstored
+[ "$(readlink "$root/var/lib/varstored")" = /mnt/store/varstored ] || fail "the administrator's link is gone"
 echo "installed, upgraded under a daemon that went on, removed and purged"
