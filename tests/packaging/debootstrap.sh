@@ -6,14 +6,16 @@ set -eu
 . "$(dirname "$0")/support.sh"
 trap 'rm -rf "$work"' EXIT
 need_root
-command -v debootstrap >/dev/null || skip "no debootstrap"
-codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-[ "$codename" = bookworm ] || skip "the packages are built on Debian 12 (bookworm), not here"
 
+# The stamp says that it is whole, and for which list: that of another goes before anything can fail.
 made=$build/packaging/debian
 wanted=$(for package in "$packages"/*.deb; do dpkg-deb -f "$package" Depends; done)
 [ "$(cat "$made.stamp" 2>/dev/null)" != "$wanted" ] || exit 0
-rm -rf "$made" "$made.stamp"
+rm -f "$made.stamp"
+rm -rf "$made"
+command -v debootstrap >/dev/null || skip "no debootstrap"
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+[ "$codename" = bookworm ] || skip "the packages are built on Debian 12 (bookworm), not here"
 mkdir -p "$made"
 
 # or_skip COMMAND...: skips when the command fails.

@@ -6,6 +6,9 @@ set -eu
 . "$(dirname "$0")/support.sh"
 cd "$source_folder"
 trap 'rm -rf "$work"' EXIT
+for program in lintian rpmlint; do
+  command -v "$program" >/dev/null || skip "no $program"
+done
 
 lintian --fail-on error,warning --allow-root "$packages"/*.deb >"$work/out" 2>"$work/err" || {
   cat "$work/out" "$work/err"
