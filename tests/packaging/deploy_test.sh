@@ -1,9 +1,10 @@
 #!/bin/sh
-# packaging/deploy over a real ssh, to an sshd that this test starts on loopback: usage: deploy_test.sh SOURCE_FOLDER
+# packaging/deploy over a real ssh, to an sshd that this test starts on loopback: usage:
+# deploy_test.sh SOURCE_FOLDER BUILD_FOLDER
 set -eu
 
-deploy=$1/packaging/deploy
-work=$(mktemp -d)
+. "$(dirname "$0")/support.sh"
+deploy=$source_folder/packaging/deploy
 sshd_pid=
 trap 'status=$?; [ -z "$sshd_pid" ] || kill "$sshd_pid"; rm -rf "$work"; exit $status' EXIT
 
@@ -48,7 +49,7 @@ done
 ssh="ssh -F none -i $work/key -p $port -o StrictHostKeyChecking=no -o UserKnownHostsFile=$work/known -o LogLevel=ERROR -o BatchMode=yes"
 $ssh 127.0.0.1 true </dev/null || {
   cat "$work/sshd.log"
-  exit 77
+  skip "the sshd lets nobody in"
 }
 
 mkdir -p "$work/stage/usr/sbin" "$work/stage/usr/share/man" "$work/host/usr/sbin"
@@ -116,24 +117,41 @@ expect 1 "" "$@" 127.0.0.1 "$work/stage"
 is usr/sbin/varstored old
 expect 1 "nothing was deployed there" "$@" --revert 127.0.0.1
 
-# So does a failure while files take their places: that of the third one.
+# So do a failure and a signal while files take their places: that of the third one.
 rm -r "$work/host/opt" "$work/stage/opt"
 : >"$work/stage/usr/zz"
 mkdir "$work/failing"
 cat >"$work/failing/mv" <<END
 #!/bin/sh
 echo x >>'$work/moves'
-[ "\$(wc -l <'$work/moves')" != 3 ] || exit 1
+[ "\$(wc -l <'$work/moves')" != 3 ] || . '$work/third'
 exec /bin/mv "\$@"
 END
 cat >"$work/here" <<END
 #!/bin/sh
 shift
-PATH=$work/failing:$PATH exec sh -c "\$*"
+PATH=$work/failing:\$PATH exec \$SHELL_THERE -c "\$*"
 END
 chmod 755 "$work/failing/mv" "$work/here"
-expect 1 "replaced $work/host/usr/sbin/varstored" --ssh "$work/here" --root "$work/host" --no-xapi any "$work/stage"
+set -- --ssh "$work/here" --root "$work/host" --no-xapi
+for SHELL_THERE in sh bash; do
+  export SHELL_THERE
+  for third in 'exit 1' 'kill -HUP $PPID' 'kill -PIPE $PPID'; do
+    echo "$third" >"$work/third"
+    rm -f "$work/moves"
+    expect 1 "everything is as it was" "$@" any "$work/stage"
+    [ "$(wc -l <"$work/moves")" -gt 3 ] || fail "nothing was replaced before"
+    is usr/sbin/varstored old
+    [ -z "$(find "$work/host/usr" -name zz -o -name '*.deploy' -o -name 'page*')" ] || fail "an added file stayed"
+    expect 1 "nothing was deployed there" "$@" --revert any
+  done
+done
+
+# Where the host itself goes, nobody there can take back: that is said, and --revert does.
+echo 'kill -KILL $PPID' >"$work/third"
+rm -f "$work/moves"
+expect 1 "its state is unknown" "$@" any "$work/stage"
+is usr/sbin/varstored third
+expect 0 "put back $work/host/usr/sbin/varstored" "$@" --revert any
 is usr/sbin/varstored old
-[ -z "$(find "$work/host/usr/share" -type f)" ] || fail "an added file stayed"
-expect 1 "nothing was deployed there" "$@" --no-xapi --revert 127.0.0.1
 echo "deployed, taken back, and refused where it cannot work"
