@@ -70,7 +70,7 @@ done
 on_host -U "$work"/rpm/RPMS/*/*.rpm
 [ "$(cat "$root/usr/share/varstored/PK.auth")" = key ] || fail "the stand-in has no key"
 
-# A key that cannot be copied stays where it is, with its package; so does a whole one beside it.
+# A key that cannot be copied stays where it is, with its package; so do the one before and the one after it.
 mkdir "$root/bin.of.the.test"
 mv "$(readlink -f "$root/bin")/cp" "$root/bin.of.the.test/cp"
 cat >"$(readlink -f "$root/bin")/cp" <<'END'
@@ -81,7 +81,7 @@ esac
 exec /bin.of.the.test/cp "$@"
 END
 chmod 755 "$(readlink -f "$root/bin")/cp"
-echo other >"$root/usr/share/varstored/KEK.auth"
+echo other | tee "$root/usr/share/varstored/KEK.auth" >"$root/usr/share/varstored/ZZ.auth"
 rpm --root "$root" --dbpath /var/lib/rpm -U "$packages"/varstored-1*.rpm >"$work/out" 2>&1 &&
   fail "the installation goes on without the key"
 grep -q 'PK.auth cannot be copied' "$work/out" || fail "nothing is said of the key: $(cat "$work/out")"
@@ -89,7 +89,7 @@ grep -q 'PK.auth cannot be copied' "$work/out" || fail "nothing is said of the k
 [ "$(cat "$root/usr/share/varstored/KEK.auth")" = other ] || fail "the other key is gone"
 [ ! -e "$root/usr/share/varstored/.kept" ] || fail "half a copy is left over"
 [ "$(cat "$root/usr/sbin/varstored")" = old ] || fail "the daemon was replaced"
-rm "$root/usr/share/varstored/KEK.auth"
+rm "$root/usr/share/varstored/KEK.auth" "$root/usr/share/varstored/ZZ.auth"
 mv "$root/bin.of.the.test/cp" "$(readlink -f "$root/bin")/cp"
 
 on_host -U "$packages"/*.rpm
