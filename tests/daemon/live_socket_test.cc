@@ -89,6 +89,10 @@ class LiveSocketTest : public ::testing::Test {
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
     const rlimit none = {.rlim_cur = 0, .rlim_max = old.rlim_max};
     const pollfd waited = {socket_.waits_for().fd, POLLIN, POLLIN};
+    // UBSan needs a descriptor to look at a type for the first time.
+    base::Log& log = log_;
+    log.Say(base::Event::kLiveSocketFailed, "");
+    log_.lines.clear();
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
     socket_.HandleReady(
         waited, [] { return base::Bytes(); }, log_);
