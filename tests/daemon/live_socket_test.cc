@@ -91,7 +91,7 @@ class LiveSocketTest : public ::testing::Test {
     const pollfd waited = {socket_.waits_for().fd, POLLIN, POLLIN};
     // UBSan needs a descriptor to look at a type for the first time.
     base::Log& log = log_;
-    log.Say(base::Event::kLiveSocketFailed, "");
+    log.Say(base::Event::kLiveSocketFailed, base::ErrnoText());
     log_.lines.clear();
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
     socket_.HandleReady(
