@@ -32,8 +32,8 @@ bool IsBase64(char c) {
 std::string WithoutData(std::string_view text) {
   std::string kept;
   while (!text.empty()) {
-    const auto end = std::ranges::find_if_not(text, IsBase64);
-    const auto run = static_cast<std::size_t>(end - text.begin());
+    const auto run =
+        static_cast<std::size_t>(std::ranges::find_if_not(text, IsBase64) - text.begin());
     kept += run > kMaxBase64Run ? "(data)" : text.substr(0, run);
     const std::size_t taken = std::min(run + 1, text.size());
     kept += text.substr(run, taken - run);
