@@ -33,9 +33,10 @@ problems = []
 
 def project_files():
     """Every text file of the project, and none that a build has made."""
-    for path in sorted(TOP.rglob("*")):
-        inside = path.relative_to(TOP).parts
-        if path.is_file() and inside[0] not in ("build", ".git") and "__pycache__" not in inside:
+    # Below build/ there may be a whole Debian that another test makes meanwhile.
+    top = [path for path in TOP.iterdir() if path.name not in ("build", ".git")]
+    for path in sorted(below for start in top for below in (start, *start.rglob("*"))):
+        if path.is_file() and "__pycache__" not in path.parts:
             try:
                 yield path, path.read_text(encoding="utf-8")
             except UnicodeDecodeError:
