@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <map>
 #include <set>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "support/log_lines.h"
 #include "support/loopback_client.h"
 #include "support/temporary_folder.h"
 #include "varstored/base/base64.h"
@@ -64,16 +64,6 @@ std::vector<std::string> Looks() {
     looks.push_back(base::EncodeBase64(bytes).substr(4, 4 + (shift == 1 ? 4 : 0)));
   }
   return looks;
-}
-
-/// The lines that each name has.
-std::map<std::string, int> CountLines(const std::string& text) {
-  std::map<std::string, int> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) {
-    ++lines[line.substr(0, line.find(':'))];
-  }
-  return lines;
 }
 
 /// The real program at the level that says most, with a store on the disk.

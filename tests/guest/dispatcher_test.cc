@@ -8,7 +8,6 @@
 #include <new>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -16,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/log_lines.h"
 #include "support/loopback_client.h"
 
 namespace varstored::guest {
@@ -485,16 +485,6 @@ TEST_F(DispatcherTest, EachThingThatAGuestCausesIsALineOfItsName) {
             }));
 }
 
-/// The lines that each name has.
-std::map<std::string, int> CountLines(const std::string& text) {
-  std::map<std::string, int> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) {
-    ++lines[line.substr(0, line.find(':'))];
-  }
-  return lines;
-}
-
 // What a guest can cause, again and again. The host's log is the limit, for lines of all rooms.
 TEST_F(DispatcherTest, AGuestCannotFillTheLog) {
   ::testing::internal::CaptureStderr();
@@ -523,14 +513,15 @@ TEST_F(DispatcherTest, AGuestCannotFillTheLog) {
   const std::string text = ::testing::internal::GetCapturedStderr();
 
   EXPECT_EQ(flooded_dispatcher.counters().of(Reason::kBackendFailed), std::uint64_t{kTimes});
-  EXPECT_EQ(CountLines(text), (std::map<std::string, int>{{"unsupported-version", 8},
-                                                          {"authenticated-write-deprecated", 8},
-                                                          {"backend-failed", 8},
-                                                          {"change-not-stored", 8},
-                                                          {"access-ignored", 8},
-                                                          {"pages-not-mapped", 8},
-                                                          {"lines-left-out", 1},
-                                                          {"key-file-missing", 3}}));
+  EXPECT_EQ(test::CountLines(text),
+            (std::map<std::string, int>{{"unsupported-version", 8},
+                                        {"authenticated-write-deprecated", 8},
+                                        {"backend-failed", 8},
+                                        {"change-not-stored", 8},
+                                        {"access-ignored", 8},
+                                        {"pages-not-mapped", 8},
+                                        {"lines-left-out", 1},
+                                        {"key-file-missing", 3}}));
   EXPECT_LT(text.size(), 52U * 250);
   EXPECT_NE(text.find("unsupported-version " + std::to_string(kTimes - 8)), text.npos) << text;
   EXPECT_NE(text.find("change-not-stored " + std::to_string(2 * kTimes - 8)), text.npos) << text;
