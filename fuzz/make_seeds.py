@@ -2,8 +2,7 @@
 """Makes the seeds of the fuzzers from the vectors of the tests: usage: make_seeds.py BUILD OUTPUT
 
 The stories of tests/vectors/wire are told to the daemon of BUILD, and what their guests sent is
-written down; so are the recorded boots of VARSTORED_TEST_DATA, when it is set. OUTPUT gets a folder
-for each fuzzer. They are more than the tree should hold: fuzz/minimise picks.
+written down; so are the recorded boots of tests/recordings. OUTPUT gets a folder for each fuzzer. They are more than the tree should hold: fuzz/minimise picks.
 """
 import base64
 import hashlib
@@ -19,7 +18,9 @@ import uuid
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tests/backend/xapi"))
+sys.path.insert(0, str(TOP / "tests/recordings"))
 import peer  # noqa: E402  pylint: disable=wrong-import-position
+import recordings  # noqa: E402  pylint: disable=wrong-import-position
 
 BUILD = pathlib.Path(sys.argv[1])
 OUTPUT = pathlib.Path(sys.argv[2])
@@ -123,15 +124,10 @@ def tell_stories():
             life.keep()
 
 
-def read_recorded_boots(folder):
-    for path in sorted(pathlib.Path(folder, "boots").glob("*.trace")):
-        trace = path.read_bytes()
+def read_recorded_boots():
+    for _, exchanges in recordings.traces():
         life = Life()
-        while trace:
-            length, = struct.unpack_from("<I", trace)
-            request, trace = trace[4:4 + length], trace[4 + length:]
-            length, = struct.unpack_from("<I", trace)
-            trace = trace[4 + length:]
+        for request, _ in exchanges:
             life.command(request)
             if len(life.sequence) > 3000:
                 life.keep()
@@ -413,8 +409,7 @@ def make_choices():
 
 if __name__ == "__main__":
     tell_stories()
-    if "VARSTORED_TEST_DATA" in os.environ:
-        read_recorded_boots(os.environ["VARSTORED_TEST_DATA"])
+    read_recorded_boots()
     read_blobs()
     make_lists()
     make_answers()

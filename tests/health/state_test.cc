@@ -8,7 +8,7 @@
 
 #include "engine/failing_backend.h"
 #include "health/states.h"
-#include "support/real_data.h"
+#include "support/recordings.h"
 #include "varstored/base/base64.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/health/fix.h"
@@ -266,12 +266,9 @@ TEST(ReadStateFromText, ReadsWhatStandsInFrontOfAFault) {
   }
 }
 
-class RealStateTest : public test::RealDataTest {};
-
-TEST_F(RealStateTest, RecordedBootsAreReadAsTheDaemonReadsThem) {
-  for (const char* file :
-       {"nvram-1.b64", "nvram-2.b64", "linux-nvram-1.b64", "linux-nvram-2.b64"}) {
-    const auto blob = base::DecodeBase64(base::ToString(Read(std::string("boots/") + file)));
+TEST(RealState, RecordedBootsAreReadAsTheDaemonReadsThem) {
+  for (const std::string& file : test::RecordingsNamed(".b64")) {
+    const auto blob = base::DecodeBase64(base::ToString(test::ReadRecording(file)));
     ASSERT_TRUE(blob) << file;
     ExpectAgreement(*blob, file);
     for (std::size_t size = 0; size < blob->size(); size += 7) {

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "store/entries.h"
-#include "support/real_data.h"
+#include "support/recordings.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/reader.h"
@@ -338,16 +338,14 @@ TEST(VarsBlob, AnyChangeOfOneByteIsRefusedOrKept) {
   EXPECT_EQ(kept, 3 * (blob.size() - kHeaderBytes - 8 * OffsetsOfLengths(blob).size()));
 }
 
-class RealBlobs : public test::RealDataTest {
+class RealBlobs : public ::testing::Test {
  protected:
-  [[nodiscard]] std::vector<std::pair<std::string, Bytes>> Blobs() const {
+  [[nodiscard]] static std::vector<std::pair<std::string, Bytes>> Blobs() {
     std::vector<std::pair<std::string, Bytes>> blobs;
-    for (const std::string& path : Find("boots", "")) {
-      if (path.ends_with(".b64")) {
-        blobs.emplace_back(path, base::DecodeBase64(base::ToString(Read(path))).value());
-      }
+    for (const std::string& name : test::RecordingsNamed(".b64")) {
+      blobs.emplace_back(name,
+                         base::DecodeBase64(base::ToString(test::ReadRecording(name))).value());
     }
-    EXPECT_FALSE(blobs.empty());
     return blobs;
   }
 };

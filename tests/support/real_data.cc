@@ -27,7 +27,9 @@ void RealDataTest::SetUp() {
   if (FromEnvironment("REQUIRE_DATA") == "1") {
     FAIL() << "VARSTORED_TEST_DATA is not set, but REQUIRE_DATA is";
   }
-  GTEST_SKIP() << "VARSTORED_TEST_DATA names no folder of real payloads";
+  GTEST_SKIP()
+      << "needs secureboot_objects/ in the folder that VARSTORED_TEST_DATA names; how to get it: "
+         "docs/testing.md, \"Data from outside\"";
 }
 
 base::Bytes RealDataTest::Read(const std::string& path) const {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "support/real_data.h"
+#include "support/recordings.h"
 #include "support/signing.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
@@ -141,16 +142,17 @@ TEST_F(MicrosoftTest, TheVendorsUpdatesAreTaken) {
   EXPECT_EQ(workshop_.Run("varstore-nvram-certcheck @kept.b64").output, "update_ok\n");
 }
 
-TEST_F(MicrosoftTest, ARecordedVmIsReadAndWrittenBackAsItWas) {
-  for (const std::string& path : Find("boots", "linux-nvram-")) {
-    const base::Bytes before = Read(path);
-    const std::string file = workshop_.File("recorded.b64");
+TEST(RecordedVm, IsReadAndWrittenBackAsItWas) {
+  Workshop workshop;
+  for (const std::string& name : test::RecordingsNamed(".b64")) {
+    const base::Bytes before = test::ReadRecording(name);
+    const std::string file = workshop.File("recorded.b64");
     ASSERT_TRUE(base::WriteFileInPlace(file, before));
     const std::string variable = " @recorded.b64 " + std::string(kVendorText) + " Mine";
-    EXPECT_EQ(workshop_.Run("varstore-set" + variable + " 7 @data").exit_code, 0);
-    EXPECT_NE(workshop_.Content("recorded.b64"), before);
-    EXPECT_EQ(workshop_.Run("varstore-rm" + variable).exit_code, 0);
-    EXPECT_EQ(workshop_.Content("recorded.b64"), before);
+    EXPECT_EQ(workshop.Run("varstore-set" + variable + " 7 @data").exit_code, 0);
+    EXPECT_NE(workshop.Content("recorded.b64"), before);
+    EXPECT_EQ(workshop.Run("varstore-rm" + variable).exit_code, 0);
+    EXPECT_EQ(workshop.Content("recorded.b64"), before);
   }
 }
 

@@ -13,7 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "support/loopback_client.h"
-#include "support/real_data.h"
+#include "support/recordings.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/reader.h"
 #include "varstored/efi/variable_name.h"
@@ -186,13 +186,13 @@ struct Replayed {
   std::size_t queries_at_runtime = 0;
 };
 
-class RecordedBoots : public RealDataTest {
+class RecordedBoots : public ::testing::Test {
  protected:
-  [[nodiscard]] std::vector<Exchange> Trace(const std::string& name) const {
-    return ParseTrace(Read("boots/" + name));
+  [[nodiscard]] static std::vector<Exchange> Trace(const std::string& name) {
+    return ParseTrace(ReadRecording(name));
   }
-  [[nodiscard]] Bytes Kept(const std::string& name) const {
-    auto blob = base::DecodeBase64(base::ToString(Read("boots/" + name)));
+  [[nodiscard]] static Bytes Kept(const std::string& name) {
+    auto blob = base::DecodeBase64(base::ToString(ReadRecording(name)));
     EXPECT_TRUE(blob.ok()) << name;
     return *std::move(blob);
   }

@@ -23,6 +23,9 @@ import traceback
 import guest
 import peer
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "recordings"))
+import recordings  # noqa: E402  pylint: disable=wrong-import-position
+
 STORIES = []
 VECTORS = ""
 
@@ -438,30 +441,12 @@ def a_vm_makes_a_hundred_calls_at_once_and_then_two_a_second():
         assert times[-1] - times[99] < 6
 
 
-def recorded_boots():
-    """What real firmware and a real Linux have asked for, from power-on on."""
-    folder = os.environ.get("VARSTORED_TEST_DATA")
-    if folder is None:
-        print("recorded boots are skipped: VARSTORED_TEST_DATA names none", file=sys.stderr)
-        assert os.environ.get("REQUIRE_DATA") != "1"
-        return
-    for path in sorted(pathlib.Path(folder, "boots").glob("*.trace")):
-        trace = path.read_bytes()
-        requests = []
-        while trace:
-            length, = struct.unpack_from("<I", trace)
-            requests.append(trace[4:4 + length])
-            answer, = struct.unpack_from("<I", trace, 4 + length)
-            trace = trace[8 + length + answer:]
-        yield path.name, requests
-
-
 @story
 def a_real_boot_needs_a_half_of_what_a_vm_may_ask_at_once():
-    for name, requests in recorded_boots():
+    for name, exchanges in recordings.traces():
         with Host() as host:
             client = host.start().guest()
-            for request in requests:
+            for request, _ in exchanges:
                 client.request(request)
             assert 10 < len(host.calls()) <= 50, (name, len(host.calls()))
 
