@@ -7,6 +7,10 @@ source_folder=$1 build=$2
 packages=$source_folder/build/packages
 work=$(mktemp -d)
 
+# rpm and rpmlint keep things at home, where a test has nothing to leave.
+HOME=$work
+export HOME
+
 fail() {
   echo "FAILED: $*" >&2
   exit 1
