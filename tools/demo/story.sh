@@ -14,13 +14,22 @@ shown() {
   quietly "$@"
 }
 
+# refused WHAT|ANSWER: something that must not succeed.
+refused() { echo "demo refused $1|$2"; }
+
 # The guest calls the variable services. Each line of the input: what it does | what it is told |
-# a command of guest_driver's with the answer that is meant by that.
+# a command of guest_driver's with the answer that is meant by that. An answer that is told as
+# "refused" is one that the story wants.
 calls() {
   sed 's/ *| */|/g' >/run/calls
   cut -d '|' -f 3- /run/calls >/run/script
   guest -q </run/script >/run/answers || { cat /run/answers; fail "the guest got another answer"; }
-  while IFS='|' read -r what told _; do fact "$what" "$told"; done </run/calls
+  while IFS='|' read -r what told call; do
+    case $told in
+      refused) refused "$what" "${call##* }" ;;
+      *) fact "$what" "$told" ;;
+    esac
+  done </run/calls
 }
 
 # served: the daemon of the domain is ready, since xl has returned.
@@ -30,12 +39,13 @@ served() {
   fact "domain $DOMAIN, served by" "varstored, process $DAEMON, user $(awk '/^Uid:/ { print $2 }' "/proc/$DAEMON/status")"
 }
 
-bytes() { wc -c <"$KEYS/$1"; }
-
 tell "The host's keys, and a VM's configuration for xl"
 mkdir -p /etc/secureboot
 cp "$KEYS"/PK.auth "$KEYS"/KEK.auth "$KEYS"/db.auth "$KEYS"/dbx.auth /etc/secureboot
-for name in PK KEK db dbx; do fact "/etc/secureboot/$name.auth" "$(bytes $name.auth) bytes, signed"; done
+fact "/etc/secureboot/PK.auth" "the certificate 'test PK'"
+fact "/etc/secureboot/KEK.auth" "the certificate 'test KEK', signed by PK"
+fact "/etc/secureboot/db.auth" "the certificate 'test db', signed by KEK"
+fact "/etc/secureboot/dbx.auth" "one hash that may not start, signed by KEK"
 configure_domain vm1 hvm
 cat >>"$config" <<'END'
 device_model_override = "/usr/sbin/varstored-dm"
@@ -55,7 +65,7 @@ shown xl create /etc/xen/vm1.cfg
 served
 calls <<END
 keys are enrolled: PK, KEK, db, dbx | yes                 | get global:PK -> SUCCESS 27 file:$KEYS/PK.esl
-its db, one certificate             | $(bytes db.esl) bytes | get security:db -> SUCCESS 27 file:$KEYS/db.esl
+its db                              | test db             | get security:db -> SUCCESS 27 file:$KEYS/db.esl
 SetupMode                           | 0                   | get global:SetupMode -> SUCCESS 6 hex:00
 SecureBoot                          | 1                   | get global:SecureBoot -> SUCCESS 6 hex:01
 END
@@ -63,17 +73,17 @@ END
 tell "Its operating system would like to trust one vendor more"
 note "what the guest asks for, and what it is told"
 calls <<END
-change db, not signed               | SECURITY_VIOLATION  | set security:db 67 file:$KEYS/updated.esl -> SECURITY_VIOLATION
-change db, signed by a stranger     | SECURITY_VIOLATION  | set security:db 67 file:$KEYS/stranger.auth -> SECURITY_VIOLATION
-its db                              | $(bytes db.esl) bytes, as before | get security:db -> SUCCESS 27 file:$KEYS/db.esl
-change db, signed by the owner of KEK | SUCCESS           | set security:db 67 file:$KEYS/update.auth -> SUCCESS
-its db, two certificates            | $(bytes updated.esl) bytes | get security:db -> SUCCESS 27 file:$KEYS/updated.esl
+trust 'test vendor', not signed     | refused             | set security:db 67 file:$KEYS/updated.esl -> SECURITY_VIOLATION
+trust 'test vendor', signed by a stranger | refused       | set security:db 67 file:$KEYS/stranger.auth -> SECURITY_VIOLATION
+its db                              | test db, as before  | get security:db -> SUCCESS 27 file:$KEYS/db.esl
+trust 'test vendor', signed by 'test KEK' | SUCCESS       | set security:db 67 file:$KEYS/update.auth -> SUCCESS
+its db                              | test db, test vendor | get security:db -> SUCCESS 27 file:$KEYS/updated.esl
 END
 
 tell "Malware would like to trust everybody"
 calls <<END
-SecureBoot = 0                      | WRITE_PROTECTED     | set global:SecureBoot 6 hex:00 -> WRITE_PROTECTED
-delete PK                           | SECURITY_VIOLATION  | set global:PK 27 - -> SECURITY_VIOLATION
+SecureBoot = 0                      | refused             | set global:SecureBoot 6 hex:00 -> WRITE_PROTECTED
+delete PK                           | refused             | set global:PK 27 - -> SECURITY_VIOLATION
 SecureBoot                          | 1                   | get global:SecureBoot -> SUCCESS 6 hex:01
 END
 
@@ -93,10 +103,10 @@ shown xl create /etc/xen/vm1.cfg
 served
 [ "$DAEMON" != "$before" ] || fail "the same daemon"
 calls <<END
-its db, two certificates            | $(bytes updated.esl) bytes | get security:db -> SUCCESS 27 file:$KEYS/updated.esl
+its db                              | test db, test vendor | get security:db -> SUCCESS 27 file:$KEYS/updated.esl
 SecureBoot                          | 1                   | get global:SecureBoot -> SUCCESS 6 hex:01
 BootOrder                           | 0001                | get global:BootOrder -> SUCCESS 7 hex:0100
-BootCurrent                         | NOT_FOUND           | get global:BootCurrent -> NOT_FOUND
+BootCurrent, which was volatile     | NOT_FOUND           | get global:BootCurrent -> NOT_FOUND
 END
 
 tell "Power off: the store, as the host sees it"
