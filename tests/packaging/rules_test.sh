@@ -20,6 +20,13 @@ grep -q ' 0 errors, 0 warnings' "$work/out" || {
   fail "rpmlint"
 }
 
+# One version, wherever it is written.
+version=$(sed -n 's/^project(varstored VERSION \([0-9.]*\) .*/\1/p' CMakeLists.txt)
+[ -n "$version" ] || fail "CMakeLists.txt names no version"
+for line in "packaging/deb/changelog:varstored ($version-" "packaging/rpm/changelog::$version-" "CHANGELOG.md:## $version"; do
+  grep -qF "${line#*:}" "${line%%:*}" || fail "${line%%:*} does not say '${line#*:}'"
+done
+
 # At most five, here and there, and each has a reason above it.
 exceptions=$({
   sed -n "s/^ *'\([a-z-]*\).*/\1/p" packaging/lint/rpmlint.toml

@@ -6,7 +6,7 @@ import re
 from mkdocs.structure.files import File
 
 # Pages that are not below docs/. The first is the site's first page.
-OUTSIDE = ("README.md", "CONTRIBUTING.md", "certs/README.md")
+OUTSIDE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "certs/README.md")
 LINK = re.compile(r"\[([^]\[]+)\]\(([^)\s]+)\)")
 
 
