@@ -118,10 +118,15 @@ class Machine {
 
   void Resume() {
     const Bytes saved = services_->Save();
+    const auto room = [this] {
+      return services_->QueryVariableInfo({.attributes = 0x07}).remaining_storage;
+    };
+    const std::uint64_t room_before = room();
     backend_.FailAlways(false);
     Start(platform_);
     Require(services_->Resume(saved).ok(), "what was saved can be resumed");
     Require(services_->Save() == saved, "what was resumed is what was saved");
+    Require(room() == room_before, "the latch is where it was");
     backend_.FailAlways(!works_);
   }
 
