@@ -302,6 +302,17 @@ def state_blob(*records):
     return b"VARS" + struct.pack("<IQQ", 2, len(records), len(bodies)) + bytes(268) + bodies
 
 
+def make_save_files():
+    """The save file of a guest in its firmware, whose latch is said to be open, and that of another."""
+    unmarked = state_blob(("8be4df61-93ca-11d2-aa0d-00e098032b8c", "SetupMode", 6, b"\x01"),
+                          ("11111111-1111-1111-1111-111111111111", "BootOnly", 3, b"\x01"))
+    mark = hashlib.sha256(b"varstored: the operating system has not been started" + unmarked).digest()
+    at = 292 + 84 + 18 + 1
+    marked = unmarked[:at - 32] + mark + unmarked[at:]
+    for blob in (unmarked, marked, marked[:-33] + b"\x01" + marked[-32:]):
+        seed("vars_blob", blob)
+
+
 # Behind type and subtype (UEFI 2.10, 10.3): a node of each kind that has a text.
 NODES = ["0101021f", "0104" + "11" * 18, "010503000000", "0201d041030a00000000", "0201d041080a01000000",
          "0201d041050100000000", "02017856341202000000", "030101000000", "030202000100", "03050301",
@@ -411,6 +422,7 @@ if __name__ == "__main__":
     tell_stories()
     read_recorded_boots()
     read_blobs()
+    make_save_files()
     make_lists()
     make_answers()
     make_words()

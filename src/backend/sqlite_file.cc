@@ -354,7 +354,13 @@ base::Result<void> MakeDatabaseFile(const std::string& path) {
   if (!fd.valid()) {
     return base::Fail(path + ": cannot create: " + base::ErrnoText());
   }
-  auto made = base::WriteFileInPlace(temporary, *content);
+  // Through the descriptor: once locked in, the process opens nothing for writing but a database.
+  base::Result<void> made;
+  if (::write(fd.get(), content->data(), content->size()) !=
+          static_cast<ssize_t>(content->size()) ||
+      ::fsync(fd.get()) != 0) {
+    made = base::Fail(temporary + ": cannot write: " + base::ErrnoText());
+  }
   if (made && ::link(temporary.c_str(), path.c_str()) != 0 && errno != EEXIST) {
     made = base::Fail(path + ": cannot create: " + base::ErrnoText());
   }

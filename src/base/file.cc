@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "varstored/base/file_in_place.h"
 #include "varstored/base/unique_fd.h"
 
 namespace varstored::base {
@@ -193,6 +194,30 @@ Result<void> WriteFileInPlace(const std::string& path, ByteSpan bytes) {
     return FailWithErrno(path, "cannot open for writing");
   }
   return WriteAndSync(fd.get(), path, bytes);
+}
+
+Result<FileInPlace> FileInPlace::Open(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600));
+  struct stat status = {};
+  if (!fd.valid() || ::fstat(fd.get(), &status) != 0) {
+    return FailWithErrno(path, "cannot open for writing");
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return Fail(path + ": not a regular file");
+  }
+  return FileInPlace(std::move(fd), path);
+}
+
+Result<void> FileInPlace::Write(ByteSpan bytes) const {
+  struct stat status = {};
+  if (::fstat(fd_.get(), &status) != 0) {
+    return FailWithErrno(path_, "cannot stat");
+  }
+  if (status.st_nlink == 0) {
+    return Fail(path_ + ": it was removed, and another one cannot be made");
+  }
+  return ::ftruncate(fd_.get(), 0) == 0 ? WriteAndSync(fd_.get(), path_, bytes)
+                                        : FailWithErrno(path_, "cannot write");
 }
 
 Result<void> ReplaceFile(const std::string& path, ByteSpan bytes) {

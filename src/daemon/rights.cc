@@ -31,18 +31,10 @@ constexpr std::array kPathArguments = {
     PathArgument{"path", FileUse::Kind::kWithItsFolder},
 };
 
-/// What is written when the process serves.
-std::vector<FileUse> FilesOfService(const Options& options) {
-  std::vector<FileUse> files;
-  if (options.save_path) {
-    files.push_back({*options.save_path, FileUse::Kind::kWritten});
-  }
-  return files;
-}
-
-/// And what it loads before.
+/// What is read before the process serves. Then there is nothing more to open: the file of save: is
+/// open already.
 std::vector<FileUse> FilesOfStart(const Options& options) {
-  std::vector<FileUse> files = FilesOfService(options);
+  std::vector<FileUse> files;
   if (options.resume_path) {
     files.push_back({*options.resume_path, FileUse::Kind::kRead});
   }
@@ -56,13 +48,13 @@ std::vector<FileUse> FilesOfStart(const Options& options) {
 }
 
 /// Behind ForbidNewPrivileges, without which the kernel allows neither.
-base::Result<sandbox::Confinement> LockIn(const Program& program, const Options& options,
-                                          bool has_live_socket, base::Log& log) {
+base::Result<sandbox::Confinement> ConfineItself(const Program& program, const Options& options,
+                                                 bool has_live_socket, base::Log& log) {
   auto start = sandbox::Confinement::Prepare(FilesOfStart(options));
   if (!start) {
     return start;
   }
-  auto service = sandbox::Confinement::Prepare(FilesOfService(options));
+  auto service = sandbox::Confinement::Prepare({});
   if (!service) {
     return service;
   }
@@ -93,8 +85,7 @@ base::Result<sandbox::Confinement> LockIn(const Program& program, const Options&
 }  // namespace
 
 // The only order that works: each step takes away the right to do an earlier one.
-base::Result<sandbox::Confinement> DropRights(const Program& program, const Options& options,
-                                              bool has_live_socket, base::Log& log) {
+base::Result<void> DropRights(const Options& options, base::Log& log) {
   if (options.depriv) {
     if (const auto left = sandbox::LeaveNamespaces(); !left) {
       log.Say(base::Event::kNamespacesShared, left.error().message);
@@ -111,9 +102,11 @@ base::Result<sandbox::Confinement> DropRights(const Program& program, const Opti
   if (auto changed = sandbox::ChangeIds(options.uid, options.gid); !changed) {
     return changed.failure();
   }
-  if (auto limited = sandbox::LimitFileSize(kMaxWrittenFileBytes); !limited) {
-    return limited.failure();
-  }
+  return sandbox::LimitFileSize(kMaxWrittenFileBytes);
+}
+
+base::Result<sandbox::Confinement> LockIn(const Program& program, const Options& options,
+                                          bool has_live_socket, base::Log& log) {
   if (!options.depriv) {
     return sandbox::Confinement();
   }
@@ -126,7 +119,7 @@ base::Result<sandbox::Confinement> DropRights(const Program& program, const Opti
   if (auto forbidden = sandbox::ForbidNewPrivileges(); !forbidden) {
     return forbidden.failure();
   }
-  return LockIn(program, options, has_live_socket, log);
+  return ConfineItself(program, options, has_live_socket, log);
 }
 
 }  // namespace varstored::daemon

@@ -7,12 +7,16 @@
 
 namespace varstored::daemon {
 
-/// Gives up what the options ask for. Afterwards the process parses bytes that may be hostile:
-/// everything that it needs rights for is open. docs/security.md, "The sandbox". The result is to
-/// be entered when the variables are loaded: no file is read from then on, and one written. Clients
-/// are accepted later only with `has_live_socket`.
-[[nodiscard]] base::Result<sandbox::Confinement> DropRights(const Program& program,
-                                                            const Options& options,
-                                                            bool has_live_socket, base::Log& log);
+/// The first half of what the options ask for: namespaces, root folder, group and user, size of
+/// files. Between the two halves the process opens, with the rights of its user and in its root
+/// folder, what it will write at its end. docs/security.md, "The sandbox".
+[[nodiscard]] base::Result<void> DropRights(const Options& options, base::Log& log);
+
+/// The second half, with --depriv. Afterwards the process parses bytes that may be hostile:
+/// everything that it needs rights for is open. The result is to be entered when the variables are
+/// loaded: no file is opened from then on. Clients are accepted later only with `has_live_socket`.
+[[nodiscard]] base::Result<sandbox::Confinement> LockIn(const Program& program,
+                                                        const Options& options,
+                                                        bool has_live_socket, base::Log& log);
 
 }  // namespace varstored::daemon

@@ -21,6 +21,7 @@
 #include "varstored/backend/kinds.h"
 #include "varstored/backend/non_persistent.h"
 #include "varstored/base/file.h"
+#include "varstored/base/file_in_place.h"
 #include "varstored/daemon/first_boot_keys.h"
 #include "varstored/efi/guid.h"
 #include "varstored/engine/certificate_state.h"
@@ -133,9 +134,15 @@ base::Result<void> Serve(guest::Door& door, guest::Dispatcher& dispatcher,
   }
 }
 
-base::Result<void> Save(const Options& options, const engine::VariableServices& services) {
-  return options.save_path ? base::WriteFileInPlace(*options.save_path, services.Save())
-                           : base::Result<void>();
+/// Opens the file of save:, which cannot be made later. A state that could not be saved in the end
+/// is none to begin with.
+base::Result<std::optional<base::FileInPlace>> OpenSaveFile(const Options& options) {
+  if (!options.save_path) {
+    return std::optional<base::FileInPlace>();
+  }
+  auto opened = base::FileInPlace::Open(*options.save_path);
+  return opened ? base::Result<std::optional<base::FileInPlace>>(*std::move(opened))
+                : opened.failure();
 }
 
 /// The uuid of the VM; empty when the toolstack does not give it.
@@ -162,8 +169,8 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   if (const auto opened = signals.OpenDescriptor(); !opened) {
     return In(Event::kStartFailed, opened.error());
   }
-  const auto keys = options.resume ? engine::FirstBootKeys()
-                                   : ReadFirstBootKeys(options, std::string(program.auth_folder));
+  auto keys = options.resume ? engine::FirstBootKeys()
+                             : ReadFirstBootKeys(options, std::string(program.auth_folder));
   if (!keys) {
     return In(Event::kKeysUnreadable, keys.error());
   }
@@ -179,13 +186,21 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   if (!platform) {
     return In(Event::kDoorFailed, platform.error());
   }
+  keys->is_boot = !platform->is_taken_over;
   LiveSocket live = OpenLiveSocket(program, options, log);
   auto announcer = Announcer::Fork(door);
   if (!announcer) {
     door.Withdraw();
     return In(Event::kStartFailed, announcer.error());
   }
-  auto confinement = DropRights(program, options, live.is_open(), log);
+  if (const auto dropped = DropRights(options, log); !dropped) {
+    return In(Event::kRightsNotDropped, dropped.error());
+  }
+  const auto save_file = OpenSaveFile(options);
+  if (!save_file) {
+    return In(Event::kStateNotSaved, save_file.error());
+  }
+  auto confinement = LockIn(program, options, live.is_open(), log);
   if (!confinement) {
     return In(Event::kRightsNotDropped, confinement.error());
   }
@@ -222,7 +237,7 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
       log);
   door.Close();
   // The state is as good as before when the door broke: it is saved all the same.
-  const auto saved = Save(options, services);
+  const auto saved = *save_file ? (*save_file)->Write(services.Save()) : base::Result<void>();
   log.SayWhatIsLeftOut();
   log.Say(Event::kEnded, "answers: " + dispatcher.CountersText());
   if (!served) {

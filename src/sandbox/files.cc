@@ -99,10 +99,6 @@ base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files
         static_cast<void>(
             Allow(rules, path, IsFolder(path) ? LANDLOCK_ACCESS_FS_READ_DIR : kReading));
         break;
-      case FileUse::Kind::kWritten:
-        // Not the file alone: a toolstack may have removed it until then.
-        static_cast<void>(Allow(rules, FolderOf(path), (kWriting | kMaking) & all.files));
-        break;
       case FileUse::Kind::kWithItsFolder:
         static_cast<void>(Allow(rules, RealFolderOf(path), kFolder & all.files));
         break;

@@ -18,6 +18,7 @@
 
 #include "support/temporary_folder.h"
 #include "varstored/base/bytes.h"
+#include "varstored/base/file_in_place.h"
 #include "varstored/base/unique_fd.h"
 
 namespace varstored::base {
@@ -194,6 +195,32 @@ TEST_F(File, WritingDoesNotWaitForTheReaderOfAPipe) {
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
   EXPECT_EQ(Message(WriteFileInPlace(path_, ToBytes("x"))),
             path_ + ": cannot open for writing: No such device or address");
+}
+
+TEST_F(File, AFileInPlaceIsMadeAndKeepsWhatIsInItUntilItIsWritten) {
+  {
+    const auto file = FileInPlace::Open(path_);
+    ASSERT_TRUE(file);
+    struct stat status = {};
+    ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777U, 0600U);
+    EXPECT_TRUE(file->Write(ToBytes("older and longer content")));
+  }
+  const auto file = FileInPlace::Open(path_);
+  ASSERT_TRUE(file);
+  EXPECT_EQ(Content(path_), "older and longer content");
+  EXPECT_TRUE(file->Write(ToBytes("short")));
+  EXPECT_EQ(Content(path_), "short");
+}
+
+TEST_F(File, AFileInPlaceIsARegularOneThatIsStillThere) {
+  EXPECT_EQ(FileInPlace::Open("/dev/null").error().message, "/dev/null: not a regular file");
+  EXPECT_FALSE(FileInPlace::Open(folder_.path()));
+  const auto file = FileInPlace::Open(path_);
+  ASSERT_TRUE(file);
+  ASSERT_EQ(::unlink(path_.c_str()), 0);
+  EXPECT_EQ(file->Write(ToBytes("x")).error().message,
+            path_ + ": it was removed, and another one cannot be made");
 }
 
 TEST_F(File, ALinkIsReadOnlyWhereOneMayBe) {

@@ -21,6 +21,8 @@
 #include "varstored/base/file.h"
 #include "varstored/base/unique_fd.h"
 #include "varstored/base/unix_address.h"
+#include "varstored/efi/well_known.h"
+#include "varstored/store/vars_blob.h"
 
 namespace varstored::daemon {
 namespace {
@@ -41,6 +43,7 @@ struct Plan {
   bool guest_is_gone = false;
   bool door_breaks = false;
   bool guest_is_busy = false;  // there is always something to do
+  bool is_taken_over = false;
 };
 // A door is made by a function without arguments of the test's own.
 Plan plan;
@@ -57,7 +60,7 @@ class PlannedDoor final : public guest::Door {
     }
     // Readable from the start, so that the loop turns to the door at once.
     event_.Reset(::eventfd(1, EFD_CLOEXEC));
-    return guest::Platform();
+    return guest::Platform{{}, {}, plan.is_taken_over};
   }
   base::Result<void> Announce() override {
     Note('a');
@@ -148,6 +151,17 @@ class RunTest : public ::testing::Test {
     return content != "old";
   }
 
+  /// The byte of that lock in what was saved.
+  [[nodiscard]] int SavedLock(const efi::WellKnownVariable& lock) const {
+    const auto blob = store::DecodeVarsBlob(*base::ReadFile(save_, 1 << 20));
+    for (const store::Entry& entry : blob->entries) {
+      if (lock.Is(entry.name(), entry.vendor())) {
+        return entry.data()[0];
+      }
+    }
+    return -1;
+  }
+
   test::TemporaryFolder folder_;
   std::string save_ = folder_.File("save");
   base::UniqueFd journal_;
@@ -162,6 +176,19 @@ TEST_F(RunTest, TheGuestsEndIsAnOrderlyOne) {
   EXPECT_EQ(Rest(), "pahc");
   EXPECT_EQ(exit_code_, 0);
   EXPECT_TRUE(WasSaved());
+}
+
+// Its daemon has ended, and nobody knows what the guest had locked.
+TEST_F(RunTest, AGuestThatIsTakenOverIsRestricted) {
+  for (const bool is_taken_over : {false, true}) {
+    SetUp();
+    plan.guest_is_gone = true;
+    plan.is_taken_over = is_taken_over;
+    Start();
+    EXPECT_EQ(Rest(), "pahc");
+    EXPECT_EQ(SavedLock(efi::kMorLock), is_taken_over ? 1 : 0);
+    EXPECT_EQ(SavedLock(efi::kPpiFlagsLock), is_taken_over ? 1 : 0);
+  }
 }
 
 TEST_F(RunTest, ASignalClosesTheDoorAndSaves) {

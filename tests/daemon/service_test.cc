@@ -1,4 +1,7 @@
+#include <sys/stat.h>
+
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +11,7 @@
 #include "support/loopback_client.h"
 #include "support/temporary_folder.h"
 #include "varstored/base/file.h"
+#include "varstored/store/vars_blob.h"
 
 namespace varstored::test {
 namespace {
@@ -142,11 +146,33 @@ TEST_F(ServiceTest, WithoutASaveFileTheEndIsOrderlyToo) {
   EXPECT_EQ(Start({}).Stop().exit_code, 0);
 }
 
-TEST_F(ServiceTest, AStateThatCannotBeSavedIsAnError) {
-  const std::string nowhere = folder_.File("missing/save");
-  const Ended ended = Start({"--arg", "save:" + nowhere}).Stop();
+// The file is open from the start on: whoever has taken the daemon over makes none beside it.
+TEST_F(ServiceTest, TheSaveFileIsMadeAtTheStartAndStaysTheSameFile) {
+  for (const bool is_there : {true, false}) {
+    std::filesystem::remove(save_);
+    if (is_there) {
+      ASSERT_TRUE(base::WriteFileInPlace(save_, Bytes(100000, 'x')));
+    }
+    Process process = Start({"--arg", "save:" + save_});
+    struct stat before = {};
+    ASSERT_EQ(::stat(save_.c_str(), &before), 0);
+    EXPECT_EQ(before.st_mode & 07777U, 0600U);
+    EXPECT_EQ(before.st_size, is_there ? 100000 : 0) << "what was saved stays until the end";
+    EXPECT_EQ(process.Stop().exit_code, 0);
+    struct stat after = {};
+    ASSERT_EQ(::stat(save_.c_str(), &after), 0);
+    EXPECT_EQ(after.st_ino, before.st_ino);
+    EXPECT_TRUE(store::DecodeVarsBlob(*base::ReadFile(save_, 1 << 20)));
+  }
+}
+
+TEST_F(ServiceTest, ASaveFileThatIsRemovedMeanwhileIsAnError) {
+  Process process = Start({"--arg", "save:" + save_});
+  ASSERT_TRUE(std::filesystem::remove(save_));
+  const Ended ended = process.Stop();
   EXPECT_EQ(ended.exit_code, 1);
-  EXPECT_NE(ended.errors.find(nowhere), std::string::npos);
+  EXPECT_NE(ended.errors.find("state-not-saved: "), std::string::npos) << ended.errors;
+  EXPECT_NE(ended.errors.find(save_), std::string::npos) << ended.errors;
 }
 
 TEST_F(ServiceTest, ASavedGuestGoesOnWithAllOfItsState) {

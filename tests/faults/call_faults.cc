@@ -378,7 +378,7 @@ void FailSaves(Rows& rows) {
       std::string failed;
       std::size_t count = 0;
       while (const auto call = daemon.process().Next()) {
-        is_saving = is_saving || call->path == place.save_file();
+        is_saving = is_saving || call->number == SYS_ftruncate;
         if (is_saving && IsOfTheDisk(*call) && count++ == number) {
           failed = CallName(call->number);
           daemon.process().FailCall(fault.error);

@@ -141,7 +141,8 @@ int Inside(const Setting& setting, const char* backend, const Function& act) {
     options.chroot_path = setting.folder;
     options.uid = options.gid = 65536U + setting.domain;
     base::SystemLog log("", base::LogLevel::kInfo);
-    ::_exit(daemon::DropRights(program, options, true, log) ? act() : 99);
+    ::_exit(daemon::DropRights(options, log) && daemon::LockIn(program, options, true, log) ? act()
+                                                                                            : 99);
   }
   int status = 0;
   ::waitpid(child, &status, 0);

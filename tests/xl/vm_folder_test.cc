@@ -64,11 +64,39 @@ TEST_F(VmFolderTest, ARestoreTakesTheStateWhenItIsThereAndOnce) {
 
   const auto forgotten = folder.ForgetState();
   ASSERT_TRUE(forgotten) << forgotten.error().message;
-  EXPECT_FALSE(std::filesystem::exists(Path(kStateName)));
+  EXPECT_EQ(std::filesystem::file_size(Path(kStateName)), 0U);
   how = folder.HowToResume();
   ASSERT_TRUE(how) << how.error().message;
   EXPECT_EQ(*how, Start::kResumeWithoutState);
   EXPECT_TRUE(folder.ForgetState());
+}
+
+// The daemon holds it from its start on, and cannot make another.
+TEST_F(VmFolderTest, AStateThatIsForgottenIsTheSameFile) {
+  const auto folder = Open();
+  Make(kStateName);
+  struct stat before = {};
+  ASSERT_EQ(::stat(Path(kStateName).c_str(), &before), 0);
+  ASSERT_TRUE(folder.ForgetState());
+  struct stat after = {};
+  ASSERT_EQ(::stat(Path(kStateName).c_str(), &after), 0);
+  EXPECT_EQ(after.st_ino, before.st_ino);
+}
+
+TEST_F(VmFolderTest, NothingElseIsEmptiedInTheStatesPlace) {
+  const auto folder = Open();
+  const std::string others = folders_.File("others");
+  std::ofstream(others) << "content";
+  for (const bool is_symbolic : {true, false}) {
+    std::filesystem::remove(Path(kStateName));
+    if (is_symbolic) {
+      std::filesystem::create_symlink(others, Path(kStateName));
+    } else {
+      std::filesystem::create_hard_link(others, Path(kStateName));
+    }
+    EXPECT_FALSE(folder.ForgetState());
+    EXPECT_EQ(std::filesystem::file_size(others), 7U);
+  }
 }
 
 TEST_F(VmFolderTest, IsGivenToTheDomainsUserAndWhatALinkInItNamesIsNot) {

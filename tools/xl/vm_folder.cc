@@ -59,16 +59,29 @@ base::Result<Start> VmFolder::HowToResume() const {
                       " is missing: this host does not have the VM's variables; copy the folder "
                       "from the host where it was saved");
   }
-  return Has(kStateName) ? Start::kResume : Start::kResumeWithoutState;
+  struct stat status = {};
+  const bool is_saved =
+      ::fstatat(fd_.get(), std::string(kStateName).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+      status.st_size > 0;
+  return is_saved ? Start::kResume : Start::kResumeWithoutState;
 }
 
 base::Result<void> VmFolder::ForgetState() const {
-  if (::unlinkat(fd_.get(), std::string(kStateName).c_str(), 0) != 0 && errno != ENOENT) {
-    return base::Fail(path_ + "/" + std::string(kStateName) +
-                      ": cannot remove it: " + base::ErrnoText());
+  const std::string path = path_ + "/" + std::string(kStateName);
+  const base::UniqueFd state(::openat(fd_.get(), std::string(kStateName).c_str(),
+                                      O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!state.valid()) {
+    return errno == ENOENT ? base::Result<void>()
+                           : base::Fail(path + ": cannot open for writing: " + base::ErrnoText());
   }
-  if (::fsync(fd_.get()) != 0) {
-    return base::Fail(path_ + ": cannot sync the folder: " + base::ErrnoText());
+  // The folder is the daemon's, which may have been taken over: nothing else is emptied under this
+  // name.
+  struct stat status = {};
+  if (::fstat(state.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_nlink != 1) {
+    return base::Fail(path + ": not a file of one name");
+  }
+  if (::ftruncate(state.get(), 0) != 0 || ::fsync(state.get()) != 0) {
+    return base::Fail(path + ": cannot empty it: " + base::ErrnoText());
   }
   return {};
 }

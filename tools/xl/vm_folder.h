@@ -13,7 +13,7 @@ namespace varstored::xl {
 ///
 /// The state is there only between the end of one daemon and the start of the next, so that it is
 /// never older than the store: no later boot goes on from it, and no resume undoes a write that was
-/// acknowledged.
+/// acknowledged. In between its file is empty: the daemon has it open, and can make no other.
 class VmFolder {
  public:
   /// Opens the folder, which is made when it is missing.
@@ -27,7 +27,7 @@ class VmFolder {
   /// of the VM.
   [[nodiscard]] base::Result<Start> HowToResume() const;
 
-  /// Removes the saved state, for good.
+  /// Empties the file of the saved state, for good.
   [[nodiscard]] base::Result<void> ForgetState() const;
 
  private:

@@ -54,7 +54,6 @@ void ForgoCapabilities();
 struct FileUse {
   enum class Kind : std::uint8_t {
     kRead,
-    kWritten,        // or made; so the files beside it can be, too
     kWithItsFolder,  // read, written, made and removed: the file and others beside it
   };
   std::string path;

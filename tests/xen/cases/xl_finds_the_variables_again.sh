@@ -75,7 +75,7 @@ say "save and restore: what is volatile is there, too"
 quietly xl save vm /run/vm.saved
 quietly xl restore /run/vm.saved
 serving
-[ ! -e "$folder/state" ] || fail "the saved state could be used again"
+[ ! -s "$folder/state" ] || fail "the saved state could be used again"
 guest <<END
 get test:Volatile           -> SUCCESS 6 text:second
 set test:Kept 7 text:newer  -> SUCCESS
@@ -96,7 +96,7 @@ state_is_there() { [ -s "$folder/state" ]; }
 within 15 state_is_there || fail "no state was saved"
 xl create -q "$config"
 serving
-[ ! -e "$folder/state" ] || fail "the old state is still there"
+[ ! -s "$folder/state" ] || fail "the old state is still there"
 guest <<END
 get test:Kept               -> SUCCESS 7 text:newer
 get test:Volatile           -> NOT_FOUND
