@@ -15,7 +15,7 @@ SSH = ssh
 deploy = packaging/deploy --ssh "$(SSH)" $(if $(DRYRUN),--dry-run) $(if $(filter no,$(XAPI)),--no-xapi)
 
 .PHONY: demo check bench used-calls docs format lint install auth fuzz fuzz-coverage soak fleet \
-	package deploy deploy-revert
+	package firmware deploy deploy-revert
 
 demo:
 	./demo
@@ -61,6 +61,9 @@ install:
 	cmake --preset release -D CMAKE_INSTALL_PREFIX=$(PREFIX)
 	cmake --build --preset release --target programs
 	DESTDIR=$(DESTDIR) cmake --install build/release
+
+firmware:
+	firmware/build
 
 package:
 	packaging/make-packages
