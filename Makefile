@@ -65,7 +65,7 @@ install:
 firmware:
 	firmware/build
 
-package:
+package: firmware
 	packaging/make-packages
 
 deploy:

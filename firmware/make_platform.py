@@ -52,7 +52,7 @@ def platform(dsc):
 
     # The same bytes wherever the tree stands: names of files in messages are relative.
     dsc.add_behind("  RELEASE_*_*_GENFW_FLAGS = --zero",
-                   "  GCC:*_*_*_CC_FLAGS = -ffile-prefix-map=$(EDK2_SOURCE)=. -ffile-prefix-map=$(WORKSPACE)=.")
+                   "  GCC:*_*_*_CC_FLAGS = -ffile-prefix-map=$(EDK2_SOURCE)=. -ffile-prefix-map=$(EDK2_WORK)=.")
 
     # The variable stack out, ours in.
     dsc.remove(

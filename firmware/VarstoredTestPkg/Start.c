@@ -1,7 +1,8 @@
 /** @file
   A boot loader for the tests. It counts its boots in a variable that lasts, says whether Secure Boot is on, starts
   each program of the folder \programs beside it, and says what the firmware made of it; then the kernel \linux.efi
-  with the words of \linux.txt, if it is there, or else the end. Each of its lines begins with "TEST: ".
+  with the words of \linux.txt, if it is there, or else the end, after 5 seconds in which the host can look in. Each
+  of its lines begins with "TEST: ".
 
   SPDX-License-Identifier: BSD-2-Clause
 **/
@@ -240,6 +241,8 @@ StartMain (
     FreePool (Words);
   }
 
+  Print (L"TEST: waiting\n");
+  gBS->Stall (5000000);
   Print (L"TEST: end\n");
   gRT->ResetSystem (EfiResetShutdown, EFI_SUCCESS, 0, NULL);
   return EFI_SUCCESS;
