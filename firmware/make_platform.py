@@ -87,9 +87,6 @@ def platform(dsc):
         "  PlatformPKProtectionLib|"
         f"{security}/PlatformPKProtectionLibVarPolicy/PlatformPKProtectionLibVarPolicy.inf")
 
-    # OVMF's substitute for variables that last, a file NvVars on the guest's disks, off.
-    dsc.add_behind("[PcdsDynamicDefault]", "  gUefiOvmfPkgTokenSpaceGuid.PcdOvmfFlashVariablesEnable|TRUE")
-
 
 def flash(fdf):
     # Files that stood beside it are named by their way from the source's root.

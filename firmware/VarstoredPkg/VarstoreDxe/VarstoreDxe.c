@@ -186,10 +186,11 @@ VarstoreGetVariable (
 
   //
   // Who asks whether images have to be verified takes every failure for a no. The host had an answer
-  // at the start, so when there is none any more the boot is over.
+  // at the start, so when there is none any more, and it is not the caller's fault, the boot is over.
   //
-  if (mHasStore && EFI_ERROR (Status) && (Status != EFI_BUFFER_TOO_SMALL) && (Status != EFI_INVALID_PARAMETER) &&
-      !EfiAtRuntime () && CompareGuid (VendorGuid, &gEfiGlobalVariableGuid) &&
+  if (mHasStore && EFI_ERROR (Status) && (Status != EFI_BUFFER_TOO_SMALL) &&
+      ((Status != EFI_INVALID_PARAMETER) || (Data != NULL)) && !EfiAtRuntime () &&
+      CompareGuid (VendorGuid, &gEfiGlobalVariableGuid) &&
       (StrCmp (VariableName, EFI_SECURE_BOOT_MODE_NAME) == 0))
   {
     StopMachine (L"varstored: the host does not say whether Secure Boot is on: this VM stops.");
