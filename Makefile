@@ -15,7 +15,7 @@ SSH = ssh
 deploy = packaging/deploy --ssh "$(SSH)" $(if $(DRYRUN),--dry-run) $(if $(filter no,$(XAPI)),--no-xapi)
 
 .PHONY: demo check bench used-calls docs format lint install auth fuzz fuzz-coverage soak fleet \
-	package deploy deploy-revert
+	package firmware deploy deploy-revert
 
 demo:
 	./demo
@@ -62,7 +62,10 @@ install:
 	cmake --build --preset release --target programs
 	DESTDIR=$(DESTDIR) cmake --install build/release
 
-package:
+firmware:
+	firmware/build
+
+package: firmware
 	packaging/make-packages
 
 deploy:

@@ -15,9 +15,10 @@ endif()
 add_compile_options(
   -Werror
   -Wall -Wextra -Wpedantic
-  -Wcast-align -Wcast-qual -Wconversion -Wdouble-promotion -Wextra-semi -Wformat=2
-  -Wimplicit-fallthrough -Wmissing-declarations -Wnon-virtual-dtor -Wold-style-cast
-  -Woverloaded-virtual -Wredundant-decls -Wshadow -Wsign-conversion -Wundef -Wvla)
+  -Wcast-align -Wcast-qual -Wconversion -Wdouble-promotion -Wformat=2
+  -Wimplicit-fallthrough -Wmissing-declarations
+  -Wredundant-decls -Wshadow -Wsign-conversion -Wundef -Wvla
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wextra-semi;-Wnon-virtual-dtor;-Wold-style-cast;-Woverloaded-virtual>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wduplicated-branches -Wduplicated-cond -Wlogical-op)
 endif()

@@ -348,7 +348,9 @@ GetVariableReply VariableServices::GetVariable(const GetVariableRequest& request
   }
   const base::Bytes& data = entry->data();
   if (request.data_size < data.size()) {
-    return {.reason = Reason::kBufferTooSmall, .needed_size = data.size()};
+    return {.reason = Reason::kBufferTooSmall,
+            .attributes = entry->raw_attributes(),
+            .needed_size = data.size()};
   }
   if (data.size() > kMaxAnswerDataBytes) {
     return {.reason = Reason::kAnswerTooLarge};

@@ -114,7 +114,7 @@ constexpr std::array kCommands = {
 };
 static_assert(kCommands.size() == std::variant_size_v<Request>);
 
-// BUFFER_TOO_SMALL is the one error that carries a field.
+// BUFFER_TOO_SMALL is the one error that carries more than its status.
 void EncodeFailure(Reason reason, std::uint64_t needed_size, Writer& writer) {
   EncodeStatus(reason, writer);
   if (reason == Reason::kBufferTooSmall) {
@@ -148,7 +148,11 @@ std::string_view CallName(std::size_t index) { return kCommands[index].name; }
 
 void EncodeReply(const engine::GetVariableReply& reply, Writer& writer) {
   if (reply.reason != Reason::kSuccess) {
-    return EncodeFailure(reply.reason, reply.needed_size, writer);
+    EncodeFailure(reply.reason, reply.needed_size, writer);
+    if (reply.reason == Reason::kBufferTooSmall) {
+      writer.WriteU32(reply.attributes);
+    }
+    return;
   }
   EncodeStatus(reply.reason, writer);
   writer.WriteU32(reply.attributes);

@@ -205,9 +205,9 @@ TEST(Decode, AnEmptyNameIsRefusedWhereItMustNotBe) {
 TEST(Encode, GetVariable) {
   EXPECT_EQ(Encoded(engine::GetVariableReply{.attributes = 7, .data = kData}),
             Hex("0000000000000000 07000000 0500000000000000 aabbccddee"));
-  EXPECT_EQ(
-      Encoded(engine::GetVariableReply{.reason = Reason::kBufferTooSmall, .needed_size = 513}),
-      Hex("0500000000000080 0102000000000000"));
+  EXPECT_EQ(Encoded(engine::GetVariableReply{
+                .reason = Reason::kBufferTooSmall, .attributes = 0x27, .needed_size = 513}),
+            Hex("0500000000000080 0102000000000000 27000000"));
   EXPECT_EQ(Encoded(engine::GetVariableReply{.reason = Reason::kNotFound}),
             Hex("0e00000000000080"));
 }

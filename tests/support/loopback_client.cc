@@ -126,6 +126,7 @@ LoopbackClient::GetReply LoopbackClient::GetVariable(const std::u16string& name,
     reply.data = base::ToBytes(answer.Take(size));
   } else if (reply.status == kEfiBufferTooSmall) {
     reply.needed_size = answer.Integer(8);
+    reply.attributes = static_cast<std::uint32_t>(answer.Integer(4));
   }
   return reply;
 }

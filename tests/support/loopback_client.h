@@ -57,7 +57,7 @@ class LoopbackClient {
 
   struct GetReply {
     std::uint64_t status = 0;
-    std::uint32_t attributes = 0;   // on success
+    std::uint32_t attributes = 0;   // on success and EFI_BUFFER_TOO_SMALL
     Bytes data;                     // on success
     std::uint64_t needed_size = 0;  // EFI_BUFFER_TOO_SMALL
   };

@@ -383,6 +383,7 @@ Story::Outcome Story::Get(const Step& step) {
     outcome.push_back(DataWord(reply.data, step.expected, 2, keys_));
   } else if (reply.status == kEfiBufferTooSmall) {
     outcome.push_back(NumberWord(reply.needed_size, step.expected, 1));
+    outcome.push_back(NumberWord(reply.attributes, step.expected, 2));
   }
   return outcome;
 }

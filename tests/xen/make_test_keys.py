@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""make_test_keys.py FOLDER: keys for the tests, new ones each time, made with openssl.
+"""make_test_keys.py FOLDER [DBX.esl]: keys for the tests, new ones each time, made with openssl.
 
   PK.auth KEK.auth db.auth dbx.auth   what a host keeps in its keys folder
   PK.esl KEK.esl db.esl dbx.esl       the signature lists in them, as the guest reads them
   update.auth                         an append to db, signed by KEK, to be set with attributes 0x67
   updated.esl                         db after it
   stranger.auth                       the same append, signed by a key that no one knows
+
+With a DBX.esl, that is dbx, and the keys to sign programs with stay there, too: db.key db.pem stranger.key
+stranger.pem.
 """
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -56,7 +60,7 @@ class Key:
         return time + header + CERT_TYPE_PKCS7.bytes_le + signature + payload
 
 
-def main(folder):
+def main(folder, dbx_list=None):
     os.makedirs(folder)
 
     def write(name, content):
@@ -67,6 +71,12 @@ def main(folder):
         pk, kek, db, vendor, stranger = (
             Key(work, name) for name in ("PK", "KEK", "db", "vendor", "stranger"))
         dbx = signature_list(CERT_SHA256, bytes(range(32)))
+        if dbx_list:
+            with open(dbx_list, "rb") as file:
+                dbx = file.read()
+            for key in (db, stranger):
+                for suffix in (".key", ".pem"):
+                    shutil.copy(key.path + suffix, folder)
         then, later = efi_time(2024, 1, 1), efi_time(2024, 2, 1)
         for name, where, attributes, signer, content in (
                 ("PK", GLOBAL, SET, pk, pk.as_list()),
@@ -80,4 +90,4 @@ def main(folder):
             write(f"{name}.auth", signer.sign("db", SECURITY_DATABASE, APPEND, later, vendor.as_list()))
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])

@@ -44,7 +44,7 @@ struct QueryVariableInfoRequest {
 
 struct GetVariableReply {
   Reason reason = Reason::kSuccess;
-  std::uint32_t attributes = 0;   // on success
+  std::uint32_t attributes = 0;   // on success, and kBufferTooSmall (UEFI 2.10, 8.2.1)
   base::ByteSpan data = {};       // on success
   std::uint64_t needed_size = 0;  // kBufferTooSmall: bytes of data
 };

@@ -1,0 +1,21 @@
+@echo -off
+fs0:
+setvar Colour -guid 3d1a6b0e-5c1f-4f0b-9e61-0c3a7d552190
+if %lasterror% eq 0x0 then
+  goto SECOND
+endif
+echo FIRST BOOT
+for %p in signed unsigned stranger revoked
+  \programs\%p.efi
+  echo %p.efi -> %lasterror%
+endfor
+setvar Colour -guid 3d1a6b0e-5c1f-4f0b-9e61-0c3a7d552190 -nv -bs -rt ="blue"
+echo stored: %lasterror%
+echo REBOOT
+reset
+:SECOND
+echo SECOND BOOT
+dmpstore -guid 3d1a6b0e-5c1f-4f0b-9e61-0c3a7d552190
+stall 5000000
+echo GOODBYE
+reset -s
