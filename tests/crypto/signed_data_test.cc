@@ -295,9 +295,9 @@ TEST(VerifyDetached, SignatureAlgorithmMustFitTheKey) {
   }
 }
 
-TEST(VerifyDetached, EveryKindAndSizeOfKey) {
+TEST(VerifyDetached, EveryAllowedKindOfKey) {
   for (const KeyType type : {KeyType::kRsa1024, KeyType::kRsa2048, KeyType::kRsa4096,
-                             KeyType::kEcP256, KeyType::kEcP384}) {
+                             KeyType::kEcP256, KeyType::kEcP384, KeyType::kEcP521}) {
     const Identity signer = Identity::Make({.key_type = type});
     const Bytes message = test::Sign(Content(), signer);
     EXPECT_EQ(Verify(message), "");
