@@ -197,16 +197,27 @@ ByteSpan Magnitude(const std::optional<BerElement>& integer) {
 }
 
 // RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } (RFC 8017, A.1.1)
-bool IsAllowedRsa(ByteSpan key) {
+struct RsaKey {
+  ByteSpan modulus;
+  ByteSpan exponent;
+};
+
+std::optional<RsaKey> ReadRsaKey(ByteSpan key) {
   const auto sequence = OnlyElement(key, ber::kSequence);
   if (!sequence || !sequence->definite) {
-    return false;
+    return std::nullopt;
   }
   BerReader parts(sequence->contents);
-  const ByteSpan modulus = Magnitude(parts.NextIf(ber::kInteger));
-  const ByteSpan exponent = Magnitude(parts.NextIf(ber::kInteger));
-  return parts.empty() && !modulus.empty() && modulus.size() <= kMaxRsaBits / 8 &&
-         (modulus.back() & 1) != 0 && !exponent.empty() && exponent.size() <= kMaxExponentBytes;
+  RsaKey rsa;
+  rsa.modulus = Magnitude(parts.NextIf(ber::kInteger));
+  rsa.exponent = Magnitude(parts.NextIf(ber::kInteger));
+  return parts.empty() && !rsa.modulus.empty() && !rsa.exponent.empty() ? std::optional(rsa)
+                                                                        : std::nullopt;
+}
+
+bool IsAllowedRsa(const std::optional<RsaKey>& key) {
+  return key && key->modulus.size() <= kMaxRsaBits / 8 && (key->modulus.back() & 1) != 0 &&
+         key->exponent.size() <= kMaxExponentBytes;
 }
 
 bool IsAllowedCurve(const Algorithm& algorithm, ByteSpan point) {
@@ -226,21 +237,34 @@ bool IsAllowedCurve(const Algorithm& algorithm, ByteSpan point) {
          point.front() == kUncompressed;
 }
 
-bool IsAllowedKey(ByteSpan key) {
-  constexpr std::size_t kMaxPssParameterBytes = 128;
+bool IsRsa(const Algorithm& algorithm) {
+  return Is(algorithm.oid, kRsaEncryption) || Is(algorithm.oid, kRsaSsaPss);
+}
+
+// The key, when its bits are whole octets.
+std::optional<KeyInfo> WholeKey(ByteSpan key) {
   const auto sequence = OnlyElement(key, ber::kSequence);
-  const auto info = sequence ? ReadKeyInfo(sequence->contents) : std::nullopt;
+  auto info = sequence ? ReadKeyInfo(sequence->contents) : std::nullopt;
   if (!info || info->bits.front() != 0) {
+    return std::nullopt;
+  }
+  info->bits = info->bits.subspan(1);
+  return info;
+}
+
+bool IsAllowedKey(ByteSpan key) {
+  constexpr std::size_t kMaxParameterBytes = 128;
+  const auto info = WholeKey(key);
+  if (!info) {
     return false;
   }
-  const ByteSpan bits = info->bits.subspan(1);
   const Algorithm& algorithm = info->algorithm;
   if (Is(algorithm.oid, kEcPublicKey)) {
-    return IsAllowedCurve(algorithm, bits);
+    return IsAllowedCurve(algorithm, info->bits);
   }
-  const std::size_t parameter_bytes = algorithm.parameters ? algorithm.parameters->whole.size() : 0;
-  return (Is(algorithm.oid, kRsaEncryption) || Is(algorithm.oid, kRsaSsaPss)) &&
-         parameter_bytes <= kMaxPssParameterBytes && IsAllowedRsa(bits);
+  return IsRsa(algorithm) &&
+         (!algorithm.parameters || algorithm.parameters->whole.size() <= kMaxParameterBytes) &&
+         IsAllowedRsa(ReadRsaKey(info->bits));
 }
 
 }  // namespace
@@ -258,6 +282,12 @@ std::optional<CertificateForm> ReadCertificateForm(ByteSpan der) {
     return std::nullopt;
   }
   return ReadTbs(*tbs);
+}
+
+std::size_t ExponentBytes(const CertificateForm& form) {
+  const auto info = WholeKey(form.key);
+  const auto rsa = info && IsRsa(info->algorithm) ? ReadRsaKey(info->bits) : std::nullopt;
+  return rsa ? rsa->exponent.size() : 0;
 }
 
 bool MayBeDecoded(ByteSpan der, const CertificateForm& form) {

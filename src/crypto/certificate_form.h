@@ -30,6 +30,9 @@ inline constexpr std::size_t kMaxExponentBytes = 8;
 /// in the size.
 [[nodiscard]] std::optional<CertificateForm> ReadCertificateForm(base::ByteSpan der);
 
+/// How many octets the exponent of its RSA key has; 0 for another key.
+[[nodiscard]] std::size_t ExponentBytes(const CertificateForm& form);
+
 /// Whether the certificate may be handed to OpenSSL: its size is bounded, its key is RSA (also for
 /// RSASSA-PSS only) of up to kMaxRsaBits with an odd modulus and an exponent of up to
 /// kMaxExponentBytes, or one of P-256, P-384 and P-521 by name and as an uncompressed point, and it

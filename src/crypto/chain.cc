@@ -18,6 +18,7 @@ namespace {
 // A chain that is being looked for.
 struct Search {
   int& checks_left;
+  std::vector<std::pair<const X509*, int>> costs;               // of each possible issuer
   std::vector<std::pair<const X509*, const X509*>> links = {};  // subject and issuer, found good
 };
 
@@ -40,10 +41,11 @@ int CheckIssued(X509_STORE_CTX* context, X509* subject, X509* issuer) {
   if (std::ranges::find(search.links, link) != search.links.end()) {
     return 1;
   }
-  if (search.checks_left == 0) {
+  const auto cost = std::ranges::find(search.costs, issuer, &std::pair<const X509*, int>::first);
+  if (cost == search.costs.end() || cost->second > search.checks_left) {
     return 0;
   }
-  --search.checks_left;
+  search.checks_left -= cost->second;
   if (X509_verify(subject, X509_get0_pubkey(issuer)) != 1) {
     return 0;
   }
@@ -111,21 +113,30 @@ std::vector<Certificate> Reachable(const std::vector<Certificate>& intermediates
   return reachable;
 }
 
-// Each certificate that may be decoded.
-std::vector<X509Ptr> DecodeAll(const std::vector<Certificate>& certificates) {
-  std::vector<X509Ptr> decoded;
+struct Issuer {
+  X509Ptr decoded;
+  int cost;
+};
+
+// Each certificate that may be decoded, while there are `left`.
+std::vector<Issuer> DecodeAll(const std::vector<Certificate>& certificates, std::size_t& left) {
+  std::vector<Issuer> issuers;
   for (const Certificate& certificate : certificates) {
-    if (X509Ptr x509 = Decode(certificate)) {
-      decoded.push_back(std::move(x509));
+    if (left == 0) {
+      break;
+    }
+    if (X509Ptr decoded = Decode(certificate)) {
+      issuers.push_back({std::move(decoded), CheckCost(certificate.parsed().form())});
+      --left;
     }
   }
-  return decoded;
+  return issuers;
 }
 
-BorrowedStackPtr StackOf(const std::vector<X509Ptr>& certificates) {
+BorrowedStackPtr StackOf(const std::vector<Issuer>& issuers) {
   BorrowedStackPtr stack(sk_X509_new_null());
-  for (const X509Ptr& certificate : certificates) {
-    if (stack == nullptr || sk_X509_push(stack.get(), certificate.get()) == 0) {
+  for (const Issuer& issuer : issuers) {
+    if (stack == nullptr || sk_X509_push(stack.get(), issuer.decoded.get()) == 0) {
       return nullptr;
     }
   }
@@ -134,16 +145,22 @@ BorrowedStackPtr StackOf(const std::vector<X509Ptr>& certificates) {
 
 }  // namespace
 
+int CheckCost(const CertificateForm& certificate) {
+  constexpr std::size_t kLargeExponentBytes = 4;
+  return ExponentBytes(certificate) > kLargeExponentBytes ? 2 : 1;
+}
+
 bool ChainsToAnchor(const Certificate& signer, X509* decoded_signer,
                     const std::vector<Certificate>& intermediates,
                     const std::vector<Certificate>& anchors, int& checks_left) {
   Issuers issuers;
   issuers.Add(signer);
-  const std::vector<X509Ptr> between = DecodeAll(Reachable(intermediates, issuers));
+  std::size_t decodes_left = kMaxDecodedIssuers;
+  const std::vector<Issuer> between = DecodeAll(Reachable(intermediates, issuers), decodes_left);
   std::vector<Certificate> wanted_anchors;
   std::ranges::copy_if(anchors, std::back_inserter(wanted_anchors),
                        [&issuers](const Certificate& anchor) { return issuers.Contain(anchor); });
-  const std::vector<X509Ptr> ends = DecodeAll(wanted_anchors);
+  const std::vector<Issuer> ends = DecodeAll(wanted_anchors, decodes_left);
   if (ends.empty()) {
     return false;
   }
@@ -156,7 +173,12 @@ bool ChainsToAnchor(const Certificate& signer, X509* decoded_signer,
   }
   X509_STORE_set_check_issued(store.get(), CheckIssued);
   X509_STORE_set_verify(store.get(), CheckLinks);
-  Search search{.checks_left = checks_left};
+  Search search{.checks_left = checks_left, .costs = {}};
+  for (const std::vector<Issuer>* some : {&between, &ends}) {
+    for (const Issuer& issuer : *some) {
+      search.costs.emplace_back(issuer.decoded.get(), issuer.cost);
+    }
+  }
   if (X509_STORE_CTX_init(context.get(), store.get(), decoded_signer, untrusted.get()) != 1 ||
       X509_STORE_CTX_set_app_data(context.get(), &search) != 1) {
     return false;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
+#include "certificate_form.h"
 #include "openssl.h"
 #include "varstored/crypto/certificate.h"
 
@@ -11,7 +13,15 @@ namespace varstored::crypto {
 /// needs one for itself and one for each link of its chain. A hostile one can name many issuers
 /// that look right until their signature is checked, each check as slow as its author could make
 /// it.
+/// One with a large exponent counts twice.
 inline constexpr int kMaxSignatureChecks = 24;
+/// How many certificates are decoded as issuers: those with a wanted name, those of the message
+/// first, then the anchors in their order.
+inline constexpr std::size_t kMaxDecodedIssuers = 48;
+
+/// What checking one signature by the key of `certificate` counts. An exponent of 64 bits takes
+/// twice as long as one of 32, and nobody uses either.
+[[nodiscard]] int CheckCost(const CertificateForm& certificate);
 
 /// Whether `signer` chains to one of `anchors`, through certificates of `intermediates`. That it is
 /// itself an anchor does not count here. `checks_left` says how many signatures may still be

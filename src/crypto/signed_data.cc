@@ -185,13 +185,17 @@ base::Result<Signer, VerifyError> FindSigner(const std::vector<Certificate>& cer
   }
 
   VerifyError error = VerifyError::kSignerCertificateMissing;
-  for (std::size_t i = 0; i < certificates.size() && checks_left > 0; ++i) {
+  for (std::size_t i = 0; i < certificates.size(); ++i) {
     if (!IsNamedBy(signer, certificates[i].parsed().form())) {
       continue;
     }
     if (!certificates[i].may_be_decoded()) {
       error = VerifyError::kCertificateNotAllowed;
       continue;
+    }
+    const int cost = CheckCost(certificates[i].parsed().form());
+    if (cost > checks_left) {
+      break;
     }
     X509Ptr decoded = Decode(certificates[i]);
     EVP_PKEY* key = decoded != nullptr ? X509_get0_pubkey(decoded.get()) : nullptr;
@@ -201,7 +205,7 @@ base::Result<Signer, VerifyError> FindSigner(const std::vector<Certificate>& cer
       error = VerifyError::kSignatureAlgorithm;
       continue;
     }
-    --checks_left;
+    checks_left -= cost;
     if (SignatureVerifies(key, *padding, digest->name, signed_parts, Octets(signer.enc_digest))) {
       return Signer{.index = i, .decoded = std::move(decoded)};
     }

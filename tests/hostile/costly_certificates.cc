@@ -33,7 +33,10 @@ Bytes Sequence(std::initializer_list<ByteSpan> parts) { return Der(0x30, Join(pa
 
 Bytes Oid(const Bytes& contents) { return Der(0x06, contents); }
 
-Bytes Integer(ByteSpan magnitude) { return Der(0x02, Join({Bytes{0}, magnitude})); }
+Bytes Integer(ByteSpan magnitude) {
+  const bool is_negative = (magnitude.front() & 0x80) != 0;
+  return Der(0x02, Join({Bytes(is_negative ? 1 : 0, 0), magnitude}));
+}
 
 Bytes BitString(ByteSpan contents) { return Der(0x03, Join({Bytes{0}, contents})); }
 
@@ -47,17 +50,15 @@ const Bytes kPrimeField = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x01, 0x01};
 Bytes Algorithm(const Bytes& oid) { return Sequence({Oid(oid), Bytes{0x05, 0x00}}); }
 
 Bytes NameOf(const std::string& common_name) {
-  return Sequence({Der(0x31, Sequence({Oid({0x55, 0x04, 0x03}),
-                                       Der(0x0C, base::ToBytes(common_name))}))});
+  return Sequence(
+      {Der(0x31, Sequence({Oid({0x55, 0x04, 0x03}), Der(0x0C, base::ToBytes(common_name))}))});
 }
 
 // A signature that is smaller than any modulus of its size.
 Bytes Signature(std::size_t bytes) { return Bytes(bytes, 0x01); }
 
 // GeneralSubtree and GeneralName of a host named after its number.
-Bytes HostName(std::size_t number) {
-  return Der(0x82, base::ToBytes(std::to_string(number)));
-}
+Bytes HostName(std::size_t number) { return Der(0x82, base::ToBytes(std::to_string(number))); }
 
 }  // namespace
 
@@ -82,8 +83,8 @@ Bytes ExplicitCurveKey() {
 Bytes RsaKey(std::size_t modulus_bytes, std::size_t exponent_bytes) {
   const Bytes modulus(modulus_bytes, 0xFF);
   const Bytes exponent(exponent_bytes, 0xFF);
-  return Sequence({Algorithm(kRsaEncryption),
-                   BitString(Sequence({Integer(modulus), Integer(exponent)}))});
+  return Sequence(
+      {Algorithm(kRsaEncryption), BitString(Sequence({Integer(modulus), Integer(exponent)}))});
 }
 
 Bytes KeyOf(ByteSpan certificate) {
@@ -97,12 +98,10 @@ Bytes KeyOf(ByteSpan certificate) {
 Bytes CertificateOf(const CertificateParts& parts) {
   const Bytes time = Der(0x17, base::ToBytes("240101000000Z"));
   const Bytes extensions = parts.extensions.empty() ? Bytes() : Der(0xA3, parts.extensions);
-  const Bytes tbs = Sequence({Der(0xA0, Der(0x02, Bytes{2})), Der(0x02, Bytes{parts.serial}),
-                              Algorithm(kSha256WithRsa), NameOf(parts.issuer),
-                              Sequence({time, time}), NameOf(parts.subject), parts.key,
-                              extensions});
-  return Sequence(
-      {tbs, Algorithm(kSha256WithRsa), BitString(Signature(parts.signature_bytes))});
+  const Bytes tbs = Sequence(
+      {Der(0xA0, Der(0x02, Bytes{2})), Der(0x02, Bytes{parts.serial}), Algorithm(kSha256WithRsa),
+       NameOf(parts.issuer), Sequence({time, time}), NameOf(parts.subject), parts.key, extensions});
+  return Sequence({tbs, Algorithm(kSha256WithRsa), BitString(Signature(parts.signature_bytes))});
 }
 
 Bytes ExtensionOf(const std::vector<std::uint8_t>& oid, ByteSpan value) {
@@ -132,8 +131,8 @@ Bytes UnsignedMessage(const std::vector<Bytes>& certificates, std::uint8_t seria
     all = Join({all, certificate});
   }
   const Bytes signer_info = Sequence(
-      {Der(0x02, Bytes{1}), Sequence({NameOf("KEK"), Der(0x02, Bytes{serial})}),
-       Algorithm(kSha256), Algorithm(kRsaEncryption), Der(0x04, Signature(signature_bytes))});
+      {Der(0x02, Bytes{1}), Sequence({NameOf("KEK"), Der(0x02, Bytes{serial})}), Algorithm(kSha256),
+       Algorithm(kRsaEncryption), Der(0x04, Signature(signature_bytes))});
   return Sequence({Der(0x02, Bytes{1}), Der(0x31, Algorithm(kSha256)), Sequence({Oid(kData)}),
                    Der(0xA0, all), Der(0x31, signer_info)});
 }

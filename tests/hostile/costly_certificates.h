@@ -7,8 +7,8 @@
 #include "varstored/base/bytes.h"
 
 /// Certificates and messages that nobody signed, as somebody would write them who wants the host's
-/// time: well-formed, and with the dearest key that fits. Written byte by byte, so that none needs a
-/// private key.
+/// time: well-formed, and with the dearest key that fits. Written byte by byte, so that none needs
+/// a private key.
 namespace varstored::hostile {
 
 using base::Bytes;

@@ -23,6 +23,7 @@
 #include "support/process.h"
 #include "support/signing.h"
 #include "support/temporary_folder.h"
+#include "varstored/base/base64.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/health/report.h"
 #include "varstored/store/vars_blob.h"
@@ -84,8 +85,7 @@ Bytes Hashes(std::size_t count, std::uint32_t first) {
 
 Stored Key(const std::u16string& name, Bytes data) {
   const bool is_global = name == u"PK" || name == u"KEK";
-  return {name, is_global ? test::kGlobalGuid : test::kSecurityDatabaseGuid, 0x27,
-          std::move(data)};
+  return {name, is_global ? test::kGlobalGuid : test::kSecurityDatabaseGuid, 0x27, std::move(data)};
 }
 
 test::VariableWrite Write(const std::u16string& name, std::uint32_t attributes, Bytes payload) {
@@ -129,17 +129,15 @@ std::vector<Case> KeyCases() {
                    {pk, Key(u"KEK", ListOf(explicit_curve, kMaxData))},
                    Signed(Write(u"db", 0x67, OneHash()), stranger)});
   const Bytes slow = CertificateOf({.serial = 7, .key = RsaKey(1024, 8)});
-  cases.push_back(
-      {"append to db, 16 signers of one name with the largest RSA keys",
-       {pk},
-       With(Write(u"db", 0x67, OneHash()),
-            UnsignedMessage(std::vector<Bytes>(16, slow), 7, 1024))});
+  cases.push_back({"append to db, 16 signers of one name with the largest RSA keys",
+                   {pk},
+                   With(Write(u"db", 0x67, OneHash()),
+                        UnsignedMessage(std::vector<Bytes>(16, slow), 7, 1024))});
   const Bytes explicit_signer = CertificateOf({.serial = 7, .key = ExplicitCurveKey()});
-  cases.push_back(
-      {"append to db, 16 signers of one name with an explicit curve",
-       {pk},
-       With(Write(u"db", 0x67, OneHash()),
-            UnsignedMessage(std::vector<Bytes>(16, explicit_signer), 7, 1024))});
+  cases.push_back({"append to db, 16 signers of one name with an explicit curve",
+                   {pk},
+                   With(Write(u"db", 0x67, OneHash()),
+                        UnsignedMessage(std::vector<Bytes>(16, explicit_signer), 7, 1024))});
   // The signer's certificate says that it is signed with RSA.
   const Bytes leaf = CertificateOf({.subject = "leaf",
                                     .serial = 7,
@@ -166,7 +164,6 @@ std::vector<Case> ChainCases() {
     cases.push_back({std::string("append to db, KEK full of keys of the issuer's name, ") + name,
                      {pk, Key(u"KEK", ListOf(twin.certificate(), kMaxData))},
                      Signed(Write(u"db", 0x67, OneHash()), leaf)});
-    // Each issuer's name is that of all the others.
     std::vector<Identity> links = {issuer};
     test::SignOptions options;
     for (int i = 0; i < 15; ++i) {
@@ -190,8 +187,7 @@ std::vector<Case> ChainCases() {
                                     .key = KeyOf(signer.certificate()),
                                     .signature_bytes = 128,
                                     .extensions = AlternativeNames(1000)});
-  const Bytes anchor =
-      CertificateOf({.key = RsaKey(128, 3), .extensions = NameConstraints(900)});
+  const Bytes anchor = CertificateOf({.key = RsaKey(128, 3), .extensions = NameConstraints(900)});
   cases.push_back({"append to db, 1000 names below 900 constraints",
                    {pk, Key(u"KEK", ListOf({anchor}))},
                    Signed(Write(u"db", 0x67, OneHash()), signer,
@@ -244,8 +240,8 @@ std::vector<Case> StoreCases() {
   for (const auto& [stored, name] : {std::pair(&long_names, "240 names of 4096 bytes"),
                                      std::pair(&many, "1000 variables of 512 bytes")}) {
     const Stored& last = stored->front();
-    cases.push_back({std::string("the next name among ") + name, *stored, of(last, {}),
-                     Case::Kind::kNext});
+    cases.push_back(
+        {std::string("the next name among ") + name, *stored, of(last, {}), Case::Kind::kNext});
     cases.push_back(
         {std::string("the data of one of ") + name, *stored, of(last, {}), Case::Kind::kGet});
     cases.push_back({std::string("a byte less in one of ") + name, *stored, of(last, Bytes(7, 2)),
@@ -293,7 +289,7 @@ Bytes BlobOf(const std::vector<store::Entry>& entries) {
   return store::EncodeVarsBlob({}, pointers);
 }
 
-/// Keeps the variables as a blob, which is the dearest form of the backends'.
+/// Keeps the variables as XAPI's does, which encodes all of them for each write.
 class BlobBackend final : public store::Backend {
  public:
   explicit BlobBackend(std::vector<store::Entry> entries) : entries_(std::move(entries)) {}
@@ -303,17 +299,15 @@ class BlobBackend final : public store::Backend {
   }
   base::Result<void> Commit(const store::StagedStore& staged) override {
     std::vector<const store::Entry*> pointers;
-    for (const auto* entry = staged.First(); entry != nullptr; entry = staged.After(*entry)) {
-      pointers.push_back(entry);
-    }
-    kept_ = store::EncodeVarsBlob({}, pointers);
+    staged.ForEach([&pointers](const store::Entry& entry) { pointers.push_back(&entry); });
+    kept_ = base::EncodeBase64(store::EncodeVarsBlob({}, pointers));
     return {};
   }
   base::Result<void> ReportSecureBootFailure() override { return {}; }
 
  private:
   std::vector<store::Entry> entries_;
-  Bytes kept_;
+  std::string kept_;
 };
 
 class NoLog final : public base::Log {
@@ -353,9 +347,9 @@ int Count() {
     if (one.kind == Case::Kind::kReport) {
       const Bytes blob = BlobOf(entries);
       CALLGRIND_START_INSTRUMENTATION;
+      CALLGRIND_ZERO_STATS;
       const health::State state = health::ReadState(blob);
       const health::Report report = health::MakeReport(state, {});
-      CALLGRIND_STOP_INSTRUMENTATION;
       outcome += ", " + std::to_string(report.findings.size()) + " findings";
     } else {
       NoLog log;
@@ -366,10 +360,12 @@ int Count() {
         return EXIT_FAILURE;
       }
       CALLGRIND_START_INSTRUMENTATION;
+      CALLGRIND_ZERO_STATS;
       outcome = Serve(one, services);
-      CALLGRIND_STOP_INSTRUMENTATION;
     }
-    CALLGRIND_DUMP_STATS_AT((one.name + " | " + outcome).c_str());
+    const std::string name = one.name + " | " + outcome;
+    CALLGRIND_DUMP_STATS_AT(name.c_str());
+    CALLGRIND_STOP_INSTRUMENTATION;
   }
   return EXIT_SUCCESS;
 }
@@ -401,10 +397,10 @@ class Daemon {
   static test::Process Start(const std::string& program, const std::string& folder,
                              const Bytes& blob) {
     const std::string state = folder + "/vm.vars";
-    std::ofstream(state, std::ios::binary).write(base::ToString(blob).data(),
-                                                 static_cast<std::streamsize>(blob.size()));
-    return test::Process({program, "--listen", folder + "/socket", "--backend", "memory", "--arg",
-                          "init:" + state});
+    std::ofstream(state, std::ios::binary)
+        .write(base::ToString(blob).data(), static_cast<std::streamsize>(blob.size()));
+    return test::Process(
+        {program, "--listen", folder + "/socket", "--backend", "memory", "--arg", "init:" + state});
   }
 
   test::TemporaryFolder folder_;
@@ -420,9 +416,8 @@ int Measure(const std::string& program) {
     if (one.kind != Case::Kind::kSet) {
       continue;
     }
-    const Bytes request =
-        test::SetVariableRequest(test::NameBytes(one.write.name), one.write.guid,
-                                 one.write.attributes, one.write.payload, false);
+    const Bytes request = test::SetVariableRequest(test::NameBytes(one.write.name), one.write.guid,
+                                                   one.write.attributes, one.write.payload, false);
     Daemon daemon(program, one);
     test::LoopbackClient client(daemon.Socket());
     const double before = ProcessorTime(daemon.process().pid());
