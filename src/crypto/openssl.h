@@ -27,8 +27,8 @@ struct OpenSslDeleter {
 };
 
 using MdContextPtr = std::unique_ptr<EVP_MD_CTX, OpenSslDeleter<EVP_MD_CTX_free>>;
-using Pkcs7Ptr = std::unique_ptr<PKCS7, OpenSslDeleter<PKCS7_free>>;
-using SignedDataPtr = std::unique_ptr<PKCS7_SIGNED, OpenSslDeleter<PKCS7_SIGNED_free>>;
+using NamePtr = std::unique_ptr<X509_NAME, OpenSslDeleter<X509_NAME_free>>;
+using SignerInfoPtr = std::unique_ptr<PKCS7_SIGNER_INFO, OpenSslDeleter<PKCS7_SIGNER_INFO_free>>;
 using X509Ptr = std::unique_ptr<X509, OpenSslDeleter<X509_free>>;
 
 /// A public function's time inside of OpenSSL. It makes sure that the library never reads its

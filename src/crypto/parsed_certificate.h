@@ -1,32 +1,33 @@
 #pragma once
 
-#include <memory>
-
+#include "certificate_form.h"
 #include "openssl.h"
 #include "varstored/base/bytes.h"
 #include "varstored/crypto/certificate.h"
 
 namespace varstored::crypto {
 
-/// A certificate as bytes and as OpenSSL's object.
+/// A certificate as bytes, and where its parts are.
 class Certificate::Parsed {
  public:
-  /// `der` must be what `x509` was made from, or its encoding. Returns nullptr when tbsCertificate
-  /// has no definite length: then it is not DER, and its bytes would end nowhere.
-  [[nodiscard]] static std::shared_ptr<const Parsed> Make(X509Ptr x509, base::Bytes der);
+  /// `form` is of `der`, and its views are of those very bytes. A vector keeps its buffer when it
+  /// is moved, so they stay right.
+  Parsed(base::Bytes der, const CertificateForm& form) : der_(std::move(der)), form_(form) {}
 
-  /// For OpenSSL, which takes no const even where it changes nothing but its caches.
-  [[nodiscard]] X509* x509() const { return x509_.get(); }
   [[nodiscard]] base::ByteSpan der() const { return der_; }
-  [[nodiscard]] base::ByteSpan tbs_der() const { return tbs_der_; }
+  [[nodiscard]] const CertificateForm& form() const { return form_; }
 
  private:
-  Parsed(X509Ptr x509, base::Bytes der, base::ByteSpan tbs_der)
-      : x509_(std::move(x509)), der_(std::move(der)), tbs_der_(tbs_der) {}
-
-  X509Ptr x509_;
   base::Bytes der_;
-  base::ByteSpan tbs_der_;  // a part of der_
+  CertificateForm form_;
 };
+
+/// The name that the whole of `element` is; null when it is none, or when memory runs out. That
+/// costs no more than a walk over the bytes.
+[[nodiscard]] NamePtr DecodeName(base::ByteSpan element);
+
+/// The certificate as OpenSSL's object, with its key. Null when it must not be decoded
+/// (certificate_form.h), when OpenSSL finds a fault, or when memory runs out.
+[[nodiscard]] X509Ptr Decode(const Certificate& certificate);
 
 }  // namespace varstored::crypto

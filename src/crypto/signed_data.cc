@@ -1,14 +1,16 @@
-// The message is parsed with OpenSSL's PKCS7 types and verified with EVP. PKCS7 and not CMS: the
-// specification asks for PKCS#7 version 1.5, and a bare SignedData is a type of its own there, so
-// that nothing has to be wrapped by hand. Not PKCS7_verify(): it makes one digest of the content
-// for each algorithm that the message lists, which may be thousands; it does not look at
-// digestEncryptionAlgorithm and at the contentType attribute; and it takes the first certificate
-// that has the signer's name.
+// The message is walked by ourselves (signed_data_form.h), its SignerInfo is parsed with OpenSSL's
+// PKCS7 types, which have no certificate in them, and the signature is verified with EVP. Not
+// PKCS7_verify(), nor any parser of whole messages: they decode the key of every certificate first,
+// whatever that costs. PKCS7_verify() also makes one digest of the content for each algorithm that
+// the message lists, which may be thousands; it does not look at digestEncryptionAlgorithm and at
+// the contentType attribute; and it takes the first certificate that has the signer's name.
 
 #include "varstored/crypto/signed_data.h"
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -20,10 +22,12 @@
 #include "chain.h"
 #include "openssl.h"
 #include "parsed_certificate.h"
+#include "signed_data_form.h"
 
 namespace varstored::crypto {
 namespace {
 
+using IntegerPtr = std::unique_ptr<ASN1_INTEGER, OpenSslDeleter<ASN1_INTEGER_free>>;
 using Parts = std::span<const base::ByteSpan>;
 
 base::Failure<VerifyError> Refuse(VerifyError error) {
@@ -58,26 +62,10 @@ base::ByteSpan Octets(const ASN1_STRING* string) {
   return {ASN1_STRING_get0_data(string), static_cast<std::size_t>(ASN1_STRING_length(string))};
 }
 
-SignedDataPtr ParseBare(base::ByteSpan bytes) {
+SignerInfoPtr ParseSignerInfo(base::ByteSpan bytes) {
   const unsigned char* in = bytes.data();
-  SignedDataPtr message(d2i_PKCS7_SIGNED(nullptr, &in, static_cast<long>(bytes.size())));
-  return in == bytes.data() + bytes.size() ? std::move(message) : nullptr;
-}
-
-SignedDataPtr ParseWrapped(base::ByteSpan bytes) {
-  const unsigned char* in = bytes.data();
-  const Pkcs7Ptr wrapped(d2i_PKCS7(nullptr, &in, static_cast<long>(bytes.size())));
-  if (wrapped == nullptr || in != bytes.data() + bytes.size() ||
-      OBJ_obj2nid(wrapped->type) != NID_pkcs7_signed) {
-    return nullptr;
-  }
-  return SignedDataPtr(std::exchange(wrapped->d.sign, nullptr));
-}
-
-// The two begin with different types, INTEGER and OBJECT IDENTIFIER, so at most one parses.
-SignedDataPtr ParseSignedData(base::ByteSpan bytes) {
-  SignedDataPtr message = ParseBare(bytes);
-  return message != nullptr ? std::move(message) : ParseWrapped(bytes);
+  SignerInfoPtr info(d2i_PKCS7_SIGNER_INFO(nullptr, &in, static_cast<long>(bytes.size())));
+  return in == bytes.data() + bytes.size() ? std::move(info) : nullptr;
 }
 
 // The value of the attribute, which must be there once and have one value of this ASN.1 type.
@@ -159,16 +147,27 @@ bool SignatureVerifies(EVP_PKEY* key, Padding padding, const char* digest_name, 
   return EVP_DigestVerifyFinal(context.get(), signature.data(), signature.size()) == 1;
 }
 
-bool IsNamedBy(const PKCS7_SIGNER_INFO& signer, const X509* certificate) {
+bool IsNamedBy(const PKCS7_SIGNER_INFO& signer, const CertificateForm& certificate) {
   const PKCS7_ISSUER_AND_SERIAL* name = signer.issuer_and_serial;
-  return X509_NAME_cmp(name->issuer, X509_get_issuer_name(certificate)) == 0 &&
-         ASN1_INTEGER_cmp(name->serial, X509_get0_serialNumber(certificate)) == 0;
+  const unsigned char* in = certificate.serial.data();
+  const IntegerPtr serial(
+      d2i_ASN1_INTEGER(nullptr, &in, static_cast<long>(certificate.serial.size())));
+  if (serial == nullptr || ASN1_INTEGER_cmp(name->serial, serial.get()) != 0) {
+    return false;
+  }
+  const NamePtr issuer = DecodeName(certificate.issuer);
+  return issuer != nullptr && X509_NAME_cmp(name->issuer, issuer.get()) == 0;
 }
 
-// The certificate that the SignerInfo names and whose key made the signature. It belongs to
-// `certificates`.
-base::Result<X509*, VerifyError> FindSigner(const STACK_OF(X509) * certificates,
-                                            const PKCS7_SIGNER_INFO& signer, Parts content) {
+struct Signer {
+  std::size_t index;  // among the message's certificates
+  X509Ptr decoded;
+};
+
+// The certificate that the SignerInfo names and whose key made the signature.
+base::Result<Signer, VerifyError> FindSigner(const std::vector<Certificate>& certificates,
+                                             const PKCS7_SIGNER_INFO& signer, Parts content,
+                                             int& checks_left) {
   const DigestAlgorithm* digest = FindDigestAlgorithm(signer);
   if (digest == nullptr) {
     return Refuse(VerifyError::kDigestAlgorithm);
@@ -186,39 +185,47 @@ base::Result<X509*, VerifyError> FindSigner(const STACK_OF(X509) * certificates,
   }
 
   VerifyError error = VerifyError::kSignerCertificateMissing;
-  for (int i = 0; i < sk_X509_num(certificates); ++i) {
-    X509* candidate = sk_X509_value(certificates, i);
-    if (!IsNamedBy(signer, candidate)) {
+  for (std::size_t i = 0; i < certificates.size(); ++i) {
+    if (!IsNamedBy(signer, certificates[i].parsed().form())) {
       continue;
     }
-    EVP_PKEY* key = X509_get0_pubkey(candidate);
+    if (!certificates[i].may_be_decoded()) {
+      error = VerifyError::kCertificateNotAllowed;
+      continue;
+    }
+    const int cost = CheckCost(certificates[i].parsed().form());
+    if (cost > checks_left) {
+      break;
+    }
+    X509Ptr decoded = Decode(certificates[i]);
+    EVP_PKEY* key = decoded != nullptr ? X509_get0_pubkey(decoded.get()) : nullptr;
     const std::optional<Padding> padding =
         key != nullptr ? PaddingFor(signer, digest->nid, key) : std::nullopt;
     if (!padding.has_value()) {
       error = VerifyError::kSignatureAlgorithm;
-    } else if (SignatureVerifies(key, *padding, digest->name, signed_parts,
-                                 Octets(signer.enc_digest))) {
-      return candidate;
-    } else {
-      error = VerifyError::kSignature;
+      continue;
     }
+    checks_left -= cost;
+    if (SignatureVerifies(key, *padding, digest->name, signed_parts, Octets(signer.enc_digest))) {
+      return Signer{.index = i, .decoded = std::move(decoded)};
+    }
+    error = VerifyError::kSignature;
   }
   return Refuse(error);
 }
 
-std::optional<Certificate> ToCertificate(X509* x509) {
-  const int size = i2d_X509(x509, nullptr);
-  if (size <= 0 || X509_up_ref(x509) != 1) {
-    return std::nullopt;
+// The message's certificates; nothing when one is not well-formed.
+std::optional<std::vector<Certificate>> ReadCertificates(
+    const std::vector<base::ByteSpan>& elements) {
+  std::vector<Certificate> certificates;
+  for (const base::ByteSpan element : elements) {
+    auto certificate = Certificate::Parse(element);
+    if (!certificate) {
+      return std::nullopt;
+    }
+    certificates.push_back(*std::move(certificate));
   }
-  X509Ptr owned(x509);
-  base::Bytes der(static_cast<std::size_t>(size));
-  unsigned char* out = der.data();
-  if (i2d_X509(x509, &out) != size) {
-    return std::nullopt;
-  }
-  auto parsed = Certificate::Parsed::Make(std::move(owned), std::move(der));
-  return parsed != nullptr ? std::optional(Certificate(std::move(parsed))) : std::nullopt;
+  return certificates;
 }
 
 bool IsOneOf(const Certificate& signer, const std::vector<Certificate>& certificates) {
@@ -227,10 +234,13 @@ bool IsOneOf(const Certificate& signer, const std::vector<Certificate>& certific
   });
 }
 
-bool IsTrusted(const Certificate& signer, STACK_OF(X509) * intermediates, const Trust& trust) {
-  return trust.any_signer || IsOneOf(signer, trust.equals) || IsOneOf(signer, trust.anchors) ||
-         (!trust.anchors.empty() &&
-          ChainsToAnchor(signer.parsed().x509(), intermediates, trust.anchors));
+bool IsTrusted(const std::vector<Certificate>& certificates, const Signer& signer,
+               const Trust& trust, int& checks_left) {
+  const Certificate& certificate = certificates[signer.index];
+  return trust.any_signer || IsOneOf(certificate, trust.equals) ||
+         IsOneOf(certificate, trust.anchors) ||
+         ChainsToAnchor(certificate, signer.decoded.get(), certificates, trust.anchors,
+                        checks_left);
 }
 
 }  // namespace
@@ -249,6 +259,8 @@ std::string_view VerifyErrorName(VerifyError error) {
       return "signed_attributes";
     case VerifyError::kSignerCertificateMissing:
       return "signer_certificate_missing";
+    case VerifyError::kCertificateNotAllowed:
+      return "certificate_not_allowed";
     case VerifyError::kSignatureAlgorithm:
       return "signature_algorithm";
     case VerifyError::kSignature:
@@ -268,30 +280,31 @@ base::Result<Certificate, VerifyError> VerifyDetached(base::ByteSpan signed_data
   if (!call.ready()) {
     return base::Failure<VerifyError>{VerifyError::kOutOfMemory};
   }
-  const SignedDataPtr message = ParseSignedData(signed_data);
-  if (message == nullptr) {
+  const auto form = ReadSignedDataForm(signed_data);
+  if (!form) {
+    return form.failure();
+  }
+  const auto certificates = ReadCertificates(form->certificates);
+  const SignerInfoPtr signer_info = certificates ? ParseSignerInfo(form->signer_info) : nullptr;
+  if (signer_info == nullptr) {
     return Refuse(VerifyError::kMalformed);
   }
-  if (sk_X509_num(message->cert) > static_cast<int>(kMaxCertificates)) {
-    return Refuse(VerifyError::kTooManyCertificates);
+  int checks_left = kMaxSignatureChecks;
+  const auto signer =
+      FindSigner(*certificates, *signer_info, {content.begin(), content.size()}, checks_left);
+  if (!signer) {
+    return signer.failure();
   }
-  if (sk_PKCS7_SIGNER_INFO_num(message->signer_info) != 1) {
-    return Refuse(VerifyError::kSignerCount);
-  }
-  const base::Result<X509*, VerifyError> found =
-      FindSigner(message->cert, *sk_PKCS7_SIGNER_INFO_value(message->signer_info, 0),
-                 {content.begin(), content.size()});
-  if (!found) {
-    return found.failure();
-  }
-  std::optional<Certificate> signer = ToCertificate(*found);
-  if (!signer.has_value()) {
-    return Refuse(VerifyError::kMalformed);
-  }
-  if (!IsTrusted(*signer, message->cert, trust)) {
+  if (!IsTrusted(*certificates, *signer, trust, checks_left)) {
     return Refuse(VerifyError::kUntrusted);
   }
-  return *std::move(signer);
+  return (*certificates)[signer->index];
+}
+
+bool MayBeDecoded(base::ByteSpan signed_data) {
+  const auto form = ReadSignedDataForm(signed_data);
+  const auto certificates = form ? ReadCertificates(form->certificates) : std::nullopt;
+  return certificates && std::ranges::all_of(*certificates, &Certificate::may_be_decoded);
 }
 
 }  // namespace varstored::crypto

@@ -96,6 +96,8 @@ Reason ReasonOf(crypto::VerifyError error) {
       return Reason::kSignedAttributesWrong;
     case crypto::VerifyError::kSignerCertificateMissing:
       return Reason::kSignerCertificateMissing;
+    case crypto::VerifyError::kCertificateNotAllowed:
+      return Reason::kCertificateNotAllowed;
     case crypto::VerifyError::kSignatureAlgorithm:
       return Reason::kSignatureAlgorithm;
     case crypto::VerifyError::kSignature:

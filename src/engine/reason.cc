@@ -71,6 +71,7 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::kDigestNotAllowed, Status::kSecurityViolation, "digest-not-allowed"},
     {Reason::kSignedAttributesWrong, Status::kSecurityViolation, "signed-attributes-wrong"},
     {Reason::kSignerCertificateMissing, Status::kSecurityViolation, "signer-certificate-missing"},
+    {Reason::kCertificateNotAllowed, Status::kSecurityViolation, "certificate-not-allowed"},
     {Reason::kSignatureAlgorithm, Status::kSecurityViolation, "signature-algorithm"},
     {Reason::kSignatureWrong, Status::kSecurityViolation, "signature-wrong"},  // 8.2.2
     {Reason::kSignerNotTrusted, Status::kSecurityViolation, "signer-not-trusted"},

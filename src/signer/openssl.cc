@@ -52,14 +52,12 @@ BioPtr ReaderOf(base::ByteSpan bytes) {
 }
 
 X509Ptr ToX509(const crypto::Certificate& certificate) {
+  if (!certificate.may_be_decoded()) {
+    return nullptr;
+  }
   const base::ByteSpan der = certificate.der();
   const unsigned char* in = der.data();
-  // It was parsed before, so only memory can be short.
-  X509Ptr x509(d2i_X509(nullptr, &in, static_cast<long>(der.size())));
-  if (x509 == nullptr) {
-    throw std::bad_alloc();
-  }
-  return x509;
+  return X509Ptr(d2i_X509(nullptr, &in, static_cast<long>(der.size())));
 }
 
 bool IsPem(base::ByteSpan file) { return CountBeginLines(file) != 0; }

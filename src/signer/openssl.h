@@ -42,7 +42,7 @@ class OpenSslCall {
 /// A BIO that reads `bytes`, which outlive it.
 [[nodiscard]] BioPtr ReaderOf(base::ByteSpan bytes);
 
-/// The same certificate as OpenSSL's object; never null.
+/// The same certificate as OpenSSL's object; null when it must not be decoded, or cannot be.
 [[nodiscard]] X509Ptr ToX509(const crypto::Certificate& certificate);
 
 /// One block of a PEM file.

@@ -30,7 +30,7 @@ int NoPassphrase(char* /*buffer*/, int /*size*/, int /*for_writing*/, void* want
 
 base::Result<void> CheckRsa(const EVP_PKEY* key) {
   if (key == nullptr) {
-    return base::Fail("its public key cannot be read");
+    return base::Fail("its public key cannot be read, or is of a kind or size that is not used");
   }
   const char* type = EVP_PKEY_get0_type_name(key);
   if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) {
@@ -124,7 +124,8 @@ base::Result<PrivateKey> PrivateKey::Parse(base::ByteSpan file) {
 
 base::Result<void> CheckSignerKey(const crypto::Certificate& certificate) {
   const OpenSslCall call;
-  return CheckRsa(X509_get0_pubkey(ToX509(certificate).get()));
+  const X509Ptr x509 = ToX509(certificate);
+  return CheckRsa(x509 != nullptr ? X509_get0_pubkey(x509.get()) : nullptr);
 }
 
 base::Result<base::Bytes> Sign(base::ByteSpan content, const PrivateKey& key,
@@ -133,6 +134,9 @@ base::Result<base::Bytes> Sign(base::ByteSpan content, const PrivateKey& key,
   constexpr int kFlags = PKCS7_BINARY | PKCS7_DETACHED | PKCS7_NOATTR;
   EVP_PKEY* pkey = key.impl().key.get();
   const X509Ptr signer = ToX509(certificates.front());
+  if (signer == nullptr) {
+    return CheckRsa(nullptr).failure();
+  }
   if (X509_check_private_key(signer.get(), pkey) != 1) {
     return base::Fail("the key does not belong to the certificate");
   }
@@ -144,7 +148,8 @@ base::Result<base::Bytes> Sign(base::ByteSpan content, const PrivateKey& key,
   bool ok = message != nullptr && PKCS7_sign_add_signer(message.get(), signer.get(), pkey,
                                                         EVP_sha256(), kFlags) != nullptr;
   for (std::size_t i = 1; ok && i < certificates.size(); ++i) {
-    ok = PKCS7_add_certificate(message.get(), ToX509(certificates[i]).get()) == 1;
+    const X509Ptr further = ToX509(certificates[i]);
+    ok = further != nullptr && PKCS7_add_certificate(message.get(), further.get()) == 1;
   }
   if (!ok || PKCS7_final(message.get(), bio.get(), kFlags) != 1) {
     return base::Fail("OpenSSL cannot sign with this key");
@@ -162,7 +167,8 @@ base::Result<DetachedSignature> ParseSignature(base::ByteSpan file, base::ByteSp
     }
     der = std::move(blocks->front().content);
   }
-  const Pkcs7Ptr message = ParseMessage(der);
+  // The walk comes first: a message with a certificate that nobody should decode is refused unread.
+  const Pkcs7Ptr message = crypto::MayBeDecoded(der) ? ParseMessage(der) : nullptr;
   if (message == nullptr) {
     return base::Fail("not a PKCS#7 or CMS signature in PEM or DER");
   }

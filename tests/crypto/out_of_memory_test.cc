@@ -96,14 +96,15 @@ TEST_P(OutOfMemory, DigestIsRightOrFails) {
   EXPECT_LT(outcome.successes, outcome.faults);
 }
 
-TEST_P(OutOfMemory, CertificateIsRightOrDoesNotParse) {
+TEST_P(OutOfMemory, NameOfACertificateIsRightOrMissing) {
   const Bytes der = Identity::Make({.subject = CommonName("name")}).certificate();
-  const Outcome outcome = WithEveryFault([&der] {
-    const auto certificate = Certificate::Parse(der);
-    EXPECT_TRUE(!certificate.ok() || certificate->common_name() == base::ToBytes("name"));
-    return certificate.ok();
+  const Certificate certificate = Certificate::Parse(der).value();
+  const Outcome outcome = WithEveryFault([&certificate] {
+    const auto name = certificate.common_name();
+    EXPECT_TRUE(!name || *name == base::ToBytes("name"));
+    return name.has_value();
   });
-  EXPECT_GT(outcome.faults, 100);
+  EXPECT_GT(outcome.faults, 10);
   EXPECT_LT(outcome.successes, outcome.faults);
 }
 

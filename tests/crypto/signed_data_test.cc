@@ -295,9 +295,9 @@ TEST(VerifyDetached, SignatureAlgorithmMustFitTheKey) {
   }
 }
 
-TEST(VerifyDetached, EveryKindAndSizeOfKey) {
+TEST(VerifyDetached, EveryAllowedKindOfKey) {
   for (const KeyType type : {KeyType::kRsa1024, KeyType::kRsa2048, KeyType::kRsa4096,
-                             KeyType::kEcP256, KeyType::kEcP384}) {
+                             KeyType::kEcP256, KeyType::kEcP384, KeyType::kEcP521}) {
     const Identity signer = Identity::Make({.key_type = type});
     const Bytes message = test::Sign(Content(), signer);
     EXPECT_EQ(Verify(message), "");
@@ -351,6 +351,21 @@ TEST(VerifyDetached, SignatureCoversTheSignedAttributes) {
   EXPECT_EQ(Verify(message, other_content), "signature_bad");
 }
 
+TEST(VerifyDetached, OnlyVersionOne) {
+  // The first element of a small bare message is its version.
+  const Identity signer = Identity::Make({.subject = {}, .key_type = KeyType::kRsa1024});
+  Bytes message = test::Sign(Content(), signer);
+  const Bytes version_one = {0x02, 0x01, 0x01};
+  const auto version =
+      std::search(message.begin(), message.end(), version_one.begin(), version_one.end());
+  ASSERT_LT(version - message.begin(), 8);
+  EXPECT_EQ(Verify(message), "");
+  for (const std::uint8_t other : {0, 2, 3, 0x81}) {
+    *(version + 2) = other;
+    EXPECT_EQ(Verify(message), "signed_data_malformed");
+  }
+}
+
 TEST(VerifyDetached, SixteenCertificatesAtMost) {
   const Identity signer = Identity::Make();
   const Bytes other = Identity::Make({.subject = CommonName("other")}).certificate();
@@ -378,8 +393,9 @@ TEST(VerifyError, EveryNameIsItsOwn) {
   for (const VerifyError error :
        {VerifyError::kMalformed, VerifyError::kTooManyCertificates, VerifyError::kSignerCount,
         VerifyError::kDigestAlgorithm, VerifyError::kSignedAttributes,
-        VerifyError::kSignerCertificateMissing, VerifyError::kSignatureAlgorithm,
-        VerifyError::kSignature, VerifyError::kUntrusted, VerifyError::kOutOfMemory}) {
+        VerifyError::kSignerCertificateMissing, VerifyError::kCertificateNotAllowed,
+        VerifyError::kSignatureAlgorithm, VerifyError::kSignature, VerifyError::kUntrusted,
+        VerifyError::kOutOfMemory}) {
     EXPECT_TRUE(names.insert(VerifyErrorName(error)).second) << VerifyErrorName(error);
   }
 }

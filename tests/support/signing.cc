@@ -339,6 +339,9 @@ Key Key::Make(KeyType type) {
     case KeyType::kEcP384:
       pkey = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384");
       break;
+    case KeyType::kEcP521:
+      pkey = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-521");
+      break;
   }
   Check(pkey != nullptr, "EVP_PKEY_Q_keygen");
   return Key(std::make_shared<const Impl>(pkey));

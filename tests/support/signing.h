@@ -23,7 +23,7 @@ enum class Digest { kMd5, kSha1, kSha224, kSha256, kSha384, kSha512 };
 
 /// kRsaPss2048 is RSA for RSASSA-PSS only, by its certificate; it signs with SignOptions::algorithm
 /// kRsaPss.
-enum class KeyType { kRsa1024, kRsa2048, kRsa4096, kRsaPss2048, kEcP256, kEcP384 };
+enum class KeyType { kRsa1024, kRsa2048, kRsa4096, kRsaPss2048, kEcP256, kEcP384, kEcP521 };
 
 /// A key pair; copies share it.
 class Key {

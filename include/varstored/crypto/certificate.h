@@ -14,15 +14,18 @@ namespace varstored::crypto {
 /// An X.509 certificate (RFC 5280). It never changes, and copies share it.
 class Certificate {
  public:
-  /// The certificate that the whole of `der` is: bytes behind it are an error. It has only to
-  /// parse; no key, date, purpose or signature is looked at. The bytes are copied. The error says
-  /// "out of memory" when that is the reason.
+  /// The certificate that the whole of `der` is: bytes behind it are an error. It has only to be
+  /// well-formed; its key is not decoded, and no date, purpose or signature is looked at. The bytes
+  /// are copied. It takes one walk over the bytes, whatever the key is.
   [[nodiscard]] static base::Result<Certificate> Parse(base::ByteSpan der);
 
-  /// The certificate's bytes: those that were parsed. For one that was inside of a SignedData they
-  /// are its DER encoding. The two could differ only in how the lengths around tbsCertificate are
-  /// written, and DER leaves no choice. A view that lives as long as any copy of the certificate.
+  /// The certificate's bytes: those that were parsed. A view that lives as long as any copy of the
+  /// certificate.
   [[nodiscard]] base::ByteSpan der() const;
+
+  /// Whether its key and its size are among those that are handed to OpenSSL (docs/engine.md, "What
+  /// a certificate may cost"). One for which this is false verifies nothing.
+  [[nodiscard]] bool may_be_decoded() const;
 
   /// tbsCertificate: its whole SEQUENCE with tag and length, as it was in the original, never
   /// encoded again. A view, as above.

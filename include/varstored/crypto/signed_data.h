@@ -30,6 +30,7 @@ enum class VerifyError {
   kDigestAlgorithm,           // the SignerInfo's digest is none of SHA-256, SHA-384, SHA-512
   kSignedAttributes,          // there are some, but they do not fit the content
   kSignerCertificateMissing,  // the certificate that the SignerInfo names is not in the message
+  kCertificateNotAllowed,     // the signer's certificate must not be decoded
   kSignatureAlgorithm,        // does not fit the signer's key or the digest
   kSignature,                 // is not the signer's over this content
   kUntrusted,                 // a good signature of somebody who is not in Trust
@@ -52,17 +53,21 @@ inline constexpr std::size_t kMaxCertificates = 16;
 /// names by issuer and serial number, which must be in the message, at any position; where several
 /// answer to that name, it is the one whose key made the signature.
 /// Its digest is SHA-256, SHA-384 or SHA-512. Signed attributes, when there, must hold contentType
-/// (data) and messageDigest once each. Every kind and size of key that OpenSSL verifies with is
-/// taken, RSA with the padding of PKCS #1 v1.5 or PSS.
+/// (data) and messageDigest once each. Keys are those of Certificate::may_be_decoded, RSA with the
+/// padding of PKCS #1 v1.5 or PSS.
 ///
 /// The signer: who `trust` says. Time, extended key usage, revocation lists and the strength of
 /// keys and digests play no part. Certificates between the signer and an anchor, and an anchor that
 /// is not the signer itself, must be allowed to issue others (RFC 5280: basicConstraints, key
 /// usage, critical extensions); an anchor's own signature is not looked at.
 ///
-/// Work is bounded for every message: at most kMaxCertificates candidates for the signer, and a
-/// fixed number of signatures while the chain is built (src/crypto/chain.h).
+/// Work is bounded for every message: it is walked first, only certificates with a name that is
+/// looked for are decoded, and a fixed number of signatures is checked (src/crypto/chain.h).
 [[nodiscard]] base::Result<Certificate, VerifyError> VerifyDetached(
     base::ByteSpan signed_data, std::initializer_list<base::ByteSpan> content, const Trust& trust);
+
+/// Whether `signed_data` has the form that VerifyDetached wants and each certificate in it may be
+/// decoded: for whoever hands the message to a library that decodes all of them.
+[[nodiscard]] bool MayBeDecoded(base::ByteSpan signed_data);
 
 }  // namespace varstored::crypto

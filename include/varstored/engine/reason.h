@@ -62,6 +62,7 @@ enum class Reason : std::uint8_t {
   kDigestNotAllowed,
   kSignedAttributesWrong,
   kSignerCertificateMissing,
+  kCertificateNotAllowed,
   kSignatureAlgorithm,
   kSignatureWrong,
   kSignerNotTrusted,
