@@ -62,6 +62,8 @@ class HeldFile {
 
   /// As it was given, for messages.
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// What the file itself is called in folder(), behind all links.
+  [[nodiscard]] const std::string& name() const { return name_; }
   /// Whether there is a file. Its Make, too, makes it so.
   [[nodiscard]] bool exists() const { return fd_.valid(); }
   /// The folder that the file itself stands in, behind all links.
