@@ -15,6 +15,8 @@
 
 namespace varstored::backend {
 
+class Vfs;
+
 /// The largest database that is taken or made, and the largest log of one, in bytes. A smaller
 /// RLIMIT_FSIZE would let commits fail (and SIGXFSZ has to be ignored).
 inline constexpr std::size_t kMaxDatabaseBytes = std::size_t{2} * 1024 * 1024;
@@ -108,6 +110,9 @@ class SqliteBackend final : public store::Backend {
   class Rows;
 
   SqliteBackend(std::unique_ptr<Rows> rows, base::Log& log);
+
+  [[nodiscard]] static base::Result<std::unique_ptr<SqliteBackend>> OpenOver(
+      std::unique_ptr<Vfs> vfs, base::Log& log);
 
   /// Once, before the first write.
   [[nodiscard]] base::Result<void> Prepare();
