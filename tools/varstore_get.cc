@@ -44,6 +44,7 @@ std::string AttributesText(const store::Entry& entry) {
 
 int main(int argc, char** argv) {
   tool::PlaceOptions place;
+  place.only_looks = true;
   tool::Rights rights;
   bool wants_attributes = false;
   return tool::Main(

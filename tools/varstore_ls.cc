@@ -42,6 +42,7 @@ base::Result<std::string> List(const tool::PlaceOptions& place, const tool::Righ
 
 int main(int argc, char** argv) {
   tool::PlaceOptions place;
+  place.only_looks = true;
   tool::Rights rights;
   bool is_live = false;
   return tool::Main(

@@ -1,7 +1,7 @@
 #include "rights.h"
 
-#include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -11,8 +11,6 @@
 namespace varstored::daemon {
 namespace {
 
-using sandbox::FileUse;
-
 /// Enough for the state of any input that is read, and for a database of it.
 constexpr std::uint64_t kMaxWrittenFileBytes = 2 * store::kMaxLoadedBytes;
 
@@ -20,36 +18,61 @@ constexpr std::uint64_t kMaxWrittenFileBytes = 2 * store::kMaxLoadedBytes;
 /// largest answer together less than 20.
 constexpr std::uint64_t kMaxMemoryBytes = std::uint64_t{128} << 20;
 
-/// What a backend does with an argument that is a path.
-struct PathArgument {
-  std::string_view name;
-  FileUse::Kind use;
-};
-
-constexpr std::array kPathArguments = {
-    PathArgument{"init", FileUse::Kind::kRead},
-    PathArgument{"path", FileUse::Kind::kWithItsFolder},
-};
-
-/// What is read before the process serves. Then there is nothing more to open: the file of save: is
-/// open already.
-std::vector<FileUse> FilesOfStart(const Options& options) {
-  std::vector<FileUse> files;
+/// What is read before the process serves. Then there is nothing more to open: a database and the file
+/// of save: are open already.
+std::vector<std::string> FilesOfStart(const Options& options) {
+  std::vector<std::string> files;
   if (options.resume_path) {
-    files.push_back({*options.resume_path, FileUse::Kind::kRead});
+    files.push_back(*options.resume_path);
   }
-  for (const PathArgument& row : kPathArguments) {
-    if (const auto found = options.backend_arguments.find(row.name);
-        found != options.backend_arguments.end()) {
-      files.push_back({found->second, row.use});
-    }
+  if (const auto init = options.backend_arguments.find("init");
+      init != options.backend_arguments.end()) {
+    files.push_back(init->second);
   }
   return files;
 }
 
-/// Behind ForbidNewPrivileges, without which the kernel allows neither.
-base::Result<sandbox::Confinement> ConfineItself(const Program& program, const Options& options,
-                                                 bool has_live_socket, base::Log& log) {
+}  // namespace
+
+// The only order that works: each step takes away the right to do an earlier one.
+base::Result<void> DropRights(const Options& options, base::Log& log) {
+  if (options.depriv) {
+    if (const auto left = sandbox::LeaveNamespaces(); !left) {
+      log.Say(base::Event::kNamespacesShared, left.error().message);
+    }
+  }
+  if (options.chroot_path) {
+    if (auto changed = sandbox::ChangeRoot(*options.chroot_path); !changed) {
+      return changed;
+    }
+  }
+  if (options.depriv) {
+    sandbox::ForgoCapabilities();
+  }
+  if (auto changed = sandbox::ChangeIds(options.uid, options.gid); !changed) {
+    return changed;
+  }
+  if (auto limited = sandbox::LimitFileSize(kMaxWrittenFileBytes); !limited) {
+    return limited;
+  }
+  if (!options.depriv) {
+    return {};
+  }
+  if (auto dropped = sandbox::DropCapabilities(); !dropped) {
+    return dropped;
+  }
+  if (auto limited = sandbox::LimitResources(kMaxMemoryBytes); !limited) {
+    return limited;
+  }
+  // Without it the kernel allows nothing of what LockIn does.
+  return sandbox::ForbidNewPrivileges();
+}
+
+base::Result<sandbox::Confinement> LockIn(const Program& program, const Options& options,
+                                          bool has_live_socket, base::Log& log) {
+  if (!options.depriv) {
+    return sandbox::Confinement();
+  }
   auto start = sandbox::Confinement::Prepare(FilesOfStart(options));
   if (!start) {
     return start;
@@ -80,46 +103,6 @@ base::Result<sandbox::Confinement> ConfineItself(const Program& program, const O
     return allowed.failure();
   }
   return service;
-}
-
-}  // namespace
-
-// The only order that works: each step takes away the right to do an earlier one.
-base::Result<void> DropRights(const Options& options, base::Log& log) {
-  if (options.depriv) {
-    if (const auto left = sandbox::LeaveNamespaces(); !left) {
-      log.Say(base::Event::kNamespacesShared, left.error().message);
-    }
-  }
-  if (options.chroot_path) {
-    if (auto changed = sandbox::ChangeRoot(*options.chroot_path); !changed) {
-      return changed.failure();
-    }
-  }
-  if (options.depriv) {
-    sandbox::ForgoCapabilities();
-  }
-  if (auto changed = sandbox::ChangeIds(options.uid, options.gid); !changed) {
-    return changed.failure();
-  }
-  return sandbox::LimitFileSize(kMaxWrittenFileBytes);
-}
-
-base::Result<sandbox::Confinement> LockIn(const Program& program, const Options& options,
-                                          bool has_live_socket, base::Log& log) {
-  if (!options.depriv) {
-    return sandbox::Confinement();
-  }
-  if (auto dropped = sandbox::DropCapabilities(); !dropped) {
-    return dropped.failure();
-  }
-  if (auto limited = sandbox::LimitResources(kMaxMemoryBytes); !limited) {
-    return limited.failure();
-  }
-  if (auto forbidden = sandbox::ForbidNewPrivileges(); !forbidden) {
-    return forbidden.failure();
-  }
-  return ConfineItself(program, options, has_live_socket, log);
 }
 
 }  // namespace varstored::daemon

@@ -7,12 +7,12 @@
 
 namespace varstored::daemon {
 
-/// The first half of what the options ask for: namespaces, root folder, group and user, size of
-/// files. Between the two halves the process opens, with the rights of its user and in its root
-/// folder, what it will write at its end. docs/security.md, "The sandbox".
+/// Gives up what the options ask for, but for what a process needs to open, with the rights of its
+/// user and in its root folder, the backend's files and what it will write at its end.
+/// docs/security.md, "The sandbox".
 [[nodiscard]] base::Result<void> DropRights(const Options& options, base::Log& log);
 
-/// The second half, with --depriv. Afterwards the process parses bytes that may be hostile:
+/// With --depriv, gives up the rest. Afterwards the process parses bytes that may be hostile:
 /// everything that it needs rights for is open. The result is to be entered when the variables are
 /// loaded: no file is opened from then on. Clients are accepted later only with `has_live_socket`.
 [[nodiscard]] base::Result<sandbox::Confinement> LockIn(const Program& program,

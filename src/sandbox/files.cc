@@ -29,10 +29,6 @@ struct Attributes {
 };
 
 constexpr std::uint64_t kReading = LANDLOCK_ACCESS_FS_READ_FILE;
-constexpr std::uint64_t kWriting = LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
-constexpr std::uint64_t kMaking = LANDLOCK_ACCESS_FS_MAKE_REG;
-constexpr std::uint64_t kFolder =
-    kReading | kWriting | kMaking | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 
 /// All that the kernel of this Landlock version can forbid and this program knows of.
 Attributes AllOf(long version) {
@@ -44,18 +40,6 @@ Attributes AllOf(long version) {
 }
 
 std::size_t SizeOfAttributes(long version) { return version >= 6 ? 24 : version >= 4 ? 16 : 8; }
-
-std::string FolderOf(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
-/// Of the file itself, where `path` is a link to it.
-std::string RealFolderOf(const std::string& path) {
-  std::error_code error;
-  const auto real = std::filesystem::canonical(path, error);
-  return FolderOf(error ? path : real.string());
-}
 
 bool IsFolder(const std::string& path) {
   std::error_code error;
@@ -76,7 +60,7 @@ bool Allow(int rules, const std::string& path, std::uint64_t access) {
 
 }  // namespace
 
-base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files) {
+base::Result<Confinement> Confinement::Prepare(const std::vector<std::string>& files) {
   Confinement confinement;
   const long version =
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -92,17 +76,9 @@ base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files
   }
   // What cannot be allowed, because it is not there or out of reach, fails when it is used, and
   // then with words of its own.
-  for (const auto& [path, use] : files) {
-    switch (use) {
-      case FileUse::Kind::kRead:
-        // A folder in its place is to be known for one, and what is in it none of our business.
-        static_cast<void>(
-            Allow(rules, path, IsFolder(path) ? LANDLOCK_ACCESS_FS_READ_DIR : kReading));
-        break;
-      case FileUse::Kind::kWithItsFolder:
-        static_cast<void>(Allow(rules, RealFolderOf(path), kFolder & all.files));
-        break;
-    }
+  for (const std::string& path : files) {
+    // A folder in its place is to be known for one, and what is in it none of our business.
+    static_cast<void>(Allow(rules, path, IsFolder(path) ? LANDLOCK_ACCESS_FS_READ_DIR : kReading));
   }
   return confinement;
 }

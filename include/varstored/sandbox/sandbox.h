@@ -50,24 +50,14 @@ void ForgoCapabilities();
 /// to reset the second.
 [[nodiscard]] base::Result<void> ForbidNewPrivileges();
 
-/// A path, and what the process will do with it.
-struct FileUse {
-  enum class Kind : std::uint8_t {
-    kRead,
-    kWithItsFolder,  // read, written, made and removed: the file and others beside it
-  };
-  std::string path;
-  Kind kind;
-};
-
-/// The files that are left to the process (Landlock). From Enter on no file can be opened, made or
-/// removed but for these uses, no TCP port used, and no signal sent to a process from before. What
+/// The files that are left to the process (Landlock), for reading. From Enter on no other file can be
+/// opened, none made or removed, no TCP port used, and no signal sent to a process from before. What
 /// is open stays so. One confinement can follow another and leaves what both allow.
 class Confinement {
  public:
   /// Looks up the files; no more is done. One that is missing or out of reach fails when it is
   /// used.
-  [[nodiscard]] static base::Result<Confinement> Prepare(const std::vector<FileUse>& files);
+  [[nodiscard]] static base::Result<Confinement> Prepare(const std::vector<std::string>& files);
 
   /// False when the kernel has no Landlock: then Enter does nothing. An old one does less.
   [[nodiscard]] bool is_possible() const { return rules_.valid(); }
