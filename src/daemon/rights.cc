@@ -78,7 +78,8 @@ base::Result<sandbox::Confinement> LockIn(const Program& program, const Options&
             "this build has no list of system calls: none is forbidden");
   }
   const bool is_loopback = program.door == Program::Door::kLoopback;
-  std::vector<std::string_view> sections = {is_loopback ? "loopback" : "xen", options.backend};
+  std::vector<std::string_view> sections = {"always", is_loopback ? "loopback" : "xen",
+                                            options.backend};
   if (has_live_socket) {
     sections.emplace_back("live");
   }

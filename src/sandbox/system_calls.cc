@@ -108,7 +108,7 @@ Program Compile(std::span<const std::string_view> sections, std::uint32_t otherw
   program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
   Return(program, otherwise);
   for (const Rule& rule : kRules) {
-    if (rule.section == "always" || std::ranges::find(sections, rule.section) != sections.end()) {
+    if (std::ranges::find(sections, rule.section) != sections.end()) {
       Add(program, rule);
     }
   }

@@ -7,21 +7,23 @@
 #include <limits>
 #include <utility>
 
+#include "toolstack_helper.h"
+#include "varstored/backend/sqlite.h"
+#include "varstored/backend/xapi.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
 #include "varstored/efi/attributes.h"
 #include "varstored/efi/guid.h"
+#include "varstored/efi/well_known.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/sandbox/sandbox.h"
+#include "varstored/store/store.h"
 
 namespace varstored::tool {
 namespace {
 
 constexpr std::string_view kBlobMagic = "VARS";
 constexpr std::string_view kDatabaseMagic{"SQLite format 3\0", 16};
-
-/// A toolstack in trouble takes its time; its guards give a call two minutes as well.
-constexpr std::chrono::milliseconds kCallBudget = std::chrono::minutes(2);
 
 constexpr unsigned long long kMostSeconds = 3600;
 
@@ -32,10 +34,15 @@ bool StartsWith(base::ByteSpan bytes, std::string_view magic) {
 bool IsKept(const store::Entry* entry) { return entry != nullptr && entry->Has(efi::kNonVolatile); }
 
 /// A file with a blob.
-class BlobFileBackend final : public store::Backend {
+class FileVariables final : public KeptVariables {
  public:
-  BlobFileBackend(std::string path, BlobFile file)
-      : path_(std::move(path)), file_(std::move(file)) {}
+  FileVariables(const Kept& kept, BlobFile file) : file_(std::move(file)) {
+    if (file_.form.is_save_file) {
+      saved_ = file_.form.is_base64 ? *base::DecodeBase64(base::ToString(*kept.bytes)) : *kept.bytes;
+    }
+  }
+
+  [[nodiscard]] const std::optional<base::Bytes>& saved() const override { return saved_; }
 
   base::Result<std::optional<std::vector<store::Entry>>> Load() override {
     std::vector<store::Entry> kept;
@@ -48,28 +55,22 @@ class BlobFileBackend final : public store::Backend {
   }
 
   base::Result<void> Commit(const store::StagedStore& staged) override {
-    store::VarsBlob changed = file_.blob;
     for (const store::StagedStore::Change& change : staged.Changes()) {
       if (file_.form.is_save_file || IsKept(change.before) || IsKept(change.after)) {
-        Apply(change, changed.entries);
+        Apply(change, file_.blob.entries);
       }
     }
     if (staged.changes_ancillary()) {
-      changed.ancillary = staged.ancillary();
+      file_.blob.ancillary = staged.ancillary();
     }
     std::vector<const store::Entry*> entries;
-    entries.reserve(changed.entries.size());
-    for (const store::Entry& entry : changed.entries) {
+    entries.reserve(file_.blob.entries.size());
+    for (const store::Entry& entry : file_.blob.entries) {
       entries.push_back(&entry);
     }
-    auto written = base::ReplaceFile(path_, EncodeBlobFile(file_.form, changed.ancillary, entries));
-    if (written) {
-      file_.blob = std::move(changed);
-    }
-    return written;
+    changed_ = {EncodeBlobFile(file_.form, file_.blob.ancillary, entries), std::nullopt};
+    return {};
   }
-
-  base::Result<void> ReportSecureBootFailure() override { return {}; }
 
  private:
   /// A new entry comes first, as in a store.
@@ -89,47 +90,78 @@ class BlobFileBackend final : public store::Backend {
     }
   }
 
-  std::string path_;
   BlobFile file_;
+  std::optional<base::Bytes> saved_;
 };
 
-base::Result<Place> OpenBackend(const std::string& name, const backend::BackendArguments& arguments,
-                                const PlaceOptions& options, base::Log& log) {
-  const backend::XapiOptions xapi = {
-      .start_budget = kCallBudget,
-      .request_budget = kCallBudget,
-      .patience = options.wait,
-      .is_tool = true,
-      .are_certificates_up_to_date = engine::AreCertificatesUpToDate,
-  };
-  auto opened = backend::FindBackendKind(name)->open(arguments, xapi, log);
-  if (!opened) {
-    return opened.failure();
+/// What a toolstack or a database has: all that is kept, and nothing else.
+class PlainVariables final : public KeptVariables {
+ public:
+  PlainVariables(bool is_text, std::optional<std::vector<store::Entry>> entries)
+      : is_text_(is_text), entries_(std::move(entries)) {}
+
+  [[nodiscard]] const std::optional<base::Bytes>& saved() const override { return saved_; }
+
+  base::Result<std::optional<std::vector<store::Entry>>> Load() override { return entries_; }
+
+  base::Result<void> Commit(const store::StagedStore& staged) override {
+    std::vector<const store::Entry*> entries;
+    staged.ForEach([&entries](const store::Entry& entry) {
+      if (IsKept(&entry)) {
+        entries.push_back(&entry);
+      }
+    });
+    base::Bytes blob = store::EncodeVarsBlob({}, entries);
+    changed_ = {is_text_ ? base::ToBytes(base::EncodeBase64(blob)) : std::move(blob),
+                backend::ChangesCertificates(staged)
+                    ? std::optional(AreCertificatesUpToDate(staged))
+                    : std::nullopt};
+    return {};
   }
-  return Place{*std::move(opened), std::nullopt};
+
+ private:
+  bool is_text_;
+  std::optional<std::vector<store::Entry>> entries_;
+  std::optional<base::Bytes> saved_;
+};
+
+base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path, base::Log& log) {
+  auto database =
+      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
+  if (!database) {
+    return database.failure();
+  }
+  const auto entries = (*database)->Load();
+  if (!entries) {
+    return entries.failure();
+  }
+  if (!entries->has_value()) {
+    return std::optional<base::Bytes>();
+  }
+  std::vector<const store::Entry*> kept;
+  for (const store::Entry& entry : **entries) {
+    kept.push_back(&entry);
+  }
+  return std::optional(store::EncodeVarsBlob({}, kept));
 }
 
-base::Result<Place> OpenFile(const std::string& path, const PlaceOptions& options, base::Log& log) {
-  const auto content = base::ReadFileIfThere(path, kMaxFileBytes);
-  if (!content) {
-    return content.failure();
+base::Result<void> WriteRows(const std::string& path, base::ByteSpan blob, base::Log& log) {
+  const auto decoded = store::DecodeVarsBlob(blob);
+  if (!decoded) {
+    return decoded.failure();
   }
-  if (!content->has_value()) {
-    return base::Fail(path + ": no VM's uuid, and there is no such file");
+  auto database =
+      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
+  if (!database) {
+    return database.failure();
   }
-  if (StartsWith(**content, kDatabaseMagic)) {
-    return OpenBackend("sqlite", {{"path", path}}, options, log);
+  const store::Store nothing;
+  store::StagedStore staged(nothing);
+  // The last one that is put comes first in a walk.
+  for (std::size_t left = decoded->entries.size(); left > 0; --left) {
+    staged.Put(decoded->entries[left - 1]);
   }
-  auto file = DecodeBlobFile(**content);
-  if (!file) {
-    return base::Fail(path + ": " + file.error().message);
-  }
-  Place place;
-  if (file->form.is_save_file) {
-    place.saved = file->form.is_base64 ? *base::DecodeBase64(base::ToString(**content)) : **content;
-  }
-  place.backend = std::make_unique<BlobFileBackend>(path, *std::move(file));
-  return place;
+  return (*database)->KeepResumed(staged);
 }
 
 /// What --arg may say depends on the backend, which comes before it.
@@ -200,15 +232,6 @@ base::Result<void> DropRights(const Rights& rights, base::Log& log) {
     return changed;
   }
   return rights.depriv ? sandbox::ForbidNewPrivileges() : base::Result<void>();
-}
-
-base::Result<void> DropAllRights(Rights rights, base::Log& log) {
-  constexpr uid_t kNobody = 65534;
-  if (::geteuid() == 0 && !rights.uid) {
-    rights.uid = kNobody;
-  }
-  auto dropped = DropRights(rights, log);
-  return dropped ? sandbox::ForbidNewPrivileges() : dropped;
 }
 
 std::vector<Option> OptionsOf(PlaceOptions& place) {
@@ -283,14 +306,82 @@ base::Bytes EncodeBlobFile(const BlobForm& form, const store::Ancillary& ancilla
              : raw;
 }
 
-base::Result<Place> OpenPlace(const PlaceOptions& options, base::Log& log) {
-  if (options.backend.empty() && !efi::ParseGuid(options.operand)) {
-    return OpenFile(options.operand, options, log);
+void WriteNewBytes(base::Writer& writer, const NewBytes& changed) {
+  const auto& word = changed.are_certificates_up_to_date;
+  writer.WriteU8(!word ? 0 : *word ? 2 : 1);
+  writer.WriteBytes(changed.bytes);
+}
+
+base::Result<NewBytes> ReadNewBytes(base::Reader& reader) {
+  std::uint8_t word = 0;
+  if (!reader.ReadU8(word) || reader.empty() || reader.remaining() > kMaxFileBytes) {
+    return base::Fail("the answer of the helper process is no file of variables");
   }
-  const std::string name = options.backend.empty() ? "xapidb" : options.backend;
+  return NewBytes{base::ToBytes(reader.ReadRest()),
+                  word == 0 ? std::nullopt : std::optional(word == 2)};
+}
+
+base::Result<std::unique_ptr<KeptVariables>> KeptVariables::Decode(const Kept& kept) {
+  if (kept.form == Kept::Form::kFile) {
+    auto file = DecodeBlobFile(*kept.bytes);
+    if (!file) {
+      return base::Fail(kept.path + ": " + file.error().message);
+    }
+    return std::unique_ptr<KeptVariables>(
+        std::make_unique<FileVariables>(kept, *std::move(file)));
+  }
+  const bool is_text = kept.form == Kept::Form::kText;
+  std::optional<std::vector<store::Entry>> entries;
+  if (kept.bytes) {
+    const auto raw = is_text ? base::DecodeBase64(base::ToString(*kept.bytes))
+                             : base::Result<base::Bytes>(*kept.bytes);
+    auto blob = raw ? store::DecodeVarsBlob(*raw) : raw.failure();
+    if (!blob) {
+      return base::Fail((is_text ? "VM.NVRAM EFI-variables: " : "") + blob.error().message);
+    }
+    entries = std::move(blob->entries);
+  }
+  return std::unique_ptr<KeptVariables>(
+      std::make_unique<PlainVariables>(is_text, std::move(entries)));
+}
+
+bool AreCertificatesUpToDate(const store::StagedStore& variables) {
+  return engine::AreCertificatesUpToDate(store::ContentOf(variables, efi::kKek),
+                                         store::ContentOf(variables, efi::kDb));
+}
+
+bool AreCertificatesUpToDate(const std::vector<store::Entry>& entries) {
+  store::Store store;
+  for (const store::Entry& entry : entries) {
+    store.Append(entry);
+  }
+  return AreCertificatesUpToDate(store::StagedStore(store));
+}
+
+Place::Place(Kept kept, std::string path, std::unique_ptr<ToolstackHelper> toolstack)
+    : kept_(std::move(kept)), path_(std::move(path)), toolstack_(std::move(toolstack)) {}
+Place::~Place() = default;
+Place::Place(Place&&) noexcept = default;
+
+base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, sandbox::Stop* stop) {
+  const bool is_path = options.backend.empty() && !efi::ParseGuid(options.operand);
+  if (is_path) {
+    auto content = base::ReadFileIfThere(options.operand, kMaxFileBytes);
+    if (!content) {
+      return content.failure();
+    }
+    if (!content->has_value()) {
+      return base::Fail(options.operand + ": no VM's uuid, and there is no such file");
+    }
+    if (!StartsWith(**content, kDatabaseMagic)) {
+      return Place({Kept::Form::kFile, options.operand, *std::move(content)}, options.operand, {});
+    }
+  }
+  const std::string name =
+      is_path ? "sqlite" : options.backend.empty() ? "xapidb" : options.backend;
   backend::BackendArguments arguments = options.arguments;
   if (options.backend.empty()) {
-    arguments.insert_or_assign("uuid", options.operand);
+    arguments.insert_or_assign(is_path ? "path" : "uuid", options.operand);
   }
   const auto* kind = backend::FindBackendKind(name);
   if (options.socket && kind->Takes("socket")) {
@@ -301,13 +392,73 @@ base::Result<Place> OpenPlace(const PlaceOptions& options, base::Log& log) {
       return Misuse("--arg " + std::string(argument.name) + ":... is missing");
     }
   }
-  // The daemon would make a database that is not there; a tool has nothing to look for in it.
-  struct stat status = {};
-  if (const auto path = arguments.find("path");
-      path != arguments.end() && ::stat(path->second.c_str(), &status) != 0) {
-    return base::Fail(path->second + ": " + base::ErrnoText());
+  Place place({Kept::Form::kRows, {}, std::nullopt}, {}, {});
+  if (const auto path = arguments.find("path"); path != arguments.end()) {
+    // The daemon would make a database that is not there; a tool has nothing to look for in it.
+    struct stat status = {};
+    place.path_ = path->second;
+    if (::stat(place.path_.c_str(), &status) != 0) {
+      return base::Fail(place.path_ + ": " + base::ErrnoText());
+    }
+  } else {
+    auto toolstack = ToolstackHelper::Start(arguments, options.wait, stop);
+    if (!toolstack) {
+      return toolstack.failure();
+    }
+    place.kept_.form = Kept::Form::kText;
+    place.toolstack_ = *std::move(toolstack);
   }
-  return OpenBackend(name, arguments, options, log);
+  auto bytes = place.Read(log);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  place.kept_.bytes = *std::move(bytes);
+  return place;
 }
+
+base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {
+  switch (kept_.form) {
+    case Kept::Form::kFile:
+      return base::ReadFileIfThere(path_, kMaxFileBytes);
+    case Kept::Form::kText:
+      return toolstack_->KeptText(log);
+    case Kept::Form::kRows:
+      break;
+  }
+  return ReadRows(path_, log);
+}
+
+base::Result<void> Place::CheckUnchanged(base::Log& log) {
+  const auto now = Read(log);
+  if (!now) {
+    return now.failure();
+  }
+  return *now == kept_.bytes
+             ? base::Result<void>()
+             : base::Fail("somebody else changed the variables just now; nothing was written. Run "
+                          "this again");
+}
+
+base::Result<std::optional<std::string>> Place::VmState(base::Log& log) {
+  return toolstack_ == nullptr ? std::optional<std::string>() : toolstack_->VmState(log);
+}
+
+base::Result<std::optional<bool>> Place::WantsSecureBoot(base::Log& log) {
+  return toolstack_ == nullptr ? std::optional<bool>() : toolstack_->WantsSecureBoot(log);
+}
+
+base::Result<void> Place::Keep(const NewBytes& changed, base::Log& log) {
+  switch (kept_.form) {
+    case Kept::Form::kFile:
+      return base::ReplaceFile(path_, changed.bytes);
+    case Kept::Form::kText:
+      return toolstack_->Keep(changed, log);
+    case Kept::Form::kRows:
+      break;
+  }
+  return WriteRows(path_, changed.bytes, log);
+}
+
+void Place::Close() { toolstack_.reset(); }
 
 }  // namespace varstored::tool

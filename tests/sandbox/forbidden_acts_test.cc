@@ -84,9 +84,9 @@ int Inside(const std::vector<std::string_view>& sections,
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-const std::vector<std::string_view> kXenWithXapi = {"xen", "xapidb"};
-const std::vector<std::string_view> kXenWithSqlite = {"xen", "sqlite"};
-const std::vector<std::string_view> kXenLookedInto = {"xen", "xapidb", "live"};
+const std::vector<std::string_view> kXenWithXapi = {"always", "xen", "xapidb"};
+const std::vector<std::string_view> kXenWithSqlite = {"always", "xen", "sqlite"};
+const std::vector<std::string_view> kXenLookedInto = {"always", "xen", "xapidb", "live"};
 
 struct Act {
   const char* name;

@@ -86,8 +86,7 @@ enum class OnViolation : std::uint8_t {
   kSayAndExit,  // the number goes to standard error, and the exit code is 159; for tests
 };
 
-/// From here on only the calls of src/sandbox/system_calls.txt can be made: those of [always] and
-/// of these sections. To be called last, without other threads, after ForbidNewPrivileges.
+/// From here on only the calls of src/sandbox/system_calls.txt can be made: those of these sections. To be called last, without other threads, after ForbidNewPrivileges.
 [[nodiscard]] base::Result<void> AllowOnlyListedCalls(std::span<const std::string_view> sections,
                                                       OnViolation on_violation);
 
