@@ -106,6 +106,14 @@ base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files
       case FileUse::Kind::kWithItsFolder:
         static_cast<void>(Allow(rules, RealFolderOf(path), kFolder & all.files));
         break;
+      case FileUse::Kind::kFolder:
+        static_cast<void>(
+            Allow(rules, path, (IsFolder(path) ? kFolder : kReading | kWriting) & all.files));
+        break;
+      case FileUse::Kind::kPrograms:
+        static_cast<void>(Allow(rules, path, kReading | LANDLOCK_ACCESS_FS_READ_DIR |
+                                                 LANDLOCK_ACCESS_FS_EXECUTE));
+        break;
     }
   }
   return confinement;

@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -140,6 +141,8 @@ base::Result<void> AllowOnlyListedCalls(std::span<const std::string_view> sectio
     action.sa_flags = SA_SIGINFO;
     ::sigaction(SIGSYS, &action, nullptr);
     otherwise = SECCOMP_RET_TRAP;
+  } else if (on_violation == OnViolation::kRefuse) {
+    otherwise = SECCOMP_RET_ERRNO | ENOSYS;
   }
   Program program = Compile(sections, otherwise);
   const sock_fprog filter = {static_cast<unsigned short>(program.size()), program.data()};

@@ -125,45 +125,6 @@ class PlainVariables final : public KeptVariables {
   std::optional<base::Bytes> saved_;
 };
 
-base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path, base::Log& log) {
-  auto database =
-      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
-  if (!database) {
-    return database.failure();
-  }
-  const auto entries = (*database)->Load();
-  if (!entries) {
-    return entries.failure();
-  }
-  if (!entries->has_value()) {
-    return std::optional<base::Bytes>();
-  }
-  std::vector<const store::Entry*> kept;
-  for (const store::Entry& entry : **entries) {
-    kept.push_back(&entry);
-  }
-  return std::optional(store::EncodeVarsBlob({}, kept));
-}
-
-base::Result<void> WriteRows(const std::string& path, base::ByteSpan blob, base::Log& log) {
-  const auto decoded = store::DecodeVarsBlob(blob);
-  if (!decoded) {
-    return decoded.failure();
-  }
-  auto database =
-      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
-  if (!database) {
-    return database.failure();
-  }
-  const store::Store nothing;
-  store::StagedStore staged(nothing);
-  // The last one that is put comes first in a walk.
-  for (std::size_t left = decoded->entries.size(); left > 0; --left) {
-    staged.Put(decoded->entries[left - 1]);
-  }
-  return (*database)->KeepResumed(staged);
-}
-
 /// What --arg may say depends on the backend, which comes before it.
 base::Result<void> ApplyArgument(PlaceOptions& place, std::string_view text) {
   const auto* kind = backend::FindBackendKind(place.backend);
@@ -304,6 +265,45 @@ base::Bytes EncodeBlobFile(const BlobForm& form, const store::Ancillary& ancilla
   return form.is_base64
              ? base::ToBytes(base::EncodeBase64(raw) + (form.ends_in_newline ? "\n" : ""))
              : raw;
+}
+
+base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path, base::Log& log) {
+  auto database =
+      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
+  if (!database) {
+    return database.failure();
+  }
+  const auto entries = (*database)->Load();
+  if (!entries) {
+    return entries.failure();
+  }
+  if (!entries->has_value()) {
+    return std::optional<base::Bytes>();
+  }
+  std::vector<const store::Entry*> kept;
+  for (const store::Entry& entry : **entries) {
+    kept.push_back(&entry);
+  }
+  return std::optional(store::EncodeVarsBlob({}, kept));
+}
+
+base::Result<void> WriteRows(const std::string& path, base::ByteSpan blob, base::Log& log) {
+  const auto decoded = store::DecodeVarsBlob(blob);
+  if (!decoded) {
+    return decoded.failure();
+  }
+  auto database =
+      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
+  if (!database) {
+    return database.failure();
+  }
+  const store::Store nothing;
+  store::StagedStore staged(nothing);
+  // The last one that is put comes first in a walk.
+  for (std::size_t left = decoded->entries.size(); left > 0; --left) {
+    staged.Put(decoded->entries[left - 1]);
+  }
+  return (*database)->KeepResumed(staged);
 }
 
 void WriteNewBytes(base::Writer& writer, const NewBytes& changed) {

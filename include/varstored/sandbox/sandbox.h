@@ -56,6 +56,8 @@ struct FileUse {
     kRead,
     kWritten,        // or made; so the files beside it can be, too
     kWithItsFolder,  // read, written, made and removed: the file and others beside it
+    kFolder,         // the same for all files below this folder; of a file: read and written
+    kPrograms,       // read and executed: all files below this folder
   };
   std::string path;
   Kind kind;
@@ -84,6 +86,7 @@ class Confinement {
 enum class OnViolation : std::uint8_t {
   kKill,        // the process ends with SIGSYS; the kernel's log has the number of the call
   kSayAndExit,  // the number goes to standard error, and the exit code is 159; for tests
+  kRefuse,      // it fails as one that the kernel does not know; for programs that are not ours
 };
 
 /// From here on only the calls of src/sandbox/system_calls.txt can be made: those of these sections. To be called last, without other threads, after ForbidNewPrivileges.

@@ -172,6 +172,15 @@ class KeptVariables : public store::Backend {
   std::optional<NewBytes> changed_;
 };
 
+/// The rows of the database at `path` as a raw `VARS` blob; nothing when nothing was ever kept. That
+/// another process uses the database is an error.
+[[nodiscard]] base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path,
+                                                                base::Log& log);
+/// Makes the variables of `blob` all rows of the database at `path`, which is made when there is
+/// none.
+[[nodiscard]] base::Result<void> WriteRows(const std::string& path, base::ByteSpan blob,
+                                           base::Log& log);
+
 /// Whether the certificates that these variables hold, in KEK and db, are up to date.
 [[nodiscard]] bool AreCertificatesUpToDate(const store::StagedStore& variables);
 [[nodiscard]] bool AreCertificatesUpToDate(const std::vector<store::Entry>& entries);
