@@ -9,6 +9,7 @@
 
 #include "sqlite_connection.h"
 #include "sqlite_file.h"
+#include "sqlite_vfs.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
@@ -234,10 +235,9 @@ SqliteBackend::SqliteBackend(std::unique_ptr<Rows> rows, base::Log& log)
 
 SqliteBackend::~SqliteBackend() = default;
 
-base::Result<std::unique_ptr<SqliteBackend>> SqliteBackend::Open(const std::string& path,
-                                                                 base::Log& log,
-                                                                 FirstWrite first_write) {
-  auto connection = OpenDatabaseFile(path);
+base::Result<std::unique_ptr<SqliteBackend>> SqliteBackend::OpenOver(std::unique_ptr<Vfs> vfs,
+                                                                     base::Log& log) {
+  auto connection = OpenDatabase(std::move(vfs));
   if (!connection) {
     return connection.failure();
   }
@@ -245,13 +245,39 @@ base::Result<std::unique_ptr<SqliteBackend>> SqliteBackend::Open(const std::stri
   if (!rows) {
     return rows.failure();
   }
-  std::unique_ptr<SqliteBackend> backend(new SqliteBackend(*std::move(rows), log));
-  if (first_write == FirstWrite::kAtOnce) {
-    if (auto writable = backend->Prepare(); !writable) {
+  return std::unique_ptr<SqliteBackend>(new SqliteBackend(*std::move(rows), log));
+}
+
+base::Result<std::unique_ptr<SqliteBackend>> SqliteBackend::Open(DatabaseFiles files,
+                                                                 base::Log& log,
+                                                                 FirstWrite first_write) {
+  auto backend =
+      OpenOver(std::make_unique<Vfs>(std::move(files.name),
+                                     std::make_unique<DescriptorFile>(std::move(files.database)),
+                                     std::make_unique<DescriptorFile>(std::move(files.log))),
+               log);
+  if (backend && first_write == FirstWrite::kAtOnce) {
+    if (auto writable = (*backend)->Prepare(); !writable) {
       return writable.failure();
     }
   }
   return backend;
+}
+
+base::Result<std::unique_ptr<SqliteBackend>> SqliteBackend::Open(const std::string& path,
+                                                                 base::Log& log,
+                                                                 FirstWrite first_write) {
+  auto files = OpenDatabaseFiles(path, DatabaseUse::kMake);
+  return files ? Open(*std::move(files), log, first_write)
+               : base::Result<std::unique_ptr<SqliteBackend>>(files.failure());
+}
+
+base::Result<std::unique_ptr<SqliteBackend>> SqliteBackend::Look(DatabaseBytes bytes,
+                                                                 base::Log& log) {
+  return OpenOver(std::make_unique<Vfs>(std::move(bytes.name),
+                                        std::make_unique<BytesFile>(std::move(bytes.database)),
+                                        std::make_unique<BytesFile>(std::move(bytes.log))),
+                  log);
 }
 
 base::Result<void> SqliteBackend::Prepare() {

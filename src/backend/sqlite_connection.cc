@@ -39,11 +39,6 @@ base::Failure<base::Error> FailureOf(sqlite3* connection) {
   }
 }
 
-/// SQLite gives names like "" and "file:..." a meaning of their own; a path never has one.
-std::string WithoutMeaning(const std::string& path) {
-  return path.rfind('/', 0) == 0 ? path : "./" + path;
-}
-
 }  // namespace
 
 void Statement::Bind(int parameter, std::int64_t number) {
@@ -97,25 +92,15 @@ base::ByteSpan Statement::Blob(int column) const {
 
 std::string Statement::Text(int column) const { return base::ToString(Blob(column)); }
 
-base::Result<Connection, Connection::OpenError> Connection::OpenFile(const std::string& path) {
+base::Result<Connection> Connection::Open(std::unique_ptr<Vfs> vfs) {
   // Memory for the cached pages is taken one by one, as they come, and not for all at the first. It
   // is refused, and of no consequence, when the library is in use already.
   static_cast<void>(sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0));
   sqlite3* opened = nullptr;
-  const int code =
-      sqlite3_open_v2(WithoutMeaning(path).c_str(), &opened,
-                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
-  Connection connection(opened);
-  if (opened == nullptr) {
-    return base::Failure<OpenError>{{OpenFailure::kOther, {path + ": out of memory"}}};
-  }
+  const int code = vfs->Open(&opened);
+  Connection connection(std::move(vfs), opened);
   if (code != SQLITE_OK) {
-    const int number = (code & 0xFF) == SQLITE_CANTOPEN ? sqlite3_system_errno(opened) : 0;
-    const std::string reason =
-        number == 0 ? std::string(sqlite3_errmsg(opened)) : std::generic_category().message(number);
-    return base::Failure<OpenError>{
-        {number == ENOENT ? OpenFailure::kNoSuchFile : OpenFailure::kOther,
-         {path + ": cannot open: " + reason}}};
+    return base::Fail(connection.vfs()->name() + ": cannot open: " + sqlite3_errstr(code));
   }
   return connection;
 }
@@ -125,7 +110,7 @@ base::Result<Connection> Connection::OpenInMemory() {
   const int code =
       sqlite3_open_v2(":memory:", &opened,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
-  Connection connection(opened);
+  Connection connection(nullptr, opened);
   if (code != SQLITE_OK) {
     return base::Fail(std::string("database in memory: ") + sqlite3_errstr(code));
   }

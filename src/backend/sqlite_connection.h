@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "sqlite_vfs.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/result.h"
 
@@ -46,20 +48,21 @@ class Statement {
 /// An open database.
 class Connection {
  public:
-  /// Why a file could not be opened.
-  enum class OpenFailure { kNoSuchFile, kOther };
-  struct OpenError {
-    OpenFailure failure = OpenFailure::kOther;
-    base::Error error;
-  };
+  /// The database of `vfs`, for reading and writing. Nothing has been read or locked yet.
+  [[nodiscard]] static base::Result<Connection> Open(std::unique_ptr<Vfs> vfs);
+  Connection(Connection&&) noexcept = default;
+  Connection& operator=(Connection&&) = delete;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() = default;
 
-  /// A file that exists, for reading and writing. Nothing has been read or locked yet.
-  [[nodiscard]] static base::Result<Connection, OpenError> OpenFile(const std::string& path);
   /// An empty database that lives in memory.
   [[nodiscard]] static base::Result<Connection> OpenInMemory();
 
   [[nodiscard]] sqlite3* get() const { return connection_.get(); }
-  /// The absolute path of the file, with symbolic links followed.
+  /// The database and its log; null for one in memory.
+  [[nodiscard]] Vfs* vfs() const { return vfs_.get(); }
+  /// What the database is called in messages.
   [[nodiscard]] std::string file_name() const;
 
   /// Runs statements that take no parameter; rows are thrown away.
@@ -77,8 +80,11 @@ class Connection {
     void operator()(sqlite3* connection) const noexcept { sqlite3_close_v2(connection); }
   };
 
-  explicit Connection(sqlite3* connection) : connection_(connection) {}
+  Connection(std::unique_ptr<Vfs> vfs, sqlite3* connection)
+      : vfs_(std::move(vfs)), connection_(connection) {}
 
+  // Is needed until the connection is closed.
+  std::unique_ptr<Vfs> vfs_;
   std::unique_ptr<sqlite3, Close> connection_;
 };
 

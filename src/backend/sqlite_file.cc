@@ -1,23 +1,17 @@
 #include "sqlite_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "sqlite_vfs.h"
 #include "varstored/backend/sqlite.h"
 #include "varstored/base/file.h"
-#include "varstored/base/unique_fd.h"
 
 namespace varstored::backend {
 namespace {
@@ -49,12 +43,11 @@ INSERT INTO state (kept) VALUES (0);)sql",
 };
 constexpr std::uint32_t kVersion = kSteps.size();
 
-constexpr const char* kReadOnly = "it is read-only";
-
 /// The first bytes of every SQLite 3 file (https://www.sqlite.org/fileformat2.html, 1.3).
 struct Header {
   static constexpr std::size_t kSizeBytes = 100;
   static constexpr std::string_view kMagic{"SQLite format 3\0", 16};
+  static constexpr std::size_t kPageSize = 16;
   static constexpr std::size_t kWriteVersion = 18;
   static constexpr std::size_t kReadVersion = 19;
   static constexpr std::uint8_t kWriteAheadLog = 2;
@@ -62,10 +55,13 @@ struct Header {
   static constexpr std::size_t kApplicationId = 68;
 };
 
+/// All databases of this program have it, so it is a limit for a page that is no other's.
+constexpr std::uint32_t kPageBytes = 4096;
+
 std::uint32_t BigEndian(const std::array<std::uint8_t, Header::kSizeBytes>& header,
-                        std::size_t offset) {
+                        std::size_t offset, std::size_t bytes = 4) {
   std::uint32_t number = 0;
-  for (std::size_t i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < bytes; ++i) {
     number = number << 8U | header.at(offset + i);
   }
   return number;
@@ -96,60 +92,55 @@ base::Result<void> CheckVersion(const Connection& connection, std::int64_t versi
   return {};
 }
 
-sqlite3_file& FileOf(const Connection& connection) {
-  sqlite3_file* file = nullptr;
-  // It fails for a name that is no database of the connection.
-  sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
-  return *file;
+base::Failure<base::Error> RefuseAsTooLong(const Connection& connection, const char* what,
+                                           std::int64_t bytes) {
+  return Refuse(connection, what + std::to_string(bytes) + " bytes, the limit is " +
+                                std::to_string(kMaxDatabaseBytes));
 }
 
-/// The length of the database itself, without its log.
-base::Result<std::int64_t> FileSize(const Connection& connection) {
-  sqlite3_file& file = FileOf(connection);
-  sqlite3_int64 size = 0;
-  if (const int code = file.pMethods->xFileSize(&file, &size); code != SQLITE_OK) {
-    return Refuse(connection, std::string("cannot read its size: ") + sqlite3_errstr(code));
-  }
-  return std::int64_t{size};
+base::Failure<base::Error> RefusePageSize(const Connection& connection, std::int64_t bytes) {
+  return Refuse(connection, "its pages have " + std::to_string(bytes) + " bytes instead of " +
+                                std::to_string(kPageBytes) + ", as in no database of varstored");
 }
 
-/// Looks at the file's header with nothing but a read. SQLite's own first look would follow a
-/// journal that lies beside a file of somebody else, and write.
+base::Failure<base::Error> RefuseWithErrno(const Connection& connection, const char* what) {
+  return Refuse(connection, what + (": " + base::ErrnoText()));
+}
+
+/// Looks at the lengths and at the database's header, before SQLite does.
 base::Result<void> CheckHeader(const Connection& connection) {
-  const auto size = FileSize(connection);
-  if (!size) {
-    return size.failure();
+  const StoredFile& file = connection.vfs()->database();
+  const std::int64_t size = file.Size();
+  const std::int64_t log_size = connection.vfs()->log().Size();
+  if (size < 0 || log_size < 0) {
+    return RefuseWithErrno(connection, "cannot read its size");
   }
-  if (*size == 0) {
+  if (size == 0) {
     return Refuse(connection, "it is empty; for a first boot remove it");
   }
-  if (*size > static_cast<std::int64_t>(SqliteBackend::kMaxFileBytes)) {
-    return Refuse(connection, std::to_string(*size) + " bytes, the limit is " +
-                                  std::to_string(SqliteBackend::kMaxFileBytes));
+  constexpr auto kMost = static_cast<std::int64_t>(kMaxDatabaseBytes);
+  if (size > kMost || log_size > kMost) {
+    return size > kMost ? RefuseAsTooLong(connection, "", size)
+                        : RefuseAsTooLong(connection, "its log has ", log_size);
   }
-  sqlite3_file& file = FileOf(connection);
   std::array<std::uint8_t, Header::kSizeBytes> header{};
-  const int code = file.pMethods->xRead(&file, header.data(), Header::kSizeBytes, 0);
-  if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) {
-    return Refuse(connection, std::string("cannot read: ") + sqlite3_errstr(code));
+  const std::int64_t count = file.Read(header.data(), header.size(), 0);
+  if (count < 0) {
+    return RefuseWithErrno(connection, "cannot read");
   }
   if (!std::equal(Header::kMagic.begin(), Header::kMagic.end(), header.begin())) {
     return Refuse(connection, "no SQLite database");
   }
-  if (code == SQLITE_IOERR_SHORT_READ) {
+  if (count < std::int64_t{Header::kSizeBytes}) {
     return Refuse(connection, "cut off inside of its header");
   }
   if (BigEndian(header, Header::kApplicationId) != kApplicationId) {
     return Refuse(connection, "an SQLite database of another program");
   }
+  if (const std::uint32_t bytes = BigEndian(header, Header::kPageSize, 2); bytes != kPageBytes) {
+    return RefusePageSize(connection, bytes == 1 ? 65536 : bytes);
+  }
   return CheckVersion(connection, BigEndian(header, Header::kUserVersion));
-}
-
-/// Nobody's permissions stop root; that nobody has one is still somebody's will.
-bool MayNobodyWrite(const Connection& connection) {
-  struct stat status = {};
-  return ::stat(connection.file_name().c_str(), &status) == 0 &&
-         (status.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
 }
 
 struct Setting {
@@ -226,24 +217,22 @@ base::Result<std::vector<std::string>> ReadSchema(const Connection& connection) 
 }
 
 /// SQLite takes half of a last page for a whole one, with zeros in the end. With a log beside it
-/// the file may be so for a good reason: then the log has the page.
+/// the file may be so for a good reason: then the log has the page. The log may have a page size of
+/// its own, too.
 base::Result<void> CheckLength(const Connection& connection) {
-  struct stat log = {};
-  if (::stat((connection.file_name() + "-wal").c_str(), &log) == 0 && log.st_size != 0) {
-    return {};
-  }
   const auto pages =
-      connection.Query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+      connection.Query("SELECT page_size, page_count FROM pragma_page_count, pragma_page_size");
   if (!pages) {
     return pages.failure();
   }
-  const auto size = FileSize(connection);
-  if (!size) {
-    return size.failure();
+  if (pages->Number(0) != kPageBytes) {
+    return RefusePageSize(connection, pages->Number(0));
   }
-  if (*size != pages->Number(0)) {
-    return Refuse(connection, "damaged: it has " + std::to_string(*size) +
-                                  " bytes and should have " + std::to_string(pages->Number(0)));
+  const std::int64_t expected = pages->Number(0) * pages->Number(1);
+  const std::int64_t size = connection.vfs()->database().Size();
+  if (size != expected && connection.vfs()->log().Size() == 0) {
+    return Refuse(connection, "damaged: it has " + std::to_string(size) +
+                                  " bytes and should have " + std::to_string(expected));
   }
   return {};
 }
@@ -298,18 +287,8 @@ base::Result<void> CheckContent(const Connection& connection) {
   return {};
 }
 
-/// Makes what has happened to the names in the folder of `path` survive a power cut.
-base::Result<void> SyncFolder(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const base::UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || ::fsync(fd.get()) != 0) {
-    return base::Fail(folder + ": cannot sync: " + base::ErrnoText());
-  }
-  return {};
-}
+}  // namespace
 
-/// The bytes of a database that holds nothing yet.
 base::Result<base::Bytes> EmptyDatabase() {
   auto connection = Connection::OpenInMemory();
   if (!connection) {
@@ -333,89 +312,62 @@ base::Result<base::Bytes> EmptyDatabase() {
   return bytes;
 }
 
-/// Makes the file appear with all of its content at once, so that no cut leaves an empty one. Where
-/// another process was faster its file stays, and the lock decides.
-base::Result<void> MakeDatabaseFile(const std::string& path) {
-  auto content = EmptyDatabase();
-  if (!content) {
-    return content.failure();
+base::Result<Connection> OpenDatabase(std::unique_ptr<Vfs> vfs) {
+  auto opened = Connection::Open(std::move(vfs));
+  if (!opened) {
+    return opened;
   }
-  // A log would be taken for the new database's. It may hold the last changes of one that was lost,
-  // or belong to a process that has just made the file.
-  for (const char* suffix : {"-wal", "-journal"}) {
-    const std::string log = path + suffix;
-    struct stat status = {};
-    if (::stat(log.c_str(), &status) == 0 && status.st_size != 0) {
-      return base::Fail(log + ": its database is gone; for a first boot remove this too");
-    }
+  if (auto known = CheckHeader(*opened); !known) {
+    return known.failure();
   }
-  std::string temporary = path + ".XXXXXX";
-  const base::UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd.valid()) {
-    return base::Fail(path + ": cannot create: " + base::ErrnoText());
+  if (auto hardened = Harden(*opened); !hardened) {
+    return hardened.failure();
   }
-  auto made = base::WriteFileInPlace(temporary, *content);
-  if (made && ::link(temporary.c_str(), path.c_str()) != 0 && errno != EEXIST) {
-    made = base::Fail(path + ": cannot create: " + base::ErrnoText());
+  if (auto checked = CheckContent(*opened); !checked) {
+    return checked.failure();
   }
-  ::unlink(temporary.c_str());
-  return made;
+  return opened;
+}
+
+namespace {
+
+base::Result<std::string> JournalMode(const Connection& connection, const char* pragma) {
+  const auto mode = connection.Query(pragma);
+  return mode ? base::Result<std::string>(mode->Text(0)) : mode.failure();
+}
+
+base::Result<void> ChooseLog(const Connection& connection) {
+  auto mode = JournalMode(connection, "PRAGMA journal_mode");
+  if (mode && *mode != "wal") {
+    // Somebody's own sqlite3 has changed it. To change it back is one sector of the header; SQLite
+    // would like a journal in a file for that.
+    mode = JournalMode(connection, "PRAGMA journal_mode = MEMORY");
+  }
+  if (mode) {
+    mode = JournalMode(connection, "PRAGMA journal_mode = WAL");
+  }
+  if (!mode) {
+    return mode.failure();
+  }
+  return *mode == "wal" ? base::Result<void>()
+                        : Refuse(connection, "it cannot have a write-ahead log");
 }
 
 }  // namespace
 
-base::Result<Connection> OpenDatabaseFile(const std::string& path) {
-  auto opened = Connection::OpenFile(path);
-  if (!opened && opened.error().failure == Connection::OpenFailure::kNoSuchFile) {
-    if (auto made = MakeDatabaseFile(path); !made) {
-      return made.failure();
-    }
-    opened = Connection::OpenFile(path);
-  }
-  if (!opened) {
-    return base::Fail(opened.error().error.message);
-  }
-  Connection connection = *std::move(opened);
-  if (auto known = CheckHeader(connection); !known) {
-    return known.failure();
-  }
-  // The lock is one for writing.
-  if (sqlite3_db_readonly(connection.get(), "main") != 0) {
-    return Refuse(connection, kReadOnly);
-  }
-  if (auto hardened = Harden(connection); !hardened) {
-    return hardened.failure();
-  }
-  if (auto checked = CheckContent(connection); !checked) {
-    return checked.failure();
-  }
-  return connection;
-}
-
 /// Chooses the write-ahead log (docs/backends.md says why), and writes once: what cannot be written
 /// is found out before anybody is told that variables can be kept.
 base::Result<void> MakeWritable(const Connection& connection) {
-  if (MayNobodyWrite(connection)) {
-    return Refuse(connection, kReadOnly);
+  // Nobody's permissions stop root; that nobody has one is still somebody's will.
+  if (!connection.vfs()->database().IsWritable()) {
+    return Refuse(connection, "it is read-only");
   }
   const auto version = ReadVersion(connection);
   if (!version) {
     return version.failure();
   }
-  {
-    const auto mode = connection.Query("PRAGMA journal_mode = WAL");
-    if (!mode) {
-      return mode.failure();
-    }
-    if (mode->Text(0) != "wal") {
-      return Refuse(connection, "it cannot have a write-ahead log");
-    }
-  }
-  // To delete the log at the end would take a path.
-  int persist = 1;
-  if (sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_PERSIST_WAL, &persist) !=
-      SQLITE_OK) {
-    return connection.Failed();
+  if (auto chosen = ChooseLog(connection); !chosen) {
+    return chosen;
   }
   if (auto set = connection.Execute("PRAGMA synchronous = FULL;"
                                     "PRAGMA secure_delete = OFF;"
@@ -433,10 +385,7 @@ base::Result<void> MakeWritable(const Connection& connection) {
   if (auto migrated = Migrate(connection, *version, kVersion); !migrated) {
     return migrated;
   }
-  if (auto committed = transaction->Commit(); !committed) {
-    return committed;
-  }
-  return SyncFolder(connection.file_name());
+  return transaction->Commit();
 }
 
 }  // namespace varstored::backend

@@ -1,20 +1,23 @@
 #pragma once
 
-#include <string>
+#include <memory>
 
 #include "sqlite_connection.h"
+#include "sqlite_vfs.h"
+#include "varstored/base/bytes.h"
 #include "varstored/base/result.h"
 
 namespace varstored::backend {
 
-/// The database at `path`, made when there is none: known to be a whole one of this program, of a
-/// version that is known, and locked for this process alone. The file stays as it is, also when it
-/// is refused.
-[[nodiscard]] base::Result<Connection> OpenDatabaseFile(const std::string& path);
+/// The bytes of a database that holds nothing yet.
+[[nodiscard]] base::Result<base::Bytes> EmptyDatabase();
 
-/// From here on it is of today's version, and known to be able to take a write. Every file that it
-/// needs is open and will be found again after a power cut. A file that is read-only is refused,
-/// and stays as it is.
+/// The database of `vfs`: known to be a whole one of this program, of a version that is known, and
+/// locked for this process alone. The files stay as they are, also when it is refused.
+[[nodiscard]] base::Result<Connection> OpenDatabase(std::unique_ptr<Vfs> vfs);
+
+/// From here on it is of today's version, and known to be able to take a write. A file that is
+/// read-only is refused, and stays as it is.
 [[nodiscard]] base::Result<void> MakeWritable(const Connection& connection);
 
 }  // namespace varstored::backend

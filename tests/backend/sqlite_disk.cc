@@ -5,6 +5,22 @@
 #include <set>
 #include <utility>
 
+extern "C" {
+
+// NOLINTBEGIN(bugprone-reserved-identifier): the linker's names
+int __real_sqlite3_open_v2(const char* name, sqlite3** connection, int flags, const char* vfs);
+int __wrap_sqlite3_open_v2(const char* name, sqlite3** connection, int flags, const char* vfs);
+
+/// For the linker: what is called sqlite3_open_v2 in the sources.
+int __wrap_sqlite3_open_v2(const char* name, sqlite3** connection, int flags, const char* vfs) {
+  auto* const disk = varstored::test::SqliteDisk::Current();
+  sqlite3_vfs* const real = vfs == nullptr ? nullptr : sqlite3_vfs_find(vfs);
+  return disk == nullptr || real == nullptr ? __real_sqlite3_open_v2(name, connection, flags, vfs)
+                                            : disk->Open(name, connection, flags, *real);
+}
+// NOLINTEND(bugprone-reserved-identifier)
+}
+
 namespace varstored::test {
 namespace {
 
@@ -101,29 +117,21 @@ constexpr sqlite3_io_methods kMethods = {1,
                                          nullptr,
                                          nullptr};
 
-SqliteDisk& DiskOf(sqlite3_vfs* vfs) { return *static_cast<SqliteDisk*>(vfs->pAppData); }
-
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
+SqliteDisk* current = nullptr;
+
+/// All other methods are those of the file system behind.
 int Open(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags, int* flags_out) {
-  SqliteDisk& disk = DiskOf(vfs);
-  sqlite3_vfs& real = disk.real();
+  sqlite3_vfs& real = *static_cast<SqliteDisk::FileSystem*>(vfs)->real;
   File& opened = *new (file) File();
   opened.pMethods = nullptr;
-  opened.disk = &disk;
+  opened.disk = current;
   opened.name = BaseName(path == nullptr ? "" : path);
   opened.memory = std::make_unique<std::byte[]>(  // NOLINT(*-avoid-c-arrays)
       static_cast<std::size_t>(real.szOsFile));
   opened.real = static_cast<sqlite3_file*>(static_cast<void*>(opened.memory.get()));
-  int exists = 1;
-  if (path != nullptr && (flags & SQLITE_OPEN_CREATE) != 0) {
-    real.xAccess(&real, path, SQLITE_ACCESS_EXISTS, &exists);
-  }
-  int code = exists == 0 ? disk.Begin({Kind::kCreate, opened.name}) : SQLITE_OK;
-  if (code == SQLITE_OK) {
-    code = real.xOpen(&real, path, opened.real, flags, flags_out);
-  }
-  if (code != SQLITE_OK) {
+  if (const int code = real.xOpen(&real, path, opened.real, flags, flags_out); code != SQLITE_OK) {
     opened.~File();
     file->pMethods = nullptr;
     return code;
@@ -134,8 +142,7 @@ int Open(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags, int*
 
 /// What is known of a file while a log is replayed.
 struct Replayed {
-  bool is_there = false;  // for good
-  base::Bytes content;    // for good
+  base::Bytes content;  // for good
   std::vector<DiskOperation> unsynced;
 };
 
@@ -183,18 +190,21 @@ void ApplyInPart(base::Bytes& content, const DiskOperation& operation, std::mt19
 
 }  // namespace
 
-SqliteDisk::SqliteDisk() : real_(sqlite3_vfs_find(nullptr)), vfs_(*real_) {
-  vfs_.pNext = nullptr;
-  vfs_.zName = "test-disk";
-  vfs_.pAppData = this;
-  vfs_.szOsFile = sizeof(File);
-  vfs_.xOpen = Open;
-  sqlite3_vfs_register(&vfs_, 1);
-}
+SqliteDisk::SqliteDisk() { current = this; }
 
-SqliteDisk::~SqliteDisk() {
-  sqlite3_vfs_unregister(&vfs_);
-  sqlite3_vfs_register(real_, 1);
+SqliteDisk::~SqliteDisk() { current = nullptr; }
+
+SqliteDisk* SqliteDisk::Current() { return current; }
+
+int SqliteDisk::Open(const char* name, sqlite3** connection, int flags, sqlite3_vfs& real) {
+  FileSystem& vfs = file_systems_.emplace_back(FileSystem{{real}, &real});
+  vfs.zName = "test-disk";
+  vfs.szOsFile = sizeof(File);
+  vfs.xOpen = test::Open;
+  sqlite3_vfs_register(&vfs, 0);
+  const int code = __real_sqlite3_open_v2(name, connection, flags, vfs.zName);
+  sqlite3_vfs_unregister(&vfs);
+  return code;
 }
 
 std::size_t SqliteDisk::Count(DiskOperation::Kind kind) const {
@@ -214,7 +224,7 @@ FolderContent AfterPowerCut(const FolderContent& before, const std::vector<DiskO
                             std::size_t count, Unsynced unsynced, std::mt19937& random) {
   std::map<std::string, Replayed> files;
   for (const auto& [name, content] : before) {
-    files[name] = {true, content, {}};
+    files[name] = {content, {}};
   }
   for (std::size_t i = 0; i < count; ++i) {
     const DiskOperation& operation = log.at(i);
@@ -224,17 +234,12 @@ FolderContent AfterPowerCut(const FolderContent& before, const std::vector<DiskO
         Apply(file.content, done);
       }
       file.unsynced.clear();
-      file.is_there = true;
     } else {
       file.unsynced.push_back(operation);
     }
   }
   FolderContent after;
   for (auto& [name, file] : files) {
-    if (!file.is_there &&
-        (unsynced == Unsynced::kLost || (unsynced == Unsynced::kRandom && (random() & 1U) != 0))) {
-      continue;
-    }
     for (const DiskOperation& operation : file.unsynced) {
       if (unsynced == Unsynced::kKept) {
         Apply(file.content, operation);

@@ -24,8 +24,6 @@ using State = std::vector<store::Entry>;
 /// What an operation returns when it fails.
 int FailureOf(Kind kind) {
   switch (kind) {
-    case Kind::kCreate:
-      return SQLITE_CANTOPEN;
     case Kind::kRead:
       return SQLITE_IOERR_READ;
     case Kind::kWrite:
@@ -184,7 +182,7 @@ TEST_F(SqliteFaultTest, ALogThatCouldNotBeFoldedForLongIsFoldedOnceItCan) {
       return folds ? SQLITE_OK : SQLITE_IOERR_WRITE;
     }
     const auto end = static_cast<std::size_t>(operation.offset) + operation.data.size();
-    return end > backend::SqliteBackend::kMaxFileBytes ? SQLITE_FULL : SQLITE_OK;
+    return end > backend::kMaxDatabaseBytes ? SQLITE_FULL : SQLITE_OK;
   });
   std::uint8_t fill = 0;
   while (session.Put(MakeVariable("Big", 57344, ++fill)).ok()) {
@@ -205,9 +203,7 @@ TEST_F(SqliteFaultTest, AStartThatFailsChangesNothing) {
     Session session(path_);
     ASSERT_TRUE(session.Put(MakeVariable("BootOrder", 2)).ok());
   }
-  const auto content = [this] {
-    return *base::ReadFile(path_, backend::SqliteBackend::kMaxFileBytes);
-  };
+  const auto content = [this] { return *base::ReadFile(path_, backend::kMaxDatabaseBytes); };
   const base::Bytes before = content();
   bool reached = true;
   std::size_t refused = 0;

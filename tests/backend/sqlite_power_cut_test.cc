@@ -17,7 +17,7 @@
 namespace varstored::test {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = backend::SqliteBackend::kMaxFileBytes;
+constexpr std::size_t kMaxFileBytes = backend::kMaxDatabaseBytes;
 
 FolderContent ReadFolder(const std::string& folder) {
   FolderContent content;

@@ -226,7 +226,7 @@ TEST_F(SqliteRefusedTest, DamageIsFoundOrHarmless) {
 
 TEST_F(SqliteRefusedTest, AFileThatIsTooLong) {
   MakeDatabase();
-  std::filesystem::resize_file(path_, backend::SqliteBackend::kMaxFileBytes + 1);
+  std::filesystem::resize_file(path_, backend::kMaxDatabaseBytes + 1);
   ExpectRefused("the limit is 2097152");
 }
 
@@ -238,7 +238,7 @@ TEST_F(SqliteRefusedTest, AFileThatIsReadOnly) {
 
 TEST_F(SqliteRefusedTest, SomethingElseThanAFile) {
   EXPECT_TRUE(Says(OpenError(folder_.path()), folder_.path()));
-  EXPECT_TRUE(Says(OpenError(""), "Is a directory"));
+  EXPECT_TRUE(Says(OpenError(""), "a path is empty"));
   EXPECT_TRUE(Says(OpenError(folder_.File("missing/vm.db")), "No such file or directory"));
   std::filesystem::create_symlink(folder_.File("nowhere"), path_);
   EXPECT_TRUE(Says(OpenError(path_), path_));

@@ -6,36 +6,86 @@
 #include <string>
 #include <vector>
 
+#include "varstored/base/bytes.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
+#include "varstored/base/unique_fd.h"
 #include "varstored/store/backend.h"
 
 namespace varstored::backend {
 
+class Vfs;
+
+/// The largest database that is taken or made, and the largest log of one, in bytes. A smaller
+/// RLIMIT_FSIZE would let commits fail (and SIGXFSZ has to be ignored).
+inline constexpr std::size_t kMaxDatabaseBytes = std::size_t{2} * 1024 * 1024;
+
+/// A database and its log, opened by somebody who may open files. This is all that a process needs
+/// that keeps variables in it: no path is used any more.
+struct DatabaseFiles {
+  std::string name;         // the path as it was given, for messages
+  base::UniqueFd database;  // for reading and writing
+  /// NAME-wal: for reading and writing; for kLook for reading, and none where there is none.
+  base::UniqueFd log;
+};
+
+/// What a database is opened for.
+enum class DatabaseUse : std::uint8_t {
+  kLook,    // nothing is made or changed
+  kChange,  // it has to be there; its log is made where there is none
+  kMake,    // it is made where there is none: mode 0600, in a folder that exists
+};
+
+/// Opens the database at `path` and the log beside it, and looks at nothing in them. Symbolic links
+/// are followed as base::HeldFile says; the log stands beside the file itself. What is made has its
+/// whole content, and is on the disk together with its name, when this returns. A file beside it
+/// that is called NAME-journal and not empty, a log without a database, something else than regular
+/// files, and a file that cannot be opened for writing are errors that name the file.
+[[nodiscard]] base::Result<DatabaseFiles> OpenDatabaseFiles(const std::string& path,
+                                                            DatabaseUse use);
+/// The same for a file that has been found before, which is compared with what is opened.
+[[nodiscard]] base::Result<DatabaseFiles> OpenDatabaseFiles(const base::HeldFile& file,
+                                                            DatabaseUse use);
+
+/// The content of a database and its log, for who only looks.
+struct DatabaseBytes {
+  std::string name;  // for messages
+  base::Bytes database;
+  base::Bytes log;  // empty where there is none
+};
+
+/// Reads both files while they are locked, up to kMaxDatabaseBytes and one byte each. That another
+/// process uses the database is an error.
+[[nodiscard]] base::Result<DatabaseBytes> ReadDatabase(const DatabaseFiles& files);
+
 /// Keeps the non-volatile variables in an SQLite database, one row each (docs/backends.md). While
 /// an object lives, no other process can use the file.
 ///
-/// Every file that it needs is open when Open returns: it goes on in a chroot, with the few system
-/// calls that docs/backends.md lists. Locks do not survive a fork, so it has to be opened by the
-/// process that is going to use it.
+/// SQLite sees two files and can name no other one: those of DatabaseFiles, or bytes. So what is
+/// in them may be of anybody.
 class SqliteBackend final : public store::Backend {
  public:
-  /// The largest file that it takes or makes, in bytes. A smaller RLIMIT_FSIZE would let commits
-  /// fail (and SIGXFSZ has to be ignored).
-  static constexpr std::size_t kMaxFileBytes = std::size_t{2} * 1024 * 1024;
-
   /// When it is found out whether the file can take a write, which takes one.
   enum class FirstWrite : std::uint8_t {
     kAtOnce,      // a daemon: before anybody is told that variables can be kept
     kWithCommit,  // a tool: what only looks leaves every byte of the file and its log as it is
   };
 
-  /// Opens the database at `path`, or makes it when there is none: mode 0600, in a folder that
-  /// exists. A file that another process uses, that cannot be written, has no room to grow, is
-  /// damaged, is no database of this program or was made by a newer one is an error, and stays as
-  /// it is. `log` belongs to the caller and outlives this object.
+  /// A file that another process uses, that has no room to grow, is damaged, is no database of
+  /// this program or was made by a newer one is an error, and stays as it is. It goes on in a
+  /// chroot, with the few system calls that docs/backends.md lists. `log` belongs to the caller and
+  /// outlives this object.
+  [[nodiscard]] static base::Result<std::unique_ptr<SqliteBackend>> Open(
+      DatabaseFiles files, base::Log& log, FirstWrite first_write = FirstWrite::kAtOnce);
+
+  /// OpenDatabaseFiles for kMake, and Open.
   [[nodiscard]] static base::Result<std::unique_ptr<SqliteBackend>> Open(
       const std::string& path, base::Log& log, FirstWrite first_write = FirstWrite::kAtOnce);
+
+  /// Looks at bytes, with the errors of Open. No file is used, and every Commit fails.
+  [[nodiscard]] static base::Result<std::unique_ptr<SqliteBackend>> Look(DatabaseBytes bytes,
+                                                                         base::Log& log);
   ~SqliteBackend() override;
   SqliteBackend(const SqliteBackend&) = delete;
   SqliteBackend& operator=(const SqliteBackend&) = delete;
@@ -60,6 +110,9 @@ class SqliteBackend final : public store::Backend {
   class Rows;
 
   SqliteBackend(std::unique_ptr<Rows> rows, base::Log& log);
+
+  [[nodiscard]] static base::Result<std::unique_ptr<SqliteBackend>> OpenOver(
+      std::unique_ptr<Vfs> vfs, base::Log& log);
 
   /// Once, before the first write.
   [[nodiscard]] base::Result<void> Prepare();

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <string>
+
+#include "varstored/base/bytes.h"
+#include "varstored/base/result.h"
+#include "varstored/base/unique_fd.h"
+
+namespace varstored::base {
+
+/// A folder, found once and held by its descriptor: what is done in it is done there, wherever its
+/// path leads later.
+///
+/// A path is walked name by name. A symbolic link on the way is followed only where it stands in a
+/// folder that nobody but root and the caller may write: so /var/lib/varstored may be a link of
+/// root's, and no link of somebody else's leads anywhere (docs/security.md, "Files and answers").
+class HeldFolder {
+ public:
+  /// Opens the folder at `path`, which has to be there.
+  [[nodiscard]] static Result<HeldFolder> Open(const std::string& path);
+  /// The same, and makes it with `mode` where it is missing, and the folders that it stands in
+  /// (0777, less what the umask takes). What is there keeps its mode.
+  [[nodiscard]] static Result<HeldFolder> OpenOrMake(const std::string& path, mode_t mode);
+
+  /// As it was given, for messages.
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// Of use as the folder of openat and the like only (O_PATH).
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+  /// Fails where somebody other than root and the caller may write in it: another owner, or the
+  /// right of a group or of all, with the sticky bit too. An access control list counts, because
+  /// the kernel shows its mask as the group's rights.
+  [[nodiscard]] Result<void> CheckOursAlone() const;
+
+  /// A name that was made, moved or removed in it is on the disk afterwards.
+  [[nodiscard]] Result<void> Sync() const;
+
+ private:
+  friend class HeldFile;
+
+  HeldFolder(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  UniqueFd fd_;
+  std::string path_;
+};
+
+/// A file that is read and written back, or made: its folder and itself are found once, by Open,
+/// and held by their descriptors until the end. So nothing that happens to the path in between
+/// leads what is read or written elsewhere.
+class HeldFile {
+ public:
+  /// Finds the file at `path`, as HeldFolder finds a folder; the last name may be such a link too.
+  /// That the file is missing is no error, that its folder is missing, or that something else than
+  /// a regular file has its name, is one. Nothing is changed, and nothing is waited for.
+  [[nodiscard]] static Result<HeldFile> Open(const std::string& path);
+  /// The same for the file `name`, which is no path, in a folder that is held already. A link has
+  /// no file behind it here: it is an error.
+  [[nodiscard]] static Result<HeldFile> OpenIn(const HeldFolder& folder, const std::string& name);
+
+  /// As it was given, for messages.
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// What the file itself is called in folder(), behind all links.
+  [[nodiscard]] const std::string& name() const { return name_; }
+  /// Whether there is a file. Its Make, too, makes it so.
+  [[nodiscard]] bool exists() const { return fd_.valid(); }
+  /// The folder that the file itself stands in, behind all links.
+  [[nodiscard]] const HeldFolder& folder() const { return folder_; }
+  /// Open for reading, at no certain place; -1 where there is no file. May be handed to a process
+  /// that has no rights of its own.
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+  /// The whole content. More than `max_bytes`, and no file, are errors.
+  [[nodiscard]] Result<Bytes> Read(std::size_t max_bytes) const;
+
+  /// Fails where Replace and Make would for the folder's sake: where it is not ours alone
+  /// (HeldFolder::CheckOursAlone), unless the caller is not root, and the file is the caller's own
+  /// or is to be made. For a tool that wants to know before it begins.
+  [[nodiscard]] Result<void> CheckMayWrite() const;
+
+  /// Makes `bytes` the whole content of the file, so that whoever opens it finds the old content or
+  /// the new one, after a power cut too: they are written and synced beside it, under the name
+  /// NAME.PID.new, which then takes the file's place, with its owner and its mode (without the
+  /// set-id bits). Fails, and changes nothing, when the name no longer has the file that Open
+  /// found. Afterwards it holds the new file.
+  [[nodiscard]] Result<void> Replace(ByteSpan bytes);
+
+  /// Makes the file that Open has not found, with `mode` less what the umask takes; it appears
+  /// whole or not at all. Fails, and changes nothing, when something has its name meanwhile.
+  /// Afterwards it holds the file.
+  [[nodiscard]] Result<void> Make(ByteSpan bytes, mode_t mode);
+
+ private:
+  HeldFile(HeldFolder folder, std::string name, std::string path)
+      : folder_(std::move(folder)), name_(std::move(name)), path_(std::move(path)) {}
+
+  [[nodiscard]] Result<void> OpenFile();
+  [[nodiscard]] Result<void> CheckSame() const;
+  [[nodiscard]] Result<UniqueFd> WriteBeside(const std::string& beside, ByteSpan bytes,
+                                             mode_t mode) const;
+
+  HeldFolder folder_;
+  std::string name_;
+  std::string path_;
+  UniqueFd fd_;
+};
+
+}  // namespace varstored::base

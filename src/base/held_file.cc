@@ -1,0 +1,428 @@
+#include "varstored/base/held_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <cstdio>
+#include <deque>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "varstored/base/file.h"
+
+namespace varstored::base {
+namespace {
+
+constexpr int kOpenFolder = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+Failure<Error> FailWithErrno(const std::string& path, const char* what) {
+  return Fail(path + ": " + what + ": " + ErrnoText());
+}
+
+/// Whether nobody but root and the caller may write in the folder, or nothing when that cannot be
+/// known.
+std::optional<bool> IsOursAlone(int folder) {
+  struct stat status = {};
+  if (::fstat(folder, &status) != 0) {
+    return std::nullopt;
+  }
+  return (status.st_uid == 0 || status.st_uid == ::geteuid()) &&
+         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/// What is left of a path to be walked.
+class Names {
+ public:
+  explicit Names(std::string_view path) { PutInFront(path); }
+
+  [[nodiscard]] bool empty() const { return names_.empty(); }
+  [[nodiscard]] const std::string& front() const { return names_.front(); }
+  /// The last name may be one of something else than a folder.
+  [[nodiscard]] bool IsAtFile() const {
+    return names_.size() == 1 && names_.front() != "." && names_.front() != "..";
+  }
+  void Pop() { names_.pop_front(); }
+
+  void PutInFront(std::string_view path) {
+    const bool is_folder = path.ends_with('/');
+    auto at = names_.begin();
+    while (!path.empty()) {
+      const std::size_t end = std::min(path.find('/'), path.size());
+      if (end > 0) {
+        at = names_.insert(at, std::string(path.substr(0, end))) + 1;
+      }
+      path.remove_prefix(std::min(end + 1, path.size()));
+    }
+    if (is_folder) {
+      names_.insert(at, ".");
+    }
+  }
+
+ private:
+  std::deque<std::string> names_;
+};
+
+/// A walk from folder to folder.
+class Walk {
+ public:
+  enum class To { kFolder, kFile };
+
+  Walk(const std::string& path, To to, std::optional<mode_t> mode)
+      : path_(path), to_(to), mode_(mode), names_(path) {}
+
+  /// Gives the folder, and leaves in name() what stands in it under the last name.
+  Result<UniqueFd> Go() {
+    if (path_.empty()) {
+      return Fail("a path is empty");
+    }
+    if (auto begun = BeginAt(path_); !begun) {
+      return begun.failure();
+    }
+    while (!names_.empty()) {
+      auto done = to_ == To::kFile && names_.IsAtFile() ? PassFile() : Step();
+      if (!done) {
+        return done.failure();
+      }
+    }
+    return std::move(folder_);
+  }
+
+  /// Empty for a path that can only be one of a folder.
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+ private:
+  Result<void> BeginAt(std::string_view path) {
+    const bool is_absolute = path.starts_with('/');
+    if (is_absolute || !folder_.valid()) {
+      folder_.Reset(::open(is_absolute ? "/" : ".", kOpenFolder));
+    }
+    return folder_.valid() ? Result<void>() : FailWithErrno(path_, "cannot open its folder");
+  }
+
+  /// Takes the last name as the file's, unless it is a link's.
+  Result<void> PassFile() {
+    struct stat status = {};
+    if (::fstatat(folder_.get(), names_.front().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISLNK(status.st_mode)) {
+      return Follow();
+    }
+    name_ = names_.front();
+    names_.Pop();
+    return {};
+  }
+
+  Result<void> Step() {
+    UniqueFd next = OpenNext();
+    const bool is_last = names_.IsAtFile();
+    if (!next.valid() && errno == ENOENT && mode_) {
+      if (::mkdirat(folder_.get(), names_.front().c_str(), is_last ? *mode_ : 0777) == 0) {
+        next = OpenNext();
+        // It is on the disk once the folder that it stands in is.
+        const UniqueFd synced(::openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!synced.valid() || ::fsync(synced.get()) != 0) {
+          return FailWithErrno(path_, "cannot sync its folder");
+        }
+      } else if (errno == EEXIST) {
+        next = OpenNext();
+      } else {
+        return FailWithErrno(path_, "cannot make the folder");
+      }
+    }
+    if (next.valid()) {
+      folder_ = std::move(next);
+      names_.Pop();
+      return {};
+    }
+    return errno == ENOTDIR || errno == ELOOP
+               ? Follow()
+               : FailWithErrno(path_, to_ == To::kFile ? "cannot open its folder" : "cannot open");
+  }
+
+  [[nodiscard]] UniqueFd OpenNext() const {
+    return UniqueFd(::openat(folder_.get(), names_.front().c_str(), kOpenFolder));
+  }
+
+  /// Takes what the link under the next name says instead of that name.
+  Result<void> Follow() {
+    constexpr int kMostLinks = 40;  // as the kernel
+    const UniqueFd link(
+        ::openat(folder_.get(), names_.front().c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    std::array<char, PATH_MAX> text{};
+    const ssize_t size = link.valid() ? ::readlinkat(link.get(), "", text.data(), text.size()) : -1;
+    if (size <= 0) {
+      errno = link.valid() ? ENOTDIR : errno;
+      return FailWithErrno(path_, "cannot open");
+    }
+    if (++links_ > kMostLinks || static_cast<std::size_t>(size) == text.size()) {
+      errno = ELOOP;
+      return FailWithErrno(path_, "cannot open");
+    }
+    if (!IsOursAlone(folder_.get()).value_or(false)) {
+      return Fail(path_ + ": '" + names_.front() +
+                  "' in it is a symbolic link in a folder that others may write, and is not "
+                  "followed. Give the path that it leads to");
+    }
+    const std::string_view target(text.data(), static_cast<std::size_t>(size));
+    names_.Pop();
+    names_.PutInFront(target);
+    return BeginAt(target);
+  }
+
+  const std::string& path_;
+  To to_;
+  std::optional<mode_t> mode_;
+  Names names_;
+  UniqueFd folder_;
+  std::string name_;
+  int links_ = 0;
+};
+
+std::string FolderPathOf(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Result<void> WriteAll(int fd, const std::string& path, ByteSpan bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return FailWithErrno(path, "cannot write");
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return ::fsync(fd) == 0 ? Result<void>() : FailWithErrno(path, "cannot sync");
+}
+
+/// Gives a new file the owner and the mode of the one that it replaces.
+Result<void> TakeOver(int fd, const std::string& path, const struct stat& old) {
+  // A set-id bit is nothing that a file of variables needs.
+  constexpr mode_t kModeBits = 0777;
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) {
+    return FailWithErrno(path, "cannot stat");
+  }
+  const bool is_owned = status.st_uid == old.st_uid && status.st_gid == old.st_gid;
+  if (!is_owned && ::fchown(fd, old.st_uid, old.st_gid) != 0) {
+    return FailWithErrno(path, "cannot keep its owner");
+  }
+  return ::fchmod(fd, old.st_mode & kModeBits) == 0 ? Result<void>()
+                                                    : FailWithErrno(path, "cannot keep its mode");
+}
+
+/// Gives what is called `from` the name `to` where nothing has it.
+bool PutInPlace(int folder, const std::string& from, const std::string& to) {
+  if (::renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) {
+    return true;
+  }
+  // A file system that knows no RENAME_NOREPLACE, such as NFS: a second name is given only where
+  // there is none.
+  return errno == EINVAL && ::linkat(folder, from.c_str(), folder, to.c_str(), 0) == 0 &&
+         ::unlinkat(folder, from.c_str(), 0) == 0;
+}
+
+}  // namespace
+
+Result<HeldFolder> HeldFolder::Open(const std::string& path) {
+  auto folder = Walk(path, Walk::To::kFolder, std::nullopt).Go();
+  return folder ? Result<HeldFolder>(HeldFolder(*std::move(folder), path)) : folder.failure();
+}
+
+Result<HeldFolder> HeldFolder::OpenOrMake(const std::string& path, mode_t mode) {
+  auto folder = Walk(path, Walk::To::kFolder, mode).Go();
+  return folder ? Result<HeldFolder>(HeldFolder(*std::move(folder), path)) : folder.failure();
+}
+
+Result<void> HeldFolder::CheckOursAlone() const {
+  const auto is_ours = IsOursAlone(fd());
+  if (!is_ours) {
+    return FailWithErrno(path_, "cannot stat");
+  }
+  return *is_ours ? Result<void>()
+                  : Fail(path_ +
+                         ": others may write in this folder, so nothing is written there. "
+                         "Use one that only root and the caller may write");
+}
+
+Result<void> HeldFolder::Sync() const {
+  const UniqueFd folder(::openat(fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return folder.valid() && ::fsync(folder.get()) == 0 ? Result<void>()
+                                                      : FailWithErrno(path_, "cannot sync");
+}
+
+Result<HeldFile> HeldFile::Open(const std::string& path) {
+  Walk walk(path, Walk::To::kFile, std::nullopt);
+  auto folder = walk.Go();
+  if (!folder) {
+    return folder.failure();
+  }
+  if (walk.name().empty()) {
+    return Fail(path + ": not a regular file");
+  }
+  HeldFile file(HeldFolder(*std::move(folder), FolderPathOf(path)), walk.name(), path);
+  const auto opened = file.OpenFile();
+  return opened ? Result<HeldFile>(std::move(file)) : opened.failure();
+}
+
+Result<HeldFile> HeldFile::OpenIn(const HeldFolder& folder, const std::string& name) {
+  UniqueFd again(::fcntl(folder.fd(), F_DUPFD_CLOEXEC, 0));
+  std::string path = folder.path() + "/" + name;
+  if (!again.valid()) {
+    return FailWithErrno(path, "cannot open its folder");
+  }
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+    return Fail(path + ": not a regular file");
+  }
+  HeldFile file(HeldFolder(std::move(again), folder.path()), name, std::move(path));
+  const auto opened = file.OpenFile();
+  return opened ? Result<HeldFile>(std::move(file)) : opened.failure();
+}
+
+Result<void> HeldFile::OpenFile() {
+  // Without O_NONBLOCK a pipe in the file's place would block the caller for ever.
+  fd_.Reset(::openat(folder_.fd(), name_.c_str(),
+                     O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+  if (!fd_.valid()) {
+    return errno == ENOENT ? Result<void>() : FailWithErrno(path_, "cannot open");
+  }
+  struct stat status = {};
+  if (::fstat(fd(), &status) != 0) {
+    return FailWithErrno(path_, "cannot stat");
+  }
+  return S_ISREG(status.st_mode) ? Result<void>() : Fail(path_ + ": not a regular file");
+}
+
+Result<Bytes> HeldFile::Read(std::size_t max_bytes) const {
+  if (!exists()) {
+    return Fail(path_ + ": no such file");
+  }
+  // What is read counts, not the size in the status: a file may grow meanwhile.
+  Bytes bytes;
+  std::array<std::uint8_t, 16384> chunk{};
+  while (true) {
+    const ssize_t count =
+        ::pread(fd(), chunk.data(), chunk.size(), static_cast<off_t>(bytes.size()));
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return FailWithErrno(path_, "cannot read");
+    }
+    if (count == 0) {
+      return bytes;
+    }
+    const ByteSpan part = ByteSpan(chunk).first(static_cast<std::size_t>(count));
+    if (part.size() > max_bytes - bytes.size()) {
+      return Fail(path_ + ": larger than " + std::to_string(max_bytes) + " bytes");
+    }
+    bytes.insert(bytes.end(), part.begin(), part.end());
+  }
+}
+
+Result<void> HeldFile::CheckMayWrite() const {
+  auto ours = folder_.CheckOursAlone();
+  if (ours || ::geteuid() == 0) {
+    return ours;
+  }
+  struct stat status = {};
+  const bool is_own = !exists() || (::fstat(fd(), &status) == 0 && status.st_uid == ::geteuid());
+  return is_own ? Result<void>() : ours;
+}
+
+Result<void> HeldFile::CheckSame() const {
+  struct stat held = {};
+  struct stat named = {};
+  if (::fstat(fd(), &held) != 0) {
+    return FailWithErrno(path_, "cannot stat");
+  }
+  const bool is_there = ::fstatat(folder_.fd(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0;
+  return is_there && held.st_dev == named.st_dev && held.st_ino == named.st_ino
+             ? Result<void>()
+             : Fail(path_ +
+                    ": somebody else has put something in its place just now; nothing was "
+                    "written. Run this again");
+}
+
+Result<UniqueFd> HeldFile::WriteBeside(const std::string& beside, ByteSpan bytes,
+                                       mode_t mode) const {
+  const std::string path = folder_.path() + "/" + beside;
+  UniqueFd made(::openat(folder_.fd(), beside.c_str(),
+                         O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (!made.valid()) {
+    return FailWithErrno(path, "cannot open for writing");
+  }
+  Result<void> done;
+  struct stat old = {};
+  if (exists()) {
+    done = ::fstat(fd(), &old) == 0 ? TakeOver(made.get(), path, old)
+                                    : FailWithErrno(path_, "cannot stat");
+  }
+  if (done) {
+    done = WriteAll(made.get(), path, bytes);
+  }
+  if (!done) {
+    ::unlinkat(folder_.fd(), beside.c_str(), 0);
+    return done.failure();
+  }
+  return made;
+}
+
+Result<void> HeldFile::Replace(ByteSpan bytes) {
+  if (!exists()) {
+    return Fail(path_ + ": no such file");
+  }
+  if (auto may = CheckMayWrite(); !may) {
+    return may;
+  }
+  if (auto same = CheckSame(); !same) {
+    return same;
+  }
+  const std::string beside = name_ + "." + std::to_string(::getpid()) + ".new";
+  // What only its owner can read is at no time read by others.
+  auto made = WriteBeside(beside, bytes, 0600);
+  if (!made) {
+    return made.failure();
+  }
+  auto done = CheckSame();
+  if (done && ::renameat(folder_.fd(), beside.c_str(), folder_.fd(), name_.c_str()) != 0) {
+    done = FailWithErrno(path_, "cannot replace");
+  }
+  if (!done) {
+    ::unlinkat(folder_.fd(), beside.c_str(), 0);
+    return done;
+  }
+  fd_ = *std::move(made);
+  return folder_.Sync();
+}
+
+Result<void> HeldFile::Make(ByteSpan bytes, mode_t mode) {
+  errno = EEXIST;
+  if (exists()) {
+    return FailWithErrno(path_, "cannot make it");
+  }
+  if (auto may = CheckMayWrite(); !may) {
+    return may;
+  }
+  const std::string beside = name_ + "." + std::to_string(::getpid()) + ".new";
+  auto made = WriteBeside(beside, bytes, mode);
+  if (!made) {
+    return made.failure();
+  }
+  if (!PutInPlace(folder_.fd(), beside, name_)) {
+    const auto failed = FailWithErrno(path_, "cannot put it there");
+    ::unlinkat(folder_.fd(), beside.c_str(), 0);
+    return failed;
+  }
+  fd_ = *std::move(made);
+  return folder_.Sync();
+}
+
+}  // namespace varstored::base
