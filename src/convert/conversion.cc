@@ -308,7 +308,7 @@ class NewFile {
 };
 
 base::Result<void> WriteSqlite(const std::string& path, base::ByteSpan rows, base::Log& log) {
-  if (auto kept = tool::WriteRows(path, rows, log); !kept) {
+  if (auto kept = tool::WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log); !kept) {
     return kept;
   }
   // The log is folded into the database at the end, and SQLite does not say whether that went well.

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "varstored/base/file.h"
 #include "varstored/base/reader.h"
@@ -28,7 +29,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// The helper's only descriptor beside standard input, output and error, which lead nowhere.
-constexpr int kSocket = 3;
+constexpr int kSocket = Helper::kFirstFile - 1;
 constexpr std::size_t kLengthBytes = 4;
 constexpr std::size_t kMaxRequestBytes = std::size_t{16} << 20;
 /// No tool takes a second of an honest file's; this is in whole seconds.
@@ -93,8 +94,8 @@ class Lines final : public base::Log {
   base::Writer lines_;
 };
 
-/// No descriptor is left but `socket`, as kSocket.
-bool LeaveDescriptors(int socket) {
+/// No descriptor is left but `socket`, as kSocket, and `files`, from kFirstFile on.
+bool LeaveDescriptors(int socket, const std::vector<int>& files) {
   const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
 #ifdef VARSTORED_INSTRUMENTED
   constexpr int kLastStandard = STDOUT_FILENO;  // a sanitizer says on standard error what it found
@@ -109,13 +110,23 @@ bool LeaveDescriptors(int socket) {
       ::close(fd);
     }
   }
-  if (::dup2(socket, kSocket) != kSocket) {
-    return false;
+  // First out of the way, so that none takes the place of another one.
+  constexpr int kOutOfTheWay = 64;
+  std::vector<int> kept = {socket};
+  kept.insert(kept.end(), files.begin(), files.end());
+  for (int& fd : kept) {
+    fd = ::fcntl(fd, F_DUPFD_CLOEXEC, kOutOfTheWay);
   }
-  constexpr unsigned kFirst = kSocket + 1;
+  int last = kSocket;
+  for (const int fd : kept) {
+    if (fd < 0 || ::dup2(fd, last) != last) {
+      return false;
+    }
+    ++last;
+  }
   constexpr int kMostOfOlderKernels = 1024;
-  if (::syscall(SYS_close_range, kFirst, ~0U, 0) != 0) {
-    for (int fd = kFirst; fd < kMostOfOlderKernels; ++fd) {
+  if (::syscall(SYS_close_range, static_cast<unsigned>(last), ~0U, 0) != 0) {
+    for (int fd = last; fd < kMostOfOlderKernels; ++fd) {
       ::close(fd);
     }
   }
@@ -135,8 +146,8 @@ base::Result<void> LimitTime([[maybe_unused]] rlim_t seconds) {
 /// The only order that works: each step takes away the right to do an earlier one.
 base::Result<void> GiveUpEverything(const Helper::Options& options) {
   constexpr uid_t kNobody = 65534;
-  const bool keeps_nothing = options.keeps == HelperKeeps::kNothing;
-  if (keeps_nothing && ::geteuid() == 0) {
+  const bool connects = options.keeps == HelperKeeps::kConnecting;
+  if (!connects && ::geteuid() == 0) {
     if (auto changed = ChangeIds(kNobody, kNobody); !changed) {
       return changed;
     }
@@ -146,19 +157,19 @@ base::Result<void> GiveUpEverything(const Helper::Options& options) {
     return nothing.failure();
   }
   for (const auto& step : std::array<std::function<base::Result<void>()>, 6>{
-           DropCapabilities, [] { return LimitFileSize(0); },
+           DropCapabilities, [&options] { return LimitFileSize(options.max_file_bytes); },
            [&options] { return LimitResources(options.memory_bytes); },
-           [keeps_nothing] { return keeps_nothing ? LimitTime(kMaxSeconds) : base::Result<void>(); },
+           [connects] { return connects ? base::Result<void>() : LimitTime(kMaxSeconds); },
            ForbidNewPrivileges, [&nothing] { return nothing->Enter(); }}) {
     if (auto done = step(); !done) {
       return done;
     }
   }
-  constexpr std::array<std::string_view, 1> kLooking = {"looking"};
-  constexpr std::array<std::string_view, 2> kConnecting = {"looking", "xapidb"};
-  return AllowOnlyListedCalls(keeps_nothing ? std::span<const std::string_view>(kLooking)
-                                            : std::span<const std::string_view>(kConnecting),
-                              OnViolation::kKill);
+  std::vector<std::string_view> sections = {"looking"};
+  if (options.keeps != HelperKeeps::kNothing) {
+    sections.emplace_back(connects ? "xapidb" : "files");
+  }
+  return AllowOnlyListedCalls(sections, OnViolation::kKill);
 }
 
 bool ReceiveAll(int socket, std::size_t size, base::Bytes& bytes) {
@@ -203,7 +214,7 @@ void Serve(const Helper::Begin& begin) {
                             const Helper::Begin& begin) {
   int exit_code = kCannotConfine;
   try {
-    if (LeaveDescriptors(socket) && GiveUpEverything(options)) {
+    if (LeaveDescriptors(socket, options.files) && GiveUpEverything(options)) {
       Serve(begin);
       exit_code = 0;
     }

@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "toolstack_helper.h"
-#include "varstored/backend/sqlite.h"
 #include "varstored/backend/xapi.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
+#include "varstored/base/unique_fd.h"
 #include "varstored/efi/attributes.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/well_known.h"
@@ -267,13 +267,11 @@ base::Bytes EncodeBlobFile(const BlobForm& form, const store::Ancillary& ancilla
              : raw;
 }
 
-base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path, base::Log& log) {
-  auto database =
-      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
-  if (!database) {
-    return database.failure();
-  }
-  const auto entries = (*database)->Load();
+namespace {
+
+/// For a helper process: all rows as a raw blob.
+base::Result<std::optional<base::Bytes>> RowsOf(backend::SqliteBackend& database) {
+  const auto entries = database.Load();
   if (!entries) {
     return entries.failure();
   }
@@ -287,15 +285,31 @@ base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path, base:
   return std::optional(store::EncodeVarsBlob({}, kept));
 }
 
-base::Result<void> WriteRows(const std::string& path, base::ByteSpan blob, base::Log& log) {
+base::Failure<base::Error> Changed() {
+  return base::Fail(
+      "somebody else changed the variables just now; nothing was written. Run this again");
+}
+
+/// For a helper process, which has the files.
+base::Result<void> ReplaceRows(const std::string& name, const std::optional<base::Bytes>& before,
+                               base::ByteSpan blob, base::Log& log) {
   const auto decoded = store::DecodeVarsBlob(blob);
   if (!decoded) {
     return decoded.failure();
   }
-  auto database =
-      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
+  auto database = backend::SqliteBackend::Open(
+      backend::DatabaseFiles{name, base::UniqueFd(sandbox::Helper::kFirstFile),
+                             base::UniqueFd(sandbox::Helper::kFirstFile + 1)},
+      log, backend::SqliteBackend::FirstWrite::kWithCommit);
   if (!database) {
     return database.failure();
+  }
+  const auto now = RowsOf(**database);
+  if (!now) {
+    return now.failure();
+  }
+  if (*now != before) {
+    return Changed();
   }
   const store::Store nothing;
   store::StagedStore staged(nothing);
@@ -304,6 +318,52 @@ base::Result<void> WriteRows(const std::string& path, base::ByteSpan blob, base:
     staged.Put(decoded->entries[left - 1]);
   }
   return (*database)->KeepResumed(staged);
+}
+
+}  // namespace
+
+base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path, base::Log& log) {
+  const auto files = backend::OpenDatabaseFiles(path, backend::DatabaseUse::kLook);
+  if (!files) {
+    return files.failure();
+  }
+  auto bytes = backend::ReadDatabase(*files);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  auto rows = sandbox::InHelper(
+      [&bytes](base::Log& lines) -> base::Result<base::Bytes> {
+        const auto database = backend::SqliteBackend::Look(*std::move(bytes), lines);
+        if (!database) {
+          return database.failure();
+        }
+        const auto all = RowsOf(**database);
+        return all ? base::Result<base::Bytes>(all->value_or(base::Bytes())) : all.failure();
+      },
+      log);
+  if (!rows) {
+    return rows.failure();
+  }
+  return rows->empty() ? std::optional<base::Bytes>() : std::optional(*std::move(rows));
+}
+
+base::Result<void> WriteRows(const std::string& path, backend::DatabaseUse use,
+                             const std::optional<base::Bytes>& before, base::ByteSpan blob,
+                             base::Log& log) {
+  const auto files = backend::OpenDatabaseFiles(path, use);
+  if (!files) {
+    return files.failure();
+  }
+  const auto done = sandbox::InHelper(
+      [&](base::Log& lines) -> base::Result<base::Bytes> {
+        const auto kept = ReplaceRows(path, before, blob, lines);
+        return kept ? base::Result<base::Bytes>(base::Bytes()) : kept.failure();
+      },
+      log,
+      {.keeps = sandbox::HelperKeeps::kFiles,
+       .files = {files->database.get(), files->log.get()},
+       .max_file_bytes = 2 * backend::kMaxDatabaseBytes});
+  return done ? base::Result<void>() : done.failure();
 }
 
 void WriteNewBytes(base::Writer& writer, const NewBytes& changed) {
@@ -358,23 +418,29 @@ bool AreCertificatesUpToDate(const std::vector<store::Entry>& entries) {
   return AreCertificatesUpToDate(store::StagedStore(store));
 }
 
-Place::Place(Kept kept, std::string path, std::unique_ptr<ToolstackHelper> toolstack)
-    : kept_(std::move(kept)), path_(std::move(path)), toolstack_(std::move(toolstack)) {}
+Place::Place() = default;
 Place::~Place() = default;
 Place::Place(Place&&) noexcept = default;
 
 base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, sandbox::Stop* stop) {
   const bool is_path = options.backend.empty() && !efi::ParseGuid(options.operand);
+  Place place;
   if (is_path) {
-    auto content = base::ReadFileIfThere(options.operand, kMaxFileBytes);
+    auto file = base::HeldFile::Open(options.operand);
+    if (!file) {
+      return file.failure();
+    }
+    if (!file->exists()) {
+      return base::Fail(options.operand + ": no VM's uuid, and there is no such file");
+    }
+    auto content = file->Read(kMaxFileBytes);
     if (!content) {
       return content.failure();
     }
-    if (!content->has_value()) {
-      return base::Fail(options.operand + ": no VM's uuid, and there is no such file");
-    }
-    if (!StartsWith(**content, kDatabaseMagic)) {
-      return Place({Kept::Form::kFile, options.operand, *std::move(content)}, options.operand, {});
+    if (!StartsWith(*content, kDatabaseMagic)) {
+      place.kept_ = {Kept::Form::kFile, options.operand, *std::move(content)};
+      place.file_ = *std::move(file);
+      return place;
     }
   }
   const std::string name =
@@ -392,14 +458,14 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
       return Misuse("--arg " + std::string(argument.name) + ":... is missing");
     }
   }
-  Place place({Kept::Form::kRows, {}, std::nullopt}, {}, {});
+  place.kept_.form = Kept::Form::kRows;
   if (const auto path = arguments.find("path"); path != arguments.end()) {
     // The daemon would make a database that is not there; a tool has nothing to look for in it.
     struct stat status = {};
-    place.path_ = path->second;
-    if (::stat(place.path_.c_str(), &status) != 0) {
-      return base::Fail(place.path_ + ": " + base::ErrnoText());
+    if (::stat(path->second.c_str(), &status) != 0) {
+      return base::Fail(path->second + ": " + base::ErrnoText());
     }
+    place.database_ = path->second;
   } else {
     auto toolstack = ToolstackHelper::Start(arguments, options.wait, stop);
     if (!toolstack) {
@@ -417,15 +483,12 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
 }
 
 base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {
-  switch (kept_.form) {
-    case Kept::Form::kFile:
-      return base::ReadFileIfThere(path_, kMaxFileBytes);
-    case Kept::Form::kText:
-      return toolstack_->KeptText(log);
-    case Kept::Form::kRows:
-      break;
+  if (file_) {
+    auto content = file_->Read(kMaxFileBytes);
+    return content ? base::Result<std::optional<base::Bytes>>(*std::move(content))
+                   : content.failure();
   }
-  return ReadRows(path_, log);
+  return database_ ? ReadRows(*database_, log) : toolstack_->KeptText(log);
 }
 
 base::Result<void> Place::CheckUnchanged(base::Log& log) {
@@ -433,10 +496,7 @@ base::Result<void> Place::CheckUnchanged(base::Log& log) {
   if (!now) {
     return now.failure();
   }
-  return *now == kept_.bytes
-             ? base::Result<void>()
-             : base::Fail("somebody else changed the variables just now; nothing was written. Run "
-                          "this again");
+  return *now == kept_.bytes ? base::Result<void>() : Changed();
 }
 
 base::Result<std::optional<std::string>> Place::VmState(base::Log& log) {
@@ -448,15 +508,12 @@ base::Result<std::optional<bool>> Place::WantsSecureBoot(base::Log& log) {
 }
 
 base::Result<void> Place::Keep(const NewBytes& changed, base::Log& log) {
-  switch (kept_.form) {
-    case Kept::Form::kFile:
-      return base::ReplaceFile(path_, changed.bytes);
-    case Kept::Form::kText:
-      return toolstack_->Keep(changed, log);
-    case Kept::Form::kRows:
-      break;
+  if (file_) {
+    return file_->Replace(changed.bytes);
   }
-  return WriteRows(path_, changed.bytes, log);
+  return database_ ? WriteRows(*database_, backend::DatabaseUse::kChange, kept_.bytes,
+                               changed.bytes, log)
+                   : toolstack_->Keep(changed, log);
 }
 
 void Place::Close() { toolstack_.reset(); }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "varstored/base/bytes.h"
 #include "varstored/base/log.h"
@@ -19,6 +20,7 @@ namespace varstored::sandbox {
 enum class HelperKeeps : std::uint8_t {
   kNothing,     // it has the bytes that it is given; root becomes nobody
   kConnecting,  // and opens connections to unix sockets, as the caller's user
+  kFiles,       // it has the bytes, and the descriptors of two open files; root becomes nobody
 };
 
 /// Readable once the process is told to stop; shared by all helpers of a program.
@@ -43,8 +45,14 @@ class Helper {
   /// once nobody waits for an answer any more. `log` outlives the work.
   using Begin = std::function<Work(int stop_fd, base::Log& log)>;
 
+  static constexpr int kFirstFile = 4;
+
   struct Options {
     HelperKeeps keeps = HelperKeeps::kNothing;
+    /// kFiles: those that it has, from kFirstFile on, in this order. They stay the caller's.
+    std::vector<int> files = {};
+    /// The largest that one of them may become, in bytes.
+    std::uint64_t max_file_bytes = 0;
     /// What the helper may have of addresses, the caller's memory included.
     std::uint64_t memory_bytes = std::uint64_t{256} << 20;
     std::size_t max_answer_bytes = std::size_t{16} << 20;

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "varstored/backend/kinds.h"
+#include "varstored/backend/sqlite.h"
 #include "varstored/base/bytes.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/log.h"
 #include "varstored/base/reader.h"
 #include "varstored/base/result.h"
@@ -129,6 +131,8 @@ class Place {
   Place& operator=(const Place&) = delete;
 
   [[nodiscard]] const Kept& kept() const { return kept_; }
+  /// The file, or null.
+  [[nodiscard]] const base::HeldFile* file() const { return file_ ? &*file_ : nullptr; }
 
   /// Fails when somebody has changed what is kept since Open.
   [[nodiscard]] base::Result<void> CheckUnchanged(base::Log& log);
@@ -145,12 +149,14 @@ class Place {
   void Close();
 
  private:
-  Place(Kept kept, std::string path, std::unique_ptr<ToolstackHelper> toolstack);
+  Place();
 
   [[nodiscard]] base::Result<std::optional<base::Bytes>> Read(base::Log& log);
 
   Kept kept_;
-  std::string path_;
+  // What it is kept in:
+  std::optional<base::HeldFile> file_;
+  std::optional<std::string> database_;  // its path
   std::unique_ptr<ToolstackHelper> toolstack_;
 };
 
@@ -176,10 +182,11 @@ class KeptVariables : public store::Backend {
 /// another process uses the database is an error.
 [[nodiscard]] base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path,
                                                                 base::Log& log);
-/// Makes the variables of `blob` all rows of the database at `path`, which is made when there is
-/// none.
-[[nodiscard]] base::Result<void> WriteRows(const std::string& path, base::ByteSpan blob,
-                                           base::Log& log);
+/// Makes the variables of `blob` all rows of the database at `path`, whose rows are `before` still;
+/// else nothing is written. It is made when there is none and `use` says so.
+[[nodiscard]] base::Result<void> WriteRows(const std::string& path, backend::DatabaseUse use,
+                                           const std::optional<base::Bytes>& before,
+                                           base::ByteSpan blob, base::Log& log);
 
 /// Whether the certificates that these variables hold, in KEK and db, are up to date.
 [[nodiscard]] bool AreCertificatesUpToDate(const store::StagedStore& variables);
