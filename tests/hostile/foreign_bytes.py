@@ -47,6 +47,7 @@ def main():
         folder = pathlib.Path(name)
         (folder / "vm.vars").write_bytes(guest.blob(guest.entry("Note", b"kept")))
         (folder / "data").write_bytes(b"x")
+        (folder / "empty").write_bytes(b"")
         (folder / "keys").mkdir()
         (folder / "keys" / "KEK.auth").write_bytes(b"x" * 100)
         (folder / "keys" / "db.auth").write_bytes(b"x" * 100)
@@ -58,7 +59,7 @@ def main():
             ("varstore-sb-state", (), ("setup",)), ("varstore-inspect", (), ()), ("varstore-repair", (), ()),
             ("varstore-repair", ("--dry-run",), ()), ("varstore-repair", ("--fix",), ()))]
         calls += [["varstore-nvram-certcheck", "vm.vars"],
-                  ["varstore-authfile-certcheck", "--auth-dir", "keys", "--config", "/dev/null"],
+                  ["varstore-authfile-certcheck", "--auth-dir", "keys", "--config", "empty"],
                   ["create-auth", "dbx", "out.auth", "data"]]
         calls += [["varstore-convert", source, "out.json"] for source in ("vm.vars", "vm.db", "vm.json")]
         firmware = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
