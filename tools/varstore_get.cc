@@ -43,7 +43,7 @@ std::string AttributesText(const store::Entry& entry) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  tool::PlaceOptions place;
+  tool::PlaceOptions place{.only_looks = true};
   tool::Rights rights;
   bool wants_attributes = false;
   return tool::Main(

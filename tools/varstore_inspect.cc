@@ -24,7 +24,7 @@ constexpr std::size_t kMaxUpdateBytes = std::size_t{1024} * 1024;
 
 struct Wishes {
   tool::Rights rights;
-  tool::PlaceOptions place;
+  tool::PlaceOptions place{.only_looks = true};
   bool live = false;
   bool json = false;
   bool svg = false;

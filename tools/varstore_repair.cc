@@ -91,7 +91,9 @@ base::Result<std::string> CheckOne(tools::KeptPlace& place, const Wishes& wishes
 }
 
 base::Result<std::string> RepairOne(const Wishes& wishes, int& exit_code, base::Log& log) {
-  auto place = tools::KeptPlace::Open(wishes.place, log);
+  tool::PlaceOptions options = wishes.place;
+  options.only_looks = !wishes.fix && wishes.restore.empty();
+  auto place = tools::KeptPlace::Open(options, log);
   if (!place) {
     return place.failure();
   }

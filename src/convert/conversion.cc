@@ -86,8 +86,15 @@ base::Result<base::Bytes> RawFlash(base::Bytes bytes) {
 }
 
 base::Result<Content> ReadSqlite(const std::string& path, base::Log& log) {
-  auto database =
-      backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
+  const auto files = backend::OpenDatabaseFiles(path, backend::DatabaseUse::kLook);
+  if (!files) {
+    return files.failure();
+  }
+  auto bytes = backend::ReadDatabase(*files);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  auto database = backend::SqliteBackend::Look(*std::move(bytes), log);
   if (!database) {
     return database.failure();
   }

@@ -1,12 +1,12 @@
 #include "varstored/tool/place.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 
+#include "varstored/backend/sqlite.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
 #include "varstored/efi/attributes.h"
@@ -93,6 +93,32 @@ class BlobFileBackend final : public store::Backend {
   BlobFile file_;
 };
 
+base::Result<std::unique_ptr<backend::SqliteBackend>> Look(const backend::DatabaseFiles& files,
+                                                           base::Log& log) {
+  auto bytes = backend::ReadDatabase(files);
+  return bytes ? backend::SqliteBackend::Look(*std::move(bytes), log)
+               : base::Result<std::unique_ptr<backend::SqliteBackend>>(bytes.failure());
+}
+
+/// One that the VM's daemon has open is refused.
+base::Result<Place> OpenDatabase(const std::string& path, const PlaceOptions& options,
+                                 base::Log& log) {
+  using backend::DatabaseUse;
+  using backend::SqliteBackend;
+  auto files = backend::OpenDatabaseFiles(
+      path, options.only_looks ? DatabaseUse::kLook : DatabaseUse::kChange);
+  if (!files) {
+    return files.failure();
+  }
+  auto opened = options.only_looks ? Look(*files, log)
+                                   : SqliteBackend::Open(*std::move(files), log,
+                                                         SqliteBackend::FirstWrite::kWithCommit);
+  if (!opened) {
+    return opened.failure();
+  }
+  return Place{*std::move(opened), std::nullopt};
+}
+
 base::Result<Place> OpenBackend(const std::string& name, const backend::BackendArguments& arguments,
                                 const PlaceOptions& options, base::Log& log) {
   const backend::XapiOptions xapi = {
@@ -102,7 +128,7 @@ base::Result<Place> OpenBackend(const std::string& name, const backend::BackendA
       .is_tool = true,
       .are_certificates_up_to_date = engine::AreCertificatesUpToDate,
   };
-  auto opened = backend::FindBackendKind(name)->open(arguments, xapi, log);
+  auto opened = backend::FindBackendKind(name)->open(arguments, std::nullopt, xapi, log);
   if (!opened) {
     return opened.failure();
   }
@@ -118,7 +144,7 @@ base::Result<Place> OpenFile(const std::string& path, const PlaceOptions& option
     return base::Fail(path + ": no VM's uuid, and there is no such file");
   }
   if (StartsWith(**content, kDatabaseMagic)) {
-    return OpenBackend("sqlite", {{"path", path}}, options, log);
+    return OpenDatabase(path, options, log);
   }
   auto file = DecodeBlobFile(**content);
   if (!file) {
@@ -301,11 +327,8 @@ base::Result<Place> OpenPlace(const PlaceOptions& options, base::Log& log) {
       return Misuse("--arg " + std::string(argument.name) + ":... is missing");
     }
   }
-  // The daemon would make a database that is not there; a tool has nothing to look for in it.
-  struct stat status = {};
-  if (const auto path = arguments.find("path");
-      path != arguments.end() && ::stat(path->second.c_str(), &status) != 0) {
-    return base::Fail(path->second + ": " + base::ErrnoText());
+  if (const auto path = arguments.find("path"); path != arguments.end()) {
+    return OpenDatabase(path->second, options, log);
   }
   return OpenBackend(name, arguments, options, log);
 }

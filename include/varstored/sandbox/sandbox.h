@@ -54,8 +54,7 @@ void ForgoCapabilities();
 struct FileUse {
   enum class Kind : std::uint8_t {
     kRead,
-    kWritten,        // or made; so the files beside it can be, too
-    kWithItsFolder,  // read, written, made and removed: the file and others beside it
+    kWritten,  // or made; so the files beside it can be, too
   };
   std::string path;
   Kind kind;

@@ -46,6 +46,8 @@ struct PlaceOptions {
   /// A VM's uuid, whose variables the toolstack has; or the path of a file.
   std::string operand;
   std::optional<std::string> socket;
+  /// The tool changes nothing: a database is looked at as bytes.
+  bool only_looks = false;
   /// How long a toolstack that does not listen is waited for: a restart of it takes seconds.
   std::chrono::seconds wait = std::chrono::seconds(10);
 };
