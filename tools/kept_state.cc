@@ -187,7 +187,9 @@ base::Result<void> KeptPlace::WriteRows(const std::vector<store::Entry>& entries
 }
 
 base::Result<KeptState> ReadKeptState(const tool::PlaceOptions& options, base::Log& log) {
-  auto place = KeptPlace::Fetch(options, log);
+  tool::PlaceOptions looking = options;
+  looking.only_looks = true;
+  auto place = KeptPlace::Fetch(looking, log);
   if (!place) {
     return place.failure();
   }

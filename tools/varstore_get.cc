@@ -43,7 +43,8 @@ std::string AttributesText(const store::Entry& entry) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  tool::PlaceOptions place{.only_looks = true};
+  tool::PlaceOptions place;
+  place.only_looks = true;
   tool::Rights rights;
   bool wants_attributes = false;
   return tool::Main(

@@ -24,7 +24,7 @@ constexpr std::size_t kMaxUpdateBytes = std::size_t{1024} * 1024;
 
 struct Wishes {
   tool::Rights rights;
-  tool::PlaceOptions place{.only_looks = true};
+  tool::PlaceOptions place;
   bool live = false;
   bool json = false;
   bool svg = false;

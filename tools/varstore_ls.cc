@@ -41,7 +41,8 @@ base::Result<std::string> List(const tool::PlaceOptions& place, const tool::Righ
 }  // namespace
 
 int main(int argc, char** argv) {
-  tool::PlaceOptions place{.only_looks = true};
+  tool::PlaceOptions place;
+  place.only_looks = true;
   tool::Rights rights;
   bool is_live = false;
   return tool::Main(

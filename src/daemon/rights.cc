@@ -71,17 +71,17 @@ base::Result<void> DropRights(const Options& options, base::Log& log) {
   if (auto dropped = sandbox::DropCapabilities(); !dropped) {
     return dropped;
   }
-  return sandbox::LimitResources(kMaxMemoryBytes);
+  if (auto limited = sandbox::LimitResources(kMaxMemoryBytes); !limited) {
+    return limited;
+  }
+  // Without it the kernel allows nothing of what LockIn does.
+  return sandbox::ForbidNewPrivileges();
 }
 
 base::Result<sandbox::Confinement> LockIn(const Program& program, const Options& options,
                                           bool has_live_socket, base::Log& log) {
   if (!options.depriv) {
     return sandbox::Confinement();
-  }
-  // Without it the kernel allows neither.
-  if (auto forbidden = sandbox::ForbidNewPrivileges(); !forbidden) {
-    return forbidden.failure();
   }
   auto start = sandbox::Confinement::Prepare(FilesOfStart(options));
   if (!start) {

@@ -158,7 +158,7 @@ void MakeAJournal() { ::open("/none-journal", O_RDWR | O_CREAT | O_CLOEXEC | O_N
 void MakeAFileOnlyHere() { ::open("/none", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); }
 void OpenForReadingAndWriting() { ::open("/dev/null", O_RDWR | O_CLOEXEC); }
 void ChangeModeOfWhatIsOpen() { ::fchmod(0, 04777); }
-void GiveAway() { ::fchown(0, 1, 1); }
+void GiveAway() { Call(SYS_fchown, 0L, 1L, 1L); }
 void MakeALink() { Call(SYS_symlink, "/", "/none"); }
 void ChangeMode() { ::chmod("/none", 0777); }
 void RemapPagesOfTheDomain() { ::ioctl(0, _IOC(_IOC_NONE, 'P', 7, 32), 0); }
@@ -249,7 +249,7 @@ TEST_F(ForbiddenActs, EachEndsTheProcessWithEveryBackend) {
 
 TEST_F(ForbiddenActs, WhatOneBackendNeedsIsForbiddenWithAnother) {
   const auto stream = [] { ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); };
-  const auto write_a_page = [] { ::pwrite(-1, nullptr, 0, 0); };
+  const auto write_a_page = [] { Call(SYS_pwrite64, -1L, 0L, 0L, 0L); };
   EXPECT_EQ(Inside(kXenWithSqlite, {}, stream), kKilled);
   EXPECT_EQ(Inside(kXenWithXapi, {}, stream), 0);
   EXPECT_EQ(Inside(kXenWithXapi, {}, write_a_page), kKilled);
