@@ -228,7 +228,7 @@ base::Result<DatabaseBytes> ReadLocked(const DatabaseFiles& files) {
 base::Result<DatabaseFiles> OpenDatabaseFiles(const base::HeldFile& file, DatabaseUse use) {
   if (!file.exists()) {
     errno = ENOENT;
-    return FailWithErrno(file.path(), "cannot open");
+    return base::Fail(file.path() + ": " + base::ErrnoText());
   }
   auto alone = CheckNoJournal(file);
   return alone ? OpenFound(file, use) : base::Result<DatabaseFiles>(alone.failure());
