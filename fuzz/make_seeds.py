@@ -241,11 +241,17 @@ def make_databases():
             log = pathlib.Path(folder, "vm.db-wal").read_bytes()
             database = pathlib.Path(folder, "vm.db").read_bytes()
             daemon.terminate()
-        seed("sqlite", b"\0\0" + pathlib.Path(folder, "vm.db").read_bytes())
+        whole = pathlib.Path(folder, "vm.db").read_bytes()
+        seed("sqlite", b"\0\0\0\0" + whole)
+        # A journal that names another file, and one that claims a page less.
+        start = bytes.fromhex("d9d505f920a163d7") + struct.pack(">IIIII", 0, 1, len(whole) // 4096, 512, 4096)
+        named = start.ljust(512, b"\0") + struct.pack(">I", 0x40001) + b"\xfe" + struct.pack(">II", 40, 4000) + start[:8]
+        for journal in (named, start[:16] + struct.pack(">I", 1) + start[20:]):
+            seed("sqlite", b"\0\0" + struct.pack("<H", len(journal)) + journal + whole)
         if len(log) < 65536:
-            seed("sqlite", struct.pack("<H", len(log)) + log + database)
+            seed("sqlite", struct.pack("<H", len(log)) + log + b"\0\0" + database)
     for text in (b"", b"SQLite format 3\0"):
-        seed("sqlite", b"\0\0" + text)
+        seed("sqlite", b"\0\0\0\0" + text)
 
 
 def make_flash_image(is_authenticated, records, write_flags):

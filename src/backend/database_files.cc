@@ -227,7 +227,8 @@ base::Result<DatabaseBytes> ReadLocked(const DatabaseFiles& files) {
 
 base::Result<DatabaseFiles> OpenDatabaseFiles(const base::HeldFile& file, DatabaseUse use) {
   if (!file.exists()) {
-    return base::Fail(file.path() + ": no such file");
+    errno = ENOENT;
+    return base::Fail(file.path() + ": " + base::ErrnoText());
   }
   auto alone = CheckNoJournal(file);
   return alone ? OpenFound(file, use) : base::Result<DatabaseFiles>(alone.failure());

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "varstored/backend/memory.h"
-#include "varstored/backend/sqlite.h"
 
 namespace varstored::backend {
 namespace {
@@ -20,19 +19,24 @@ std::optional<std::string> Value(const BackendArguments& arguments, std::string_
 
 constexpr std::array kMemoryArguments = {BackendArgument{"init", false}};
 
-OpenedBackend OpenMemory(const BackendArguments& arguments, const XapiOptions& /*xapi*/,
-                         base::Log& log) {
+base::Result<BackendFiles> NoFiles(const BackendArguments& /*arguments*/) { return BackendFiles(); }
+
+OpenedBackend OpenMemory(const BackendArguments& arguments, BackendFiles /*files*/,
+                         const XapiOptions& /*xapi*/, base::Log& log) {
   return std::unique_ptr<store::Backend>(
       std::make_unique<MemoryBackend>(Value(arguments, "init"), log));
 }
 
 constexpr std::array kSqliteArguments = {BackendArgument{"path", true}};
 
-OpenedBackend OpenSqlite(const BackendArguments& arguments, const XapiOptions& xapi,
-                         base::Log& log) {
-  using FirstWrite = SqliteBackend::FirstWrite;
-  auto opened = SqliteBackend::Open(*Value(arguments, "path"), log,
-                                    xapi.is_tool ? FirstWrite::kWithCommit : FirstWrite::kAtOnce);
+base::Result<BackendFiles> OpenSqliteFiles(const BackendArguments& arguments) {
+  auto files = OpenDatabaseFiles(*Value(arguments, "path"), DatabaseUse::kMake);
+  return files ? base::Result<BackendFiles>(*std::move(files)) : files.failure();
+}
+
+OpenedBackend OpenSqlite(const BackendArguments& /*arguments*/, BackendFiles files,
+                         const XapiOptions& /*xapi*/, base::Log& log) {
+  auto opened = SqliteBackend::Open(*std::move(files), log);
   if (!opened) {
     return opened.failure();
   }
@@ -42,7 +46,8 @@ OpenedBackend OpenSqlite(const BackendArguments& arguments, const XapiOptions& x
 constexpr std::array kXapiArguments = {BackendArgument{"uuid", true},
                                        BackendArgument{"socket", false}};
 
-OpenedBackend OpenXapi(const BackendArguments& arguments, const XapiOptions& xapi, base::Log& log) {
+OpenedBackend OpenXapi(const BackendArguments& arguments, BackendFiles /*files*/,
+                       const XapiOptions& xapi, base::Log& log) {
   XapiOptions options = xapi;
   options.socket_path = Value(arguments, "socket").value_or(options.socket_path);
   options.vm_uuid = *Value(arguments, "uuid");
@@ -50,9 +55,9 @@ OpenedBackend OpenXapi(const BackendArguments& arguments, const XapiOptions& xap
 }
 
 constexpr std::array kKinds = {
-    BackendKind{"xapidb", kXapiArguments, true, OpenXapi},
-    BackendKind{"memory", kMemoryArguments, false, OpenMemory},
-    BackendKind{"sqlite", kSqliteArguments, true, OpenSqlite},
+    BackendKind{"xapidb", kXapiArguments, true, NoFiles, OpenXapi},
+    BackendKind{"memory", kMemoryArguments, false, NoFiles, OpenMemory},
+    BackendKind{"sqlite", kSqliteArguments, true, OpenSqliteFiles, OpenSqlite},
 };
 
 }  // namespace

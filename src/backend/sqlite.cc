@@ -41,15 +41,48 @@ bool MovesRow(const store::StagedStore::Change& change) {
   return change.before != nullptr && !IsRow(change.before) && IsRow(change.after);
 }
 
+/// An entry as it stands in a row: each column has one form, and no other is written or taken. So
+/// no two rows are of one key, and people read in a row what varstored does.
+struct Row {
+  base::Bytes name;
+  std::string name_text;
+  std::string vendor;
+  std::int64_t attributes;
+  base::Bytes timestamp;
+};
+
+Row RowOf(const store::Entry& entry) {
+  base::Writer timestamp(efi::Time::kSizeBytes);
+  efi::WriteTime(timestamp, entry.timestamp());
+  return {base::ToBytes(entry.name()), efi::NameToUtf8(entry.name()), efi::ToText(entry.vendor()),
+          std::int64_t{entry.raw_attributes()}, timestamp.Take()};
+}
+
+// The columns of the statement that reads all rows.
+enum Column : std::uint8_t {
+  kPosition,
+  kName,
+  kNameText,
+  kVendor,
+  kAttributes,
+  kTimestamp,
+  kSigner,
+  kData
+};
+constexpr const char* kReadRows =
+    "SELECT position, name, name_text, vendor, attributes, timestamp, signer, data"
+    " FROM variable ORDER BY position DESC";
+
 /// A row as an entry, or what is wrong with it.
 base::Result<store::Entry> EntryOf(const Statement& row) {
   store::LegacyRecord record;
-  record.name = row.Text(1);
-  const auto vendor = efi::ParseGuid(row.Text(2));
-  const std::int64_t attributes = row.Number(3);
-  base::Reader timestamp(row.Blob(4));
-  base::Reader signer(row.Blob(5));
-  record.data = base::ToBytes(row.Blob(6));
+  record.name = row.Text(kName);
+  const std::string vendor_text = row.Text(kVendor);
+  const auto vendor = efi::ParseGuid(vendor_text);
+  const std::int64_t attributes = row.Number(kAttributes);
+  base::Reader timestamp(row.Blob(kTimestamp));
+  base::Reader signer(row.Blob(kSigner));
+  record.data = base::ToBytes(row.Blob(kData));
   if (record.name.empty() || record.name.size() > efi::kMaxNameBytes) {
     return base::Fail("its name has " + std::to_string(record.name.size()) + " bytes");
   }
@@ -71,7 +104,15 @@ base::Result<store::Entry> EntryOf(const Statement& row) {
   }
   record.vendor = *vendor;
   record.attributes = static_cast<std::uint32_t>(attributes);
-  return store::MakeEntry(std::move(record));
+  auto entry = store::MakeEntry(std::move(record));
+  const Row canonical = RowOf(entry);
+  if (vendor_text != canonical.vendor) {
+    return base::Fail("its vendor is to be written " + canonical.vendor);
+  }
+  if (row.Text(kNameText) != canonical.name_text) {
+    return base::Fail("its name_text is not what its name says");
+  }
+  return entry;
 }
 
 }  // namespace
@@ -114,14 +155,15 @@ class SqliteBackend::Rows {
 
   /// Nothing when nothing was ever kept.
   [[nodiscard]] base::Result<std::optional<std::vector<store::Entry>>> ReadAll() {
-    const auto kept = connection_.Query("SELECT kept FROM state");
+    const auto kept = connection_.Query("SELECT count(*), min(kept) FROM state");
     if (!kept) {
       return kept.failure();
     }
-    const bool is_first_boot = kept->Number(0) == 0;
-    auto row = connection_.Prepare(
-        "SELECT position, name, vendor, attributes, timestamp, signer, data"
-        " FROM variable ORDER BY position DESC");
+    if (kept->Number(0) != 1 || (kept->Number(1) != 0 && kept->Number(1) != 1)) {
+      return Damaged("its table state has to have one row, with kept 0 or 1");
+    }
+    const bool is_first_boot = kept->Number(1) == 0;
+    auto row = connection_.Prepare(kReadRows);
     if (!row) {
       return row.failure();
     }
@@ -137,7 +179,8 @@ class SqliteBackend::Rows {
       }
       auto entry = EntryOf(*row);
       if (!entry) {
-        return Damaged("variable " + std::to_string(row->Number(0)) + ": " + entry.error().message);
+        return Damaged("variable " + std::to_string(row->Number(kPosition)) + ": " +
+                       entry.error().message);
       }
       if (const auto fits = limits.Add(store::KeyOf(*entry), entry->data().size()); !fits) {
         return Damaged(fits.error().message);
@@ -155,27 +198,21 @@ class SqliteBackend::Rows {
 
   /// One row, made or changed. A new one comes first in a walk.
   [[nodiscard]] base::Result<void> Put(const store::Entry& entry) {
-    const base::Bytes name = base::ToBytes(entry.name());
-    const std::string name_text = efi::NameToUtf8(entry.name());
-    const std::string vendor = efi::ToText(entry.vendor());
-    base::Writer timestamp(efi::Time::kSizeBytes);
-    efi::WriteTime(timestamp, entry.timestamp());
-    const base::Bytes timestamp_bytes = timestamp.Take();
-    put_.Bind(1, name);
-    put_.Bind(2, name_text);
-    put_.Bind(3, vendor);
-    put_.Bind(4, std::int64_t{entry.raw_attributes()});
-    put_.Bind(5, timestamp_bytes);
+    const Row row = RowOf(entry);
+    put_.Bind(1, row.name);
+    put_.Bind(2, row.name_text);
+    put_.Bind(3, row.vendor);
+    put_.Bind(4, row.attributes);
+    put_.Bind(5, row.timestamp);
     put_.Bind(6, entry.signer());
     put_.Bind(7, entry.data());
     return put_.Run();
   }
 
   [[nodiscard]] base::Result<void> Erase(const store::Entry& entry) {
-    const base::Bytes name = base::ToBytes(entry.name());
-    const std::string vendor = efi::ToText(entry.vendor());
-    erase_.Bind(1, name);
-    erase_.Bind(2, vendor);
+    const Row row = RowOf(entry);
+    erase_.Bind(1, row.name);
+    erase_.Bind(2, row.vendor);
     return erase_.Run();
   }
 

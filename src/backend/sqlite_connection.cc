@@ -39,6 +39,13 @@ base::Failure<base::Error> FailureOf(sqlite3* connection) {
   }
 }
 
+/// Before the library is used. Memory for the cached pages is taken one by one, as they come, and
+/// not for all at the first. It is refused, and of no consequence, when the library is in use
+/// already.
+void ConfigureLibrary() {
+  static_cast<void>(sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0));
+}
+
 }  // namespace
 
 void Statement::Bind(int parameter, std::int64_t number) {
@@ -93,9 +100,7 @@ base::ByteSpan Statement::Blob(int column) const {
 std::string Statement::Text(int column) const { return base::ToString(Blob(column)); }
 
 base::Result<Connection> Connection::Open(std::unique_ptr<Vfs> vfs) {
-  // Memory for the cached pages is taken one by one, as they come, and not for all at the first. It
-  // is refused, and of no consequence, when the library is in use already.
-  static_cast<void>(sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0));
+  ConfigureLibrary();
   sqlite3* opened = nullptr;
   const int code = vfs->Open(&opened);
   Connection connection(std::move(vfs), opened);
@@ -106,6 +111,7 @@ base::Result<Connection> Connection::Open(std::unique_ptr<Vfs> vfs) {
 }
 
 base::Result<Connection> Connection::OpenInMemory() {
+  ConfigureLibrary();
   sqlite3* opened = nullptr;
   const int code =
       sqlite3_open_v2(":memory:", &opened,

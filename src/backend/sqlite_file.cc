@@ -294,6 +294,9 @@ base::Result<base::Bytes> EmptyDatabase() {
   if (!connection) {
     return connection.failure();
   }
+  if (auto set = connection->Execute("PRAGMA page_size = " + std::to_string(kPageBytes)); !set) {
+    return set.failure();
+  }
   if (auto made = Migrate(*connection, 0, kVersion); !made) {
     return made.failure();
   }

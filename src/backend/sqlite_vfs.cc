@@ -389,9 +389,12 @@ StoredFile* Vfs::Find(std::string_view name) {
 }
 
 int Vfs::Open(sqlite3** connection) {
-  // Found by its name, once; the connection then knows it.
-  int code = sqlite3_vfs_register(&vfs_, 0);
+  // Found by its name, once; the connection then knows it. It is also the one that SQLite asks for
+  // random bytes, once in a process: its own would open a device for them.
+  int code = sqlite3_vfs_register(&vfs_, 1);
   if (code == SQLITE_OK) {
+    std::uint8_t random = 0;
+    sqlite3_randomness(sizeof(random), &random);
     code = sqlite3_open_v2("database", connection,
                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
                            vfs_.zName);

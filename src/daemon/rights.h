@@ -7,12 +7,15 @@
 
 namespace varstored::daemon {
 
-/// Gives up what the options ask for. Afterwards the process parses bytes that may be hostile:
-/// everything that it needs rights for is open. docs/security.md, "The sandbox". The result is to
-/// be entered when the variables are loaded: no file is read from then on, and one written. Clients
-/// are accepted later only with `has_live_socket`.
-[[nodiscard]] base::Result<sandbox::Confinement> DropRights(const Program& program,
-                                                            const Options& options,
-                                                            bool has_live_socket, base::Log& log);
+/// Gives up what the options ask for, but for what a process needs to open the backend's files.
+/// docs/security.md, "The sandbox".
+[[nodiscard]] base::Result<void> DropRights(const Options& options, base::Log& log);
+
+/// With --depriv, gives up the rest. Afterwards the process parses bytes that may be hostile. The
+/// result is to be entered when the variables are loaded: no file is read from then on, and one
+/// written. Clients are accepted later only with `has_live_socket`.
+[[nodiscard]] base::Result<sandbox::Confinement> LockIn(const Program& program,
+                                                        const Options& options,
+                                                        bool has_live_socket, base::Log& log);
 
 }  // namespace varstored::daemon

@@ -35,14 +35,15 @@ namespace {
 
 using OpenedBackend = base::Result<std::unique_ptr<store::Backend>>;
 
-OpenedBackend OpenBackend(const Options& options, int stop_fd, base::Log& log) {
+OpenedBackend OpenBackend(const Options& options, backend::BackendFiles files, int stop_fd,
+                          base::Log& log) {
   const backend::XapiOptions xapi = {
       .start_budget = options.start_budget,
       .request_budget = options.request_budget,
       .stop_fd = stop_fd,
       .are_certificates_up_to_date = engine::AreCertificatesUpToDate};
-  auto opened =
-      backend::FindBackendKind(options.backend)->open(options.backend_arguments, xapi, log);
+  auto opened = backend::FindBackendKind(options.backend)
+                    ->open(options.backend_arguments, std::move(files), xapi, log);
   if (!opened || !options.nonpersistent) {
     return opened;
   }
@@ -185,12 +186,20 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
     door.Withdraw();
     return In(Event::kStartFailed, announcer.error());
   }
-  auto confinement = DropRights(program, options, live.is_open(), log);
+  if (const auto dropped = DropRights(options, log); !dropped) {
+    return In(Event::kRightsNotDropped, dropped.error());
+  }
+  // As the user, and in the root folder, that it is left with.
+  auto files = backend::FindBackendKind(options.backend)->open_files(options.backend_arguments);
+  if (!files) {
+    return In(Event::kBackendNotOpened, files.error());
+  }
+  auto confinement = LockIn(program, options, live.is_open(), log);
   if (!confinement) {
     return In(Event::kRightsNotDropped, confinement.error());
   }
 
-  const auto backend = OpenBackend(options, signals.fd(), log);
+  const auto backend = OpenBackend(options, *std::move(files), signals.fd(), log);
   if (!backend) {
     return In(Event::kBackendNotOpened, backend.error());
   }

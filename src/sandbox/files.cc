@@ -31,8 +31,6 @@ struct Attributes {
 constexpr std::uint64_t kReading = LANDLOCK_ACCESS_FS_READ_FILE;
 constexpr std::uint64_t kWriting = LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
 constexpr std::uint64_t kMaking = LANDLOCK_ACCESS_FS_MAKE_REG;
-constexpr std::uint64_t kFolder =
-    kReading | kWriting | kMaking | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 
 /// All that the kernel of this Landlock version can forbid and this program knows of.
 Attributes AllOf(long version) {
@@ -48,13 +46,6 @@ std::size_t SizeOfAttributes(long version) { return version >= 6 ? 24 : version 
 std::string FolderOf(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
-/// Of the file itself, where `path` is a link to it.
-std::string RealFolderOf(const std::string& path) {
-  std::error_code error;
-  const auto real = std::filesystem::canonical(path, error);
-  return FolderOf(error ? path : real.string());
 }
 
 bool IsFolder(const std::string& path) {
@@ -102,9 +93,6 @@ base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files
       case FileUse::Kind::kWritten:
         // Not the file alone: a toolstack may have removed it until then.
         static_cast<void>(Allow(rules, FolderOf(path), (kWriting | kMaking) & all.files));
-        break;
-      case FileUse::Kind::kWithItsFolder:
-        static_cast<void>(Allow(rules, RealFolderOf(path), kFolder & all.files));
         break;
       case FileUse::Kind::kFolder:
         static_cast<void>(

@@ -167,7 +167,7 @@ base::Result<void> GiveUpEverything(const Helper::Options& options) {
   }
   std::vector<std::string_view> sections = {"looking"};
   if (options.keeps != HelperKeeps::kNothing) {
-    sections.emplace_back(connects ? "xapidb" : "files");
+    sections.emplace_back(connects ? "xapidb" : "sqlite");
   }
   return AllowOnlyListedCalls(sections, OnViolation::kKill);
 }

@@ -83,7 +83,7 @@ base::Result<std::unique_ptr<ToolstackHelper>> ToolstackHelper::Start(
         };
         std::shared_ptr<base::Result<std::unique_ptr<store::Backend>>> opened =
             std::make_shared<base::Result<std::unique_ptr<store::Backend>>>(
-                backend::FindBackendKind("xapidb")->open(arguments, xapi, log));
+                backend::FindBackendKind("xapidb")->open(arguments, std::nullopt, xapi, log));
         return [opened](base::ByteSpan request) -> base::Result<base::Bytes> {
           return *opened ? Serve(***opened, request) : opened->failure();
         };

@@ -49,6 +49,17 @@ class SqliteRefusedTest : public testing::Test {
     ASSERT_TRUE(session.Put(MakeVariable("dbx", 9000)).ok());
   }
 
+  /// What is wrong with its rows; empty when nothing is.
+  static std::string LoadError(const std::string& path) {
+    Lines log;
+    const auto opened = backend::SqliteBackend::Open(path, log);
+    if (!opened) {
+      return opened.error().message;
+    }
+    const auto loaded = (*opened)->Load();
+    return loaded ? std::string() : loaded.error().message;
+  }
+
   void RemoveDatabase() {
     std::filesystem::remove(path_);
     std::filesystem::remove(path_ + "-wal");
@@ -155,25 +166,133 @@ TEST_F(SqliteRefusedTest, RowsThatAreNoVariables) {
   const std::string insert =
       "INSERT INTO variable (name, name_text, vendor, attributes, timestamp, signer, data) VALUES ";
   const std::string guid = "'8be4df61-93ca-11d2-aa0d-00e098032b8c'";
-  for (const std::string& values :
-       {"(zeroblob(0), '', " + guid + ", 7, zeroblob(16), zeroblob(32), x'00')",
-        "(zeroblob(4097), '', " + guid + ", 7, zeroblob(16), zeroblob(32), x'00')",
-        std::string("(x'6100', '', 'me', 7, zeroblob(16), zeroblob(32), x'00')"),
-        "(x'6100', '', " + guid + ", 6, zeroblob(16), zeroblob(32), x'00')",
-        "(x'6100', '', " + guid + ", 4294967303, zeroblob(16), zeroblob(32), x'00')",
-        "(x'6100', '', " + guid + ", -1, zeroblob(16), zeroblob(32), x'00')",
-        "(x'6100', '', " + guid + ", 7, zeroblob(15), zeroblob(32), x'00')",
-        "(x'6100', '', " + guid + ", 7, zeroblob(17), zeroblob(32), x'00')",
-        "(x'6100', '', " + guid + ", 7, zeroblob(16), zeroblob(33), x'00')",
-        "(x'6100', '', " + guid + ", 7, zeroblob(16), zeroblob(32), zeroblob(0))",
-        "(x'6100', '', " + guid + ", 7, zeroblob(16), zeroblob(32), zeroblob(1048577))"}) {
+  struct Case {
+    std::string values;
+    std::string reason;
+  };
+  for (const auto& [values, reason] : {
+           Case{"(zeroblob(0), '', " + guid + ", 7, zeroblob(16), zeroblob(32), x'00')",
+                "its name has 0 bytes"},
+           Case{"(zeroblob(4097), '', " + guid + ", 7, zeroblob(16), zeroblob(32), x'00')",
+                "its name has 4097 bytes"},
+           Case{"(x'6100', 'a', 'me', 7, zeroblob(16), zeroblob(32), x'00')",
+                "its vendor is no GUID"},
+           Case{"(x'6100', 'a', upper(" + guid + "), 7, zeroblob(16), zeroblob(32), x'00')",
+                "its vendor is to be written 8be4df61-93ca-11d2-aa0d-00e098032b8c"},
+           Case{"(x'6100', 'A', " + guid + ", 7, zeroblob(16), zeroblob(32), x'00')",
+                "its name_text is not what its name says"},
+           Case{"(x'61', 'a', " + guid + ", 7, zeroblob(16), zeroblob(32), x'00')",
+                "its name_text is not what its name says"},
+           Case{"(x'6100', 'a' || char(0), " + guid + ", 7, zeroblob(16), zeroblob(32), x'00')",
+                "its name_text is not what its name says"},
+           Case{"(x'6100', 'a', " + guid + ", 6, zeroblob(16), zeroblob(32), x'00')",
+                "its attributes are 6"},
+           Case{"(x'6100', 'a', " + guid + ", 4294967303, zeroblob(16), zeroblob(32), x'00')",
+                "its attributes are 4294967303"},
+           Case{"(x'6100', 'a', " + guid + ", -1, zeroblob(16), zeroblob(32), x'00')",
+                "its attributes are -1"},
+           Case{"(x'6100', 'a', " + guid + ", 7, zeroblob(15), zeroblob(32), x'00')",
+                "its timestamp has not 16 bytes"},
+           Case{"(x'6100', 'a', " + guid + ", 7, zeroblob(17), zeroblob(32), x'00')",
+                "its timestamp has not 16 bytes"},
+           Case{"(x'6100', 'a', " + guid + ", 7, zeroblob(16), zeroblob(33), x'00')",
+                "its signer has not 32 bytes"},
+           Case{"(x'6100', 'a', " + guid + ", 7, zeroblob(16), zeroblob(32), zeroblob(0))",
+                "it has no data"},
+           Case{"(x'6100', 'a', " + guid + ", 7, zeroblob(16), zeroblob(32), zeroblob(1048577))",
+                "bytes of variables"},
+       }) {
     RemoveDatabase();
     MakeDatabase();
     Run(insert + values);
     const base::Bytes before = Content(path_);
-    EXPECT_THROW({ const Session session(path_); }, std::runtime_error) << values;
+    EXPECT_TRUE(Says(LoadError(path_), path_ + ": damaged: ")) << values;
+    EXPECT_TRUE(Says(LoadError(path_), reason)) << values;
     EXPECT_EQ(Content(path_), before) << values;
   }
+}
+
+TEST_F(SqliteRefusedTest, AStateThatIsNotOneRow) {
+  for (const char* change : {"DELETE FROM state", "INSERT INTO state (kept) VALUES (1)",
+                             "UPDATE state SET kept = 2", "UPDATE state SET kept = -1"}) {
+    RemoveDatabase();
+    MakeDatabase();
+    Run(change);
+    EXPECT_TRUE(Says(LoadError(path_), "its table state has to have one row, with kept 0 or 1"))
+        << change;
+  }
+}
+
+// A page of another size is a limit of another size, for all that counts pages.
+TEST_F(SqliteRefusedTest, AnotherPageSize) {
+  for (const int bytes : {512, 1024, 2048, 8192, 65536}) {
+    RemoveDatabase();
+    MakeDatabase();
+    Run("PRAGMA journal_mode = DELETE; PRAGMA page_size = " + std::to_string(bytes) + "; VACUUM");
+    ExpectRefused("its pages have " + std::to_string(bytes) + " bytes instead of 4096");
+  }
+}
+
+// What a journal says is not for us to do: whoever left the database may have written it.
+TEST_F(SqliteRefusedTest, AJournalBesideIt) {
+  MakeDatabase();
+  const std::string journal = path_ + "-journal";
+  const auto expect_refused = [&] {
+    const base::Bytes before = Content(path_);
+    EXPECT_TRUE(Says(OpenError(path_), journal + ": a journal beside the database"));
+    for (const auto use : {backend::DatabaseUse::kLook, backend::DatabaseUse::kChange}) {
+      const auto opened = backend::OpenDatabaseFiles(path_, use);
+      ASSERT_FALSE(opened);
+      EXPECT_TRUE(Says(opened.error().message, journal + ": a journal beside the database"));
+    }
+    EXPECT_EQ(Content(path_), before);
+    EXPECT_TRUE(std::filesystem::exists(std::filesystem::symlink_status(journal)));
+    std::filesystem::remove(journal);
+  };
+  Write(journal, {'x'});
+  expect_refused();
+  std::filesystem::create_symlink(folder_.File("nowhere"), journal);
+  expect_refused();
+  std::filesystem::create_directory(journal);
+  expect_refused();
+  ASSERT_EQ(::mkfifo(journal.c_str(), 0600), 0);
+  expect_refused();
+  // Where the database is gone too.
+  RemoveDatabase();
+  Write(journal, {'x'});
+  EXPECT_TRUE(Says(OpenError(path_), journal + ": a journal beside the database"));
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(SqliteRefusedTest, AnEmptyJournalIsNone) {
+  MakeDatabase();
+  Write(path_ + "-journal", {});
+  EXPECT_EQ(OpenError(path_), "");
+}
+
+TEST_F(SqliteRefusedTest, ALogThatIsNoFile) {
+  MakeDatabase();
+  const std::string log = path_ + "-wal";
+  const auto expect_refused = [&] {
+    EXPECT_TRUE(Says(OpenError(path_), log));
+    EXPECT_FALSE(backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kLook));
+    std::filesystem::remove(log);
+  };
+  std::filesystem::remove(log);
+  Write(folder_.File("other"), {'x'});
+  std::filesystem::create_symlink(folder_.File("other"), log);
+  expect_refused();
+  ASSERT_EQ(::mkfifo(log.c_str(), 0600), 0);
+  expect_refused();
+  std::filesystem::create_directory(log);
+  expect_refused();
+  EXPECT_EQ(Content(folder_.File("other")), base::Bytes{'x'});
+}
+
+TEST_F(SqliteRefusedTest, ALogThatIsTooLong) {
+  MakeDatabase();
+  Write(path_ + "-wal", base::Bytes(backend::kMaxDatabaseBytes + 1, 'x'));
+  ExpectRefused("its log has 2097153 bytes, the limit is 2097152");
 }
 
 TEST_F(SqliteRefusedTest, VariablesThatNobodyKept) {
@@ -184,11 +303,12 @@ TEST_F(SqliteRefusedTest, VariablesThatNobodyKept) {
 
 TEST_F(SqliteRefusedTest, MoreVariablesThanAStoreTakes) {
   MakeDatabase();
-  Run("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1024)"
+  // Two letters each.
+  Run("WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1023)"
       " INSERT INTO variable (name, name_text, vendor, attributes, timestamp, signer, data)"
-      " SELECT CAST(i AS BLOB), '', '8be4df61-93ca-11d2-aa0d-00e098032b8c', 7, zeroblob(16),"
-      " zeroblob(32), x'00' FROM n");
-  EXPECT_THROW({ const Session session(path_); }, std::runtime_error);
+      " SELECT CAST(char(65 + i % 32, 0, 65 + i / 32, 0) AS BLOB), char(65 + i % 32, 65 + i / 32),"
+      " '8be4df61-93ca-11d2-aa0d-00e098032b8c', 7, zeroblob(16), zeroblob(32), x'00' FROM n");
+  EXPECT_TRUE(Says(LoadError(path_), "more than 1024 variables"));
 }
 
 TEST_F(SqliteRefusedTest, AFileThatIsCutOff) {

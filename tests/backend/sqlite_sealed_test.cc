@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdint>
@@ -40,8 +41,8 @@ constexpr std::array kFileCalls = {SYS_pread64,   SYS_pwrite64,  SYS_fdatasync,
                                    SYS_ftruncate, SYS_fstat,     SYS_fcntl,
                                    SYS_close,     SYS_newfstatat /* fstat of a C library */};
 /// What any program needs.
-constexpr std::array kOtherCalls = {SYS_brk,     SYS_mmap,  SYS_munmap, SYS_mremap,
-                                    SYS_madvise, SYS_write, SYS_futex,  SYS_exit_group};
+constexpr std::array kOtherCalls = {SYS_brk,   SYS_mmap,  SYS_munmap,    SYS_mremap,    SYS_madvise,
+                                    SYS_write, SYS_futex, SYS_getrandom, SYS_exit_group};
 
 bool Chroot(const std::string& folder) {
   if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) {
@@ -51,15 +52,15 @@ bool Chroot(const std::string& folder) {
 }
 
 /// Any other call ends the process with SIGSYS.
-bool AllowOnlyTheseCalls() {
+bool AllowOnlyTheseCalls(bool with_files = true) {
   std::vector<sock_filter> program = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
   const auto allow = [&program](long call) {
     program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 1));
     program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   };
-  for (const long call : kFileCalls) {
-    allow(call);
+  if (with_files) {
+    std::for_each(kFileCalls.begin(), kFileCalls.end(), allow);
   }
   for (const long call : kOtherCalls) {
     allow(call);
@@ -122,6 +123,32 @@ TEST_F(SqliteSealedTest, LivesInAChrootWithFewCallsAndSmallFiles) {
   EXPECT_EQ(ended, 0);
   EXPECT_EQ(Reopen(path_).size(), 2U + 50U - 7U);
   EXPECT_EQ(std::filesystem::file_size(path_ + "-wal"), 0U);
+}
+
+// Not even a device for random bytes is opened, in a process that has not used SQLite before.
+TEST_F(SqliteSealedTest, WhoLooksAtBytesNeedsNoFile) {
+  ASSERT_EQ(Fork([this] {
+              Session session(path_);
+              ::_exit(session.Put(MakeVariable("BootOrder", 2)).ok() ? 0 : 1);
+            }),
+            0);
+  const auto files = backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kLook);
+  ASSERT_TRUE(files) << files.error().message;
+  const auto bytes = backend::ReadDatabase(*files);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  ASSERT_FALSE(bytes->log.empty());  // as a process leaves it that was killed
+  const int ended = Fork([&bytes] {
+    Lines log;
+    if (!AllowOnlyTheseCalls(false)) {
+      ::_exit(1);
+    }
+    const auto backend = backend::SqliteBackend::Look(*bytes, log);
+    const auto kept =
+        backend ? (*backend)->Load()
+                : base::Result<std::optional<std::vector<store::Entry>>>(backend.failure());
+    ::_exit(kept && *kept == std::vector{MakeVariable("BootOrder", 2)} ? 0 : 2);
+  });
+  EXPECT_EQ(ended, 0);
 }
 
 // The largest state that can come from elsewhere: a saved one of many records over today's limits.

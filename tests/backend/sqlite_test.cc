@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -130,19 +131,118 @@ TEST_F(SqliteBackendTest, AToolThatOnlyLooksChangesNoByte) {
     ASSERT_TRUE(database && wal);
     // Root may write to it all the same; another user is refused the lock.
     ASSERT_EQ(::chmod(path.c_str(), ::geteuid() == 0 ? 0400 : 0600), 0);
-    {
-      const auto backend =
-          backend::SqliteBackend::Open(path, log, backend::SqliteBackend::FirstWrite::kWithCommit);
+    const auto look_as_bytes = [&] {
+      const auto files = backend::OpenDatabaseFiles(path, backend::DatabaseUse::kLook);
+      auto bytes = files ? backend::ReadDatabase(*files) : files.failure();
+      return bytes ? backend::SqliteBackend::Look(*std::move(bytes), log) : bytes.failure();
+    };
+    const auto look_before_a_change = [&] {
+      auto files = backend::OpenDatabaseFiles(path, backend::DatabaseUse::kChange);
+      return files ? backend::SqliteBackend::Open(*std::move(files), log,
+                                                  backend::SqliteBackend::FirstWrite::kWithCommit)
+                   : files.failure();
+    };
+    for (const bool is_as_bytes : {true, false}) {
+      const auto backend = is_as_bytes ? look_as_bytes() : look_before_a_change();
       ASSERT_TRUE(backend) << backend.error().message;
       const auto loaded = (*backend)->Load();
       ASSERT_TRUE(loaded) << loaded.error().message;
       EXPECT_EQ(*loaded, state);
+      if (is_as_bytes) {
+        EXPECT_FALSE((*backend)->KeepResumed(store::StagedStore(store::Store())));
+      }
     }
     EXPECT_TRUE(*base::ReadFile(path, 1U << 21U) == *database);
     EXPECT_TRUE(*base::ReadFile(path + "-wal", 1U << 21U) == *wal);
     ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
   }
   EXPECT_NE(std::filesystem::file_size(copy + "-wal"), 0U);
+}
+
+TEST_F(SqliteBackendTest, WhoOnlyLooksMakesNoLog) {
+  ASSERT_TRUE(Session(path_).Put(MakeVariable("a", 1)).ok());
+  std::filesystem::remove(path_ + "-wal");
+  const auto files = backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kLook);
+  ASSERT_TRUE(files) << files.error().message;
+  auto bytes = backend::ReadDatabase(*files);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  Lines log;
+  const auto backend = backend::SqliteBackend::Look(*std::move(bytes), log);
+  ASSERT_TRUE(backend) << backend.error().message;
+  EXPECT_EQ(*(*backend)->Load(), State{MakeVariable("a", 1)});
+  EXPECT_FALSE(std::filesystem::exists(path_ + "-wal"));
+}
+
+// As an administrator's own sqlite3 may leave it: with a journal instead of a log.
+TEST_F(SqliteBackendTest, ADatabaseWithAnotherJournalModeGetsItsLogBack) {
+  ASSERT_TRUE(Session(path_).Put(MakeVariable("a", 1)).ok());
+  for (const char* mode : {"DELETE", "TRUNCATE"}) {
+    sqlite3* tool = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &tool), SQLITE_OK);
+    const std::string sql = std::string("PRAGMA journal_mode = ") + mode;
+    ASSERT_EQ(sqlite3_exec(tool, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(tool);
+    {
+      Session session(path_);
+      EXPECT_EQ(session.Kept(), State{MakeVariable("a", 1)});
+      EXPECT_TRUE(session.Put(MakeVariable("a", 1, 9)).ok());
+      EXPECT_GT(std::filesystem::file_size(path_ + "-wal"), 0U);
+      EXPECT_TRUE(session.Put(MakeVariable("a", 1)).ok());
+    }
+    EXPECT_EQ(Reopen(path_), State{MakeVariable("a", 1)});
+  }
+}
+
+// docs/backends.md, "For administrators".
+TEST_F(SqliteBackendTest, ARowCanBeMadeByHandAsTheDocumentSays) {
+  { const Session made(path_); }
+  sqlite3* tool = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &tool), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(tool,
+                         "INSERT INTO variable"
+                         " (name, name_text, vendor, attributes, timestamp, signer, data)"
+                         " VALUES (x'42006f006f0074004f007200640065007200', 'BootOrder',"
+                         " '8be4df61-93ca-11d2-aa0d-00e098032b8c', 7, zeroblob(16), zeroblob(32),"
+                         " x'5a5a'); UPDATE state SET kept = 1;",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(tool);
+  EXPECT_EQ(Reopen(path_), State{MakeVariable("BootOrder", 2)});
+}
+
+// Each keeps the other out.
+TEST_F(SqliteBackendTest, ItsLockIsThatOfSqlitesOwnFiles) {
+  sqlite3* tool = nullptr;
+  const auto read = [&] {
+    return sqlite3_exec(tool, "SELECT count(*) FROM variable", nullptr, nullptr, nullptr);
+  };
+  {
+    Session session(path_);
+    ASSERT_TRUE(session.Put(MakeVariable("a", 1)).ok());
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &tool), SQLITE_OK);
+    EXPECT_EQ(read(), SQLITE_BUSY);
+    EXPECT_EQ(OpenError(path_), path_ + ": another process uses it");
+    const auto files = backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kLook);
+    ASSERT_TRUE(files);
+    const auto bytes = backend::ReadDatabase(*files);
+    ASSERT_FALSE(bytes);
+    EXPECT_EQ(bytes.error().message, path_ + ": another process uses it");
+  }
+  ASSERT_EQ(read(), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(tool, "PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE", nullptr, nullptr,
+                         nullptr),
+            SQLITE_OK);
+  // In a process of its own: a lock of SQLite's own ends with any descriptor of its process.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::_exit(OpenError(path_) == path_ + ": another process uses it" ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(sqlite3_exec(tool, "COMMIT", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(tool);
+  EXPECT_EQ(OpenError(path_), "");
 }
 
 TEST_F(SqliteBackendTest, AToolThatWritesFindsOutThenWhetherItCan) {

@@ -125,11 +125,16 @@ TEST_F(LockedInWithDatabase, ItsPathMayBeRelative) {
   EXPECT_TRUE(std::filesystem::exists(database_));
 }
 
-// SQLite looks at it, and for locks of others, before it knows that the database has another log.
-TEST_F(LockedInWithDatabase, AJournalMayLieBesideIt) {
+TEST_F(LockedInWithDatabase, AJournalBesideItIsRefused) {
   ExpectItWorksAt(database_);
   ASSERT_TRUE(base::WriteFileInPlace(database_ + "-journal", Bytes(1024, 'x')));
-  ExpectItWorksAt(database_);
+  auto command = LoopbackCommand(socket_);
+  command.insert(command.end(), {"--backend", "sqlite", "--arg", "path:" + database_});
+  const Ended ended = RunProgram(command);
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_NE(ended.errors.find(database_ + "-journal: a journal beside the database"),
+            std::string::npos)
+      << ended.errors;
 }
 
 }  // namespace

@@ -54,10 +54,9 @@ void ForgoCapabilities();
 struct FileUse {
   enum class Kind : std::uint8_t {
     kRead,
-    kWritten,        // or made; so the files beside it can be, too
-    kWithItsFolder,  // read, written, made and removed: the file and others beside it
-    kFolder,         // the same for all files below this folder; of a file: read and written
-    kPrograms,       // read and executed: all files below this folder
+    kWritten,   // or made; so the files beside it can be, too
+    kFolder,    // all files below this folder: read, written, made and removed; a file: the first two
+    kPrograms,  // all files below this folder: read and executed
   };
   std::string path;
   Kind kind;
