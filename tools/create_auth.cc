@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iostream>
+#include <map>
 #include <new>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "varstored/base/log.h"
 #include "varstored/crypto/digest.h"
 #include "varstored/efi/guid.h"
+#include "varstored/sandbox/helper.h"
 #include "varstored/signer/content.h"
 #include "varstored/signer/signature.h"
 #include "varstored/signer/update.h"
@@ -46,21 +48,47 @@ struct Arguments {
   std::vector<std::string> inputs;
 };
 
-void Warn(const std::string& what) { std::cerr << page::kName << ": warning: " << what << '\n'; }
+/// What was read, by path. Nobody has looked into it.
+using Files = std::map<std::string, base::Bytes>;
+
+/// Lines for people, on standard error.
+class Diagnostics final : public base::Log {
+  void Put(base::LogLevel level, std::string_view /*name*/, std::string_view line) override {
+    std::cerr << page::kName
+              << (level == base::LogLevel::kWarning ? ": warning: " : ": note: ")
+              << base::Printable(line) << '\n';
+  }
+};
 
 base::Failure<base::Error> In(const std::string& path, const base::Error& error) {
   return base::Fail(path + ": " + error.message);
 }
 
-/// Runs `parse` on the whole file at `path`; errors name it.
-template <class Parse>
-auto Parsed(const std::string& path, const Parse& parse) -> decltype(parse(base::ByteSpan())) {
-  auto bytes = base::ReadFile(path, kMaxFileBytes);
-  if (!bytes) {
-    return bytes.failure();
+base::Result<Files> ReadFiles(const Arguments& arguments) {
+  std::vector<std::string> paths = arguments.inputs;
+  for (const auto& path : {arguments.certificate, arguments.signature, arguments.key}) {
+    if (path) {
+      paths.push_back(*path);
+    }
   }
-  auto parsed = parse(*bytes);
-  crypto::Cleanse(*bytes);  // it may have been a private key
+  Files files;
+  for (const std::string& path : paths) {
+    auto bytes = base::ReadFile(path, kMaxFileBytes);
+    if (!bytes) {
+      return bytes.failure();
+    }
+    files.insert_or_assign(path, *std::move(bytes));
+  }
+  return files;
+}
+
+// What is below is for the helper process, up to Make.
+
+/// Runs `parse` on the whole file that was read from `path`; errors name it.
+template <class Parse>
+auto Parsed(const Files& files, const std::string& path, const Parse& parse)
+    -> decltype(parse(base::ByteSpan())) {
+  auto parsed = parse(base::ByteSpan(files.at(path)));
   return parsed ? std::move(parsed) : In(path, parsed.error());
 }
 
@@ -70,7 +98,7 @@ std::int64_t Now() {
       .count();
 }
 
-base::Result<efi::Time> TimeOf(const Arguments& arguments) {
+base::Result<efi::Time> TimeOf(const Arguments& arguments, base::Log& log) {
   std::int64_t seconds = Now();
   if (arguments.time) {
     const std::string& text = *arguments.time;
@@ -79,12 +107,12 @@ base::Result<efi::Time> TimeOf(const Arguments& arguments) {
       return base::Fail("-t " + text + ": not a number of seconds since 1970");
     }
     if (seconds > Now() + kDaySeconds) {
-      Warn("-t " + text + " is in the future: until then, nothing can replace what this sets");
+      log.Warning("-t " + text + " is in the future: until then, nothing can replace what this sets");
     }
   }
   const auto time = signer::TimeOf(seconds);
   if (arguments.signable && !arguments.time) {
-    std::cerr << page::kName << ": note: join the signature with -t " << seconds << '\n';
+    log.Info("join the signature with -t " + std::to_string(seconds));
   }
   if (!time) {
     return base::Fail((arguments.time ? "-t " + *arguments.time : "the clock") +
@@ -119,19 +147,21 @@ std::string NameOf(const crypto::Certificate& certificate) {
   return "\"" + base::Printable(certificate.subject_text()) + "\"";
 }
 
-void WarnOfExpired(const std::string& path, const crypto::Certificate& certificate) {
+void WarnOfExpired(const std::string& path, const crypto::Certificate& certificate,
+                   base::Log& log) {
   const auto end = certificate.not_after();
   if (end && *end < Now()) {
-    Warn(path + ": the certificate " + NameOf(certificate) +
+    log.Warning(path + ": the certificate " + NameOf(certificate) +
          " has expired; Secure Boot does not look at dates");
   }
 }
 
 /// The entries of all inputs as signature lists.
-base::Result<base::Bytes> ReadInputs(const Arguments& arguments, const efi::Guid& owner) {
+base::Result<base::Bytes> ReadInputs(const Arguments& arguments, const efi::Guid& owner,
+                                     const Files& files, base::Log& log) {
   base::Bytes all;
   for (const std::string& path : arguments.inputs) {
-    const auto content = Parsed(path, signer::ParseContent);
+    const auto content = Parsed(files, path, signer::ParseContent);
     if (!content) {
       return content.failure();
     }
@@ -139,7 +169,7 @@ base::Result<base::Bytes> ReadInputs(const Arguments& arguments, const efi::Guid
       return In(path, fits.error());
     }
     for (const crypto::Certificate& certificate : content->certificates) {
-      WarnOfExpired(path, certificate);
+      WarnOfExpired(path, certificate, log);
     }
     const base::Bytes lists = signer::EncodeContent(*content, owner);
     all.insert(all.end(), lists.begin(), lists.end());
@@ -154,8 +184,9 @@ struct Signed {
 };
 
 base::Result<Signed> JoinSignature(const Arguments& arguments, base::ByteSpan signable,
-                                   const std::optional<crypto::Certificate>& expected_signer) {
-  auto signature = Parsed(*arguments.signature, [signable](base::ByteSpan file) {
+                                   const std::optional<crypto::Certificate>& expected_signer,
+                                   const Files& files, base::Log& log) {
+  auto signature = Parsed(files, *arguments.signature, [signable](base::ByteSpan file) {
     return signer::ParseSignature(file, signable);
   });
   if (!signature) {
@@ -166,7 +197,7 @@ base::Result<Signed> JoinSignature(const Arguments& arguments, base::ByteSpan si
                       ", not of " + *arguments.certificate);
   }
   if (signature->has_attributes) {
-    Warn(
+    log.Warning(
         *arguments.signature +
         " has signed attributes, which UEFI does not want (2.10, 8.2.2): varstored takes it, other "
         "firmware may not; `openssl cms -noattr` leaves them out");
@@ -175,8 +206,9 @@ base::Result<Signed> JoinSignature(const Arguments& arguments, base::ByteSpan si
 }
 
 base::Result<Signed> SignHere(const Arguments& arguments, base::ByteSpan signable,
-                              const std::vector<crypto::Certificate>& certificates) {
-  auto key = Parsed(*arguments.key, signer::PrivateKey::Parse);
+                              const std::vector<crypto::Certificate>& certificates,
+                              const Files& files, base::Log& log) {
+  auto key = Parsed(files, *arguments.key, signer::PrivateKey::Parse);
   if (!key) {
     return key.failure();
   }
@@ -184,14 +216,15 @@ base::Result<Signed> SignHere(const Arguments& arguments, base::ByteSpan signabl
   if (!signed_data) {
     return In(*arguments.key, signed_data.error());
   }
-  WarnOfExpired(*arguments.certificate, certificates.front());
+  WarnOfExpired(*arguments.certificate, certificates.front(), log);
   return Signed{*std::move(signed_data), certificates.front()};
 }
 
-base::Result<Signed> MakeSignature(const Arguments& arguments, base::ByteSpan signable) {
+base::Result<Signed> MakeSignature(const Arguments& arguments, base::ByteSpan signable,
+                                   const Files& files, base::Log& log) {
   std::vector<crypto::Certificate> certificates;
   if (arguments.certificate) {
-    auto parsed = Parsed(*arguments.certificate, signer::ParseCertificates);
+    auto parsed = Parsed(files, *arguments.certificate, signer::ParseCertificates);
     if (!parsed) {
       return parsed.failure();
     }
@@ -199,17 +232,18 @@ base::Result<Signed> MakeSignature(const Arguments& arguments, base::ByteSpan si
   }
   if (arguments.signature) {
     return JoinSignature(arguments, signable,
-                         certificates.empty() ? std::nullopt : std::optional(certificates.front()));
+                         certificates.empty() ? std::nullopt : std::optional(certificates.front()),
+                         files, log);
   }
   if (arguments.key) {
-    return SignHere(arguments, signable, certificates);
+    return SignHere(arguments, signable, certificates, files, log);
   }
   return Signed{};
 }
 
 /// The engine has the last word, before anything is written.
 base::Result<void> Try(const Arguments& arguments, const signer::Update& update,
-                       base::ByteSpan auth_file, const Signed& made) {
+                       base::ByteSpan auth_file, const Signed& made, base::Log& log) {
   const bool is_pk = arguments.name == "PK";
   if (is_pk && !made.signer) {
     return base::Fail(
@@ -220,7 +254,7 @@ base::Result<void> Try(const Arguments& arguments, const signer::Update& update,
                       taken.error().message + " (docs/engine.md, \"Reasons\")");
   }
   if (is_pk && !signer::TryAuthFile(update, auth_file, std::nullopt)) {
-    Warn("this PK is not signed by itself: it can follow the PK " + NameOf(*made.signer) +
+    log.Warning("this PK is not signed by itself: it can follow the PK " + NameOf(*made.signer) +
          ", but not be a VM's first");
   }
   return {};
@@ -250,6 +284,39 @@ base::Result<void> CheckOutput(const Arguments& arguments) {
   return {};
 }
 
+/// The bytes of the output.
+base::Result<base::Bytes> Make(const Arguments& arguments, const efi::WellKnownVariable& variable,
+                               const Files& files, base::Log& log) {
+  const auto time = TimeOf(arguments, log);
+  const auto owner = OwnerOf(arguments);
+  if (!time || !owner) {
+    return !time ? time.failure() : owner.failure();
+  }
+  auto payload = ReadInputs(arguments, *owner, files, log);
+  if (!payload) {
+    return payload.failure();
+  }
+  const signer::Update update{
+      .variable = variable,
+      .attributes = arguments.append ? signer::kAppend : signer::kReplace,
+      .time = *time,
+      .payload = *std::move(payload),
+  };
+  base::Bytes signable = signer::SignableBytes(update);
+  if (arguments.signable) {
+    return signable;
+  }
+  const auto made = MakeSignature(arguments, signable, files, log);
+  if (!made) {
+    return made.failure();
+  }
+  base::Bytes auth_file = signer::EncodeAuthFile(update, made->signed_data);
+  if (auto good = Try(arguments, update, auth_file, *made, log); !good) {
+    return good.failure();
+  }
+  return auth_file;
+}
+
 base::Result<void> CreateAuth(const Arguments& arguments) {
   const auto variable = signer::SecureBootVariable(arguments.name);
   if (!variable) {
@@ -258,34 +325,17 @@ base::Result<void> CreateAuth(const Arguments& arguments) {
   if (auto good = CheckOutput(arguments); !good) {
     return good;
   }
-  const auto time = TimeOf(arguments);
-  const auto owner = OwnerOf(arguments);
-  if (!time || !owner) {
-    return !time ? time.failure() : owner.failure();
+  auto files = ReadFiles(arguments);
+  if (!files) {
+    return files.failure();
   }
-  auto payload = ReadInputs(arguments, *owner);
-  if (!payload) {
-    return payload.failure();
+  Diagnostics log;
+  const auto output = sandbox::InHelper(
+      [&](base::Log& lines) { return Make(arguments, *variable, *files, lines); }, log);
+  for (auto& [path, content] : *files) {
+    crypto::Cleanse(content);  // it may have been a private key
   }
-  const signer::Update update{
-      .variable = *variable,
-      .attributes = arguments.append ? signer::kAppend : signer::kReplace,
-      .time = *time,
-      .payload = *std::move(payload),
-  };
-  const base::Bytes signable = signer::SignableBytes(update);
-  if (arguments.signable) {
-    return base::ReplaceFile(arguments.output, signable);
-  }
-  const auto made = MakeSignature(arguments, signable);
-  if (!made) {
-    return made.failure();
-  }
-  const base::Bytes auth_file = signer::EncodeAuthFile(update, made->signed_data);
-  if (auto good = Try(arguments, update, auth_file, *made); !good) {
-    return good;
-  }
-  return base::ReplaceFile(arguments.output, auth_file);
+  return output ? base::ReplaceFile(arguments.output, *output) : output.failure();
 }
 
 /// What does not go together; empty when all does.

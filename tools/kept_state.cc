@@ -14,7 +14,6 @@
 namespace varstored::tools {
 namespace {
 
-constexpr std::string_view kDatabaseMagic{"SQLite format 3\0", 16};
 constexpr std::string_view kBlobMagic = "VARS";
 /// Enough of base64 to tell it from a blob whose first bytes are damaged.
 constexpr std::size_t kProbeBytes = 32;
@@ -43,169 +42,61 @@ std::string TargetOf(const tool::PlaceOptions& options) {
   return options.backend;
 }
 
-bool IsDatabase(std::string_view content) {
-  return content.substr(0, kDatabaseMagic.size()) == kDatabaseMagic;
+bool IsBase64(const tool::Kept& kept) {
+  return kept.form == tool::Kept::Form::kText ||
+         (kept.form == tool::Kept::Form::kFile && !IsRawBlob(base::ToString(*kept.bytes)));
 }
 
 }  // namespace
 
-base::Result<KeptPlace> KeptPlace::Open(const tool::PlaceOptions& options, base::Log& log) {
-  auto place = Fetch(options, log);
-  if (place) {
-    place->Decode();
-  }
-  return place;
-}
-
-void KeptPlace::Decode() {
-  if (is_database_ || !content_) {
-    return;
-  }
-  kept_.state = form_.is_base64 ? health::ReadStateFromText(base::ToString(*content_))
-                                : health::ReadState(*content_);
-}
-
-base::Result<KeptPlace> KeptPlace::Fetch(const tool::PlaceOptions& options, base::Log& log) {
-  KeptPlace place;
-  health::Context& context = place.kept_.context;
-  context.target = TargetOf(options);
-  context.is_vm = efi::ParseGuid(context.target).has_value();
-  context.now = std::time(nullptr);
-  place.is_database_ = options.backend == "sqlite";
-  if (options.backend.empty() && !context.is_vm) {
-    auto content = base::ReadFile(options.operand, tool::kMaxFileBytes);
-    if (content && !IsDatabase(base::ToString(*content))) {
-      const std::string text = base::ToString(*content);
-      place.path_ = options.operand;
-      place.form_.is_base64 = !IsRawBlob(text);
-      place.form_.ends_in_newline = text.ends_with('\n');
-      place.content_ = *std::move(content);
-      return place;
-    }
-    place.is_database_ = true;
-  }
-  auto opened = tool::OpenPlace(options, log);
-  if (!opened) {
-    return opened.failure();
-  }
-  place.backend_ = std::move(opened->backend);
-  if (auto read = place.ReadFrom(log); !read) {
-    return read.failure();
-  }
-  return place;
-}
-
-base::Result<void> KeptPlace::ReadFrom(base::Log& log) {
-  auto text = backend_->KeptText();
-  if (!text) {
-    return text.failure();
-  }
-  const auto wish = backend_->WantsSecureBoot();
-  if (!wish) {
-    log.Warning("whether Secure Boot is wanted is not known: " + wish.error().message);
-  } else {
-    kept_.context.secure_boot = *wish;
-  }
-  if (*text) {
-    form_.is_base64 = true;
-    content_ = base::ToBytes(**text);
-    return {};
-  }
-  auto entries = backend_->Load();
-  if (!entries) {
-    return entries.failure();
-  }
-  kept_.context.is_first_boot = !entries->has_value();
-  if (entries->has_value()) {
-    kept_.state.entries = **std::move(entries);
-    content_ = health::EncodeState(kept_.state);
-  }
-  return {};
-}
-
-base::Result<void> KeptPlace::CheckUnchanged() {
-  if (is_database_) {
-    return {};  // it is locked
-  }
-  std::optional<base::Bytes> now;
-  if (backend_ == nullptr) {
-    auto content = base::ReadFile(path_, tool::kMaxFileBytes);
-    if (!content) {
-      return content.failure();
-    }
-    now = *std::move(content);
-  } else {
-    const auto text = backend_->KeptText();
-    if (!text) {
-      return text.failure();
-    }
-    if (*text) {
-      now = base::ToBytes(**text);
-    }
-  }
-  return now == content_ ? base::Result<void>()
-                         : base::Fail(kept_.context.target +
-                                      ": somebody else changed the variables just now; nothing was "
-                                      "written. Run this again");
-}
-
-base::Result<std::optional<std::string>> KeptPlace::VmState() {
-  return backend_ == nullptr ? std::optional<std::string>() : backend_->VmState();
-}
-
-base::Result<void> KeptPlace::Write(const health::State& state) {
-  if (is_database_) {
-    return WriteRows(state.entries);
-  }
-  const base::Bytes raw = health::EncodeState(state);
-  if (backend_ != nullptr) {
-    return backend_->KeepText(base::EncodeBase64(raw));
-  }
-  return base::ReplaceFile(
-      path_, form_.is_base64
-                 ? base::ToBytes(base::EncodeBase64(raw) + (form_.ends_in_newline ? "\n" : ""))
-                 : raw);
-}
-
-base::Result<void> KeptPlace::Restore(const base::Bytes& content) {
-  if (!is_database_) {
-    return backend_ != nullptr ? backend_->KeepText(base::ToString(content))
-                               : base::ReplaceFile(path_, content);
-  }
-  auto blob = store::DecodeVarsBlob(content);
-  return blob ? WriteRows(blob->entries) : blob.failure();
-}
-
-base::Result<void> KeptPlace::WriteRows(const std::vector<store::Entry>& entries) {
-  const store::Store nothing;
-  store::StagedStore staged(nothing);
-  // The last one that is put comes first in a walk.
-  for (std::size_t left = entries.size(); left > 0; --left) {
-    staged.Put(entries[left - 1]);
-  }
-  return backend_->KeepResumed(staged);
-}
-
-base::Result<KeptState> ReadKeptState(const tool::PlaceOptions& options, base::Log& log) {
-  tool::PlaceOptions looking = options;
-  looking.only_looks = true;
-  auto place = KeptPlace::Fetch(looking, log);
+base::Result<OpenSubject> OpenKept(const tool::PlaceOptions& options, base::Log& log,
+                                   sandbox::Stop* stop) {
+  auto place = tool::Place::Open(options, log, stop);
   if (!place) {
     return place.failure();
   }
-  const bool is_toolstack = place->is_toolstack();
-  place->Close();
-  if (auto dropped = tool::DropAllRights({}, log); !dropped) {
-    return dropped.failure();
+  OpenSubject subject{*std::move(place), {}};
+  health::Context& context = subject.context;
+  context.target = TargetOf(options);
+  context.is_vm = efi::ParseGuid(context.target).has_value();
+  context.now = std::time(nullptr);
+  context.is_first_boot = !subject.place.kept().bytes;
+  const auto wish = subject.place.WantsSecureBoot(log);
+  if (!wish) {
+    log.Warning("whether Secure Boot is wanted is not known: " + wish.error().message);
+  } else {
+    context.secure_boot = *wish;
   }
-  place->Decode();
-  const health::State& state = place->kept().state;
-  if (!is_toolstack && state.entries.empty() && !state.damage.empty()) {
-    return base::Fail(options.operand + ": no variable can be read: offset " +
+  return subject;
+}
+
+health::State StateOf(const tool::Kept& kept) {
+  if (!kept.bytes) {
+    return {};
+  }
+  return IsBase64(kept) ? health::ReadStateFromText(base::ToString(*kept.bytes))
+                        : health::ReadState(*kept.bytes);
+}
+
+base::Result<health::State> ReadableStateOf(const Subject& subject) {
+  health::State state = StateOf(subject.kept);
+  if (subject.kept.form == tool::Kept::Form::kFile && state.entries.empty() &&
+      !state.damage.empty()) {
+    return base::Fail(subject.kept.path + ": no variable can be read: offset " +
                       std::to_string(state.damage.front().offset) + ": " +
                       state.damage.front().reason);
   }
-  return std::move(place->kept());
+  return state;
+}
+
+tool::NewBytes BytesOf(const health::State& state, const tool::Kept& kept) {
+  base::Bytes bytes = health::EncodeState(state);
+  if (IsBase64(kept)) {
+    const bool ends_in_newline = kept.form == tool::Kept::Form::kFile && !kept.bytes->empty() &&
+                                 kept.bytes->back() == '\n';
+    bytes = base::ToBytes(base::EncodeBase64(bytes) + (ends_in_newline ? "\n" : ""));
+  }
+  return {std::move(bytes), tool::AreCertificatesUpToDate(state.entries)};
 }
 
 }  // namespace varstored::tools

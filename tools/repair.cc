@@ -4,37 +4,40 @@
 #include <utility>
 
 #include "backup.h"
+#include "varstored/base/reader.h"
+#include "varstored/base/writer.h"
 #include "varstored/efi/guid.h"
 #include "varstored/health/fix.h"
 #include "varstored/health/text.h"
+#include "varstored/sandbox/helper.h"
 
 namespace varstored::tools {
 namespace {
 
-std::string SubjectOf(const KeptPlace& place) {
-  const std::string& target = place.kept().context.target;
+std::string SubjectOf(const OpenSubject& subject) {
+  const std::string& target = subject.context.target;
   const auto uuid = efi::ParseGuid(target);
   return uuid ? efi::ToText(*uuid) : std::filesystem::path(target).filename().string();
 }
 
-std::string FolderFor(const KeptPlace& place, const RepairOptions& options) {
+std::string FolderFor(const OpenSubject& subject, const RepairOptions& options) {
   if (!options.backup_folder.empty()) {
     return options.backup_folder;
   }
-  if (place.is_toolstack()) {
+  if (subject.is_toolstack()) {
     return kBackupFolder;
   }
-  const auto folder = std::filesystem::path(place.kept().context.target).parent_path();
+  const auto folder = std::filesystem::path(subject.context.target).parent_path();
   return folder.empty() ? "." : folder.string();
 }
 
 /// The process of a VM that is not halted has its own copy, and would overwrite what is written.
-base::Result<void> CheckHalted(KeptPlace& place, const RepairOptions& options) {
-  if (!place.is_toolstack() || options.force) {
+base::Result<void> CheckHalted(OpenSubject& subject, const RepairOptions& options, base::Log& log) {
+  if (!subject.is_toolstack() || options.force) {
     return {};
   }
-  const std::string& target = place.kept().context.target;
-  const auto state = place.VmState();
+  const std::string& target = subject.context.target;
+  const auto state = subject.place.VmState(log);
   if (!state) {
     return base::Fail(target + ": whether the VM is halted is not known, so nothing was written: " +
                       state.error().message);
@@ -54,24 +57,25 @@ base::Result<void> CheckHalted(KeptPlace& place, const RepairOptions& options) {
 
 /// All that comes before the one write, in this order. Gives the backup's path, empty where there
 /// was nothing to keep.
-base::Result<std::string> Prepare(KeptPlace& place, const RepairOptions& options) {
-  if (auto halted = CheckHalted(place, options); !halted) {
+base::Result<std::string> Prepare(OpenSubject& subject, const RepairOptions& options,
+                                  base::Log& log) {
+  if (auto halted = CheckHalted(subject, options, log); !halted) {
     return halted.failure();
   }
   std::string backup;
-  if (place.content()) {
-    auto made = MakeBackup(FolderFor(place, options), SubjectOf(place), *place.content(),
-                           place.kept().context.now);
+  if (subject.place.kept().bytes) {
+    auto made = MakeBackup(FolderFor(subject, options), SubjectOf(subject), *subject.place.kept().bytes,
+                           subject.context.now);
     if (!made) {
       return base::Fail("nothing was written, because there is no backup: " + made.error().message);
     }
     backup = *std::move(made);
   }
-  if (auto unchanged = place.CheckUnchanged(); !unchanged) {
-    return unchanged.failure();
+  if (auto unchanged = subject.place.CheckUnchanged(log); !unchanged) {
+    return base::Fail(subject.context.target + ": " + unchanged.error().message);
   }
   // Again: making the backup took time.
-  if (auto halted = CheckHalted(place, options); !halted) {
+  if (auto halted = CheckHalted(subject, options, log); !halted) {
     return halted.failure();
   }
   return backup;
@@ -83,10 +87,12 @@ base::Failure<base::Error> NotWritten(const base::Error& error, const std::strin
 }
 
 /// Fails where nothing can be saved.
-base::Result<health::Repaired> Mended(const KeptState& kept, const RepairOptions& options) {
-  health::Repaired repaired = health::FixAll(kept.state, kept.context);
-  if (repaired.state.entries.empty() && !kept.state.damage.empty() && !options.force) {
-    return base::Fail(kept.context.target +
+base::Result<health::Repaired> Mended(const Subject& subject, const RepairOptions& options) {
+  const health::State state = StateOf(subject.kept);
+  const bool has_damage = !state.damage.empty();
+  health::Repaired repaired = health::FixAll(state, subject.context);
+  if (repaired.state.entries.empty() && has_damage && !options.force) {
+    return base::Fail(subject.context.target +
                       ": no variable can be read, so nothing can be saved. Restore a backup, or "
                       "give --force for a VM without any variable");
   }
@@ -94,7 +100,30 @@ base::Result<health::Repaired> Mended(const KeptState& kept, const RepairOptions
 }
 
 Repair RepairOf(const health::Repaired& repaired) {
-  return {repaired.fixed, repaired.left, repaired.lost_keys, repaired.changed_keys, {}};
+  return {repaired.fixed, repaired.left, repaired.lost_keys, repaired.changed_keys};
+}
+
+/// What comes back from the helper process: flags, what is shown, and what is to be written.
+base::Result<base::Bytes> Mend(const Subject& subject, const RepairOptions& options,
+                               const ShowRepair& show) {
+  const auto repaired = Mended(subject, options);
+  if (!repaired) {
+    return repaired.failure();
+  }
+  const base::Bytes shown = show(RepairOf(*repaired));
+  base::Writer writer;
+  writer.WriteU8(repaired->fixed.empty() ? 0 : 1);
+  writer.WriteU8(repaired->left.empty() ? 0 : 1);
+  writer.WriteU32(static_cast<std::uint32_t>(shown.size()));
+  writer.WriteBytes(shown);
+  if (!repaired->fixed.empty()) {
+    tool::WriteNewBytes(writer, BytesOf(repaired->state, subject.kept));
+  }
+  return writer.Take();
+}
+
+base::Failure<base::Error> Broken() {
+  return base::Fail("the answer of the helper process is broken");
 }
 
 std::string Joined(const std::vector<std::string>& names) {
@@ -120,66 +149,106 @@ std::string WordsOnKeys(const Repair& repair) {
   return text;
 }
 
-base::Result<Repair> PlanRepair(const KeptState& kept, const RepairOptions& options) {
-  auto repaired = Mended(kept, options);
+base::Result<Repair> PlanRepair(const Subject& subject, const RepairOptions& options) {
+  auto repaired = Mended(subject, options);
   if (!repaired) {
     return repaired.failure();
   }
   return RepairOf(*repaired);
 }
 
-base::Result<Repair> FixPlace(KeptPlace& place, const RepairOptions& options) {
-  auto repaired = Mended(place.kept(), options);
-  if (!repaired) {
-    return repaired.failure();
+base::Result<Fixed> FixPlace(OpenSubject& subject, const RepairOptions& options,
+                             const ShowRepair& show, base::Log& log) {
+  const auto answer = sandbox::InHelper(
+      [&](base::Log& /*lines*/) { return Mend(subject.subject(), options, show); }, log,
+      {.stop = options.stop});
+  if (!answer) {
+    return answer.failure();
   }
-  Repair repair = RepairOf(*repaired);
-  if (repair.fixed.empty()) {
-    return repair;
+  base::Reader reader(*answer);
+  std::uint8_t has_fixed = 0;
+  std::uint8_t has_left = 0;
+  std::uint32_t size = 0;
+  base::ByteSpan shown;
+  if (!reader.ReadU8(has_fixed) || !reader.ReadU8(has_left) || !reader.ReadU32(size) ||
+      !reader.ReadBytes(size, shown)) {
+    return Broken();
   }
-  auto backup = Prepare(place, options);
+  Fixed fixed{has_fixed != 0, has_left != 0, {}, base::ToBytes(shown)};
+  if (!fixed.has_fixed) {
+    return fixed;
+  }
+  const auto changed = tool::ReadNewBytes(reader);
+  if (!changed) {
+    return changed.failure();
+  }
+  auto backup = Prepare(subject, options, log);
   if (!backup) {
     return backup.failure();
   }
-  if (auto written = place.Write(repaired->state); !written) {
+  if (auto written = subject.place.Keep(*changed, log); !written) {
     return NotWritten(written.error(), *backup);
   }
-  repair.backup = *std::move(backup);
-  return repair;
+  fixed.backup = *std::move(backup);
+  return fixed;
 }
 
-base::Result<std::string> RestorePlace(KeptPlace& place, const std::string& path,
-                                       const RepairOptions& options) {
-  const std::string& target = place.kept().context.target;
-  const auto backup = ReadBackup(path, SubjectOf(place));
-  if (!backup) {
-    return backup.failure();
-  }
-  health::State state;
-  if (!backup->is_of_subject) {
-    if (!options.force) {
-      return base::Fail(path + ": " + backup->reason +
-                        ". With --force any whole VARS blob can be restored");
-    }
-    const auto blob = tool::DecodeBlobFile(backup->content);
+namespace {
+
+/// For a helper process: what is to be written of a backup.
+base::Result<base::Bytes> BytesOfBackup(const std::string& path, const Backup& backup,
+                                        const Subject& subject) {
+  tool::NewBytes changed;
+  const bool is_toolstack = subject.kept.form == tool::Kept::Form::kText;
+  if (backup.is_of_subject) {
+    const health::State state = StateOf({subject.kept.form, path, backup.content});
+    changed = {backup.content, tool::AreCertificatesUpToDate(state.entries)};
+  } else {
+    const auto blob = tool::DecodeBlobFile(backup.content);
     if (!blob) {
       return base::Fail(path + ": " + blob.error().message);
     }
-    if (blob->form.is_save_file && place.is_toolstack()) {
+    if (blob->form.is_save_file && is_toolstack) {
       return base::Fail(path + ": all of a suspended VM, not what is kept of one that is off");
     }
-    state.entries = blob->blob.entries;
-    state.ancillary = blob->blob.ancillary;
+    changed = BytesOf({blob->blob.entries, blob->blob.ancillary, {}}, subject.kept);
   }
-  if (place.content() == backup->content) {
+  base::Writer writer;
+  tool::WriteNewBytes(writer, changed);
+  return writer.Take();
+}
+
+}  // namespace
+
+base::Result<std::string> RestorePlace(OpenSubject& subject, const std::string& path,
+                                       const RepairOptions& options, base::Log& log) {
+  const std::string& target = subject.context.target;
+  const auto backup = ReadBackup(path, SubjectOf(subject));
+  if (!backup) {
+    return backup.failure();
+  }
+  if (!backup->is_of_subject && !options.force) {
+    return base::Fail(path + ": " + backup->reason +
+                      ". With --force any whole VARS blob can be restored");
+  }
+  const auto answer = sandbox::InHelper(
+      [&](base::Log& /*lines*/) { return BytesOfBackup(path, *backup, subject.subject()); }, log);
+  if (!answer) {
+    return answer.failure();
+  }
+  base::Reader reader(*answer);
+  const auto changed = tool::ReadNewBytes(reader);
+  if (!changed) {
+    return changed.failure();
+  }
+  if (subject.place.kept().bytes == backup->content) {
     return health::ForTerminal(target) + ": is what the backup has already; nothing was written\n";
   }
-  const auto before = Prepare(place, options);
+  const auto before = Prepare(subject, options, log);
   if (!before) {
     return before.failure();
   }
-  const auto written = backup->is_of_subject ? place.Restore(backup->content) : place.Write(state);
-  if (!written) {
+  if (const auto written = subject.place.Keep(*changed, log); !written) {
     return NotWritten(written.error(), *before);
   }
   return health::ForTerminal(target) + ": restored from " + health::ForTerminal(path) + "\n" +

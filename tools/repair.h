@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ struct RepairOptions {
   std::string backup_folder;
   /// Write also while the VM is not halted, or where nothing can be saved.
   bool force = false;
+  /// Null: a signal to stop ends the process.
+  sandbox::Stop* stop = nullptr;
 };
 
 /// Not in /var/lib/varstored: xapi empties that folder, or makes it a symbolic link.
@@ -24,21 +27,35 @@ struct Repair {
   std::vector<health::Finding> left;
   std::vector<std::string> lost_keys;     // as health::Repaired has them
   std::vector<std::string> changed_keys;  // as health::Repaired has them
-  std::string backup;                     // its path; empty where nothing was to be fixed
 };
 
 /// What the repair does to keys, in sentences; empty where it does nothing.
 [[nodiscard]] std::string WordsOnKeys(const Repair& repair);
 
-/// What FixPlace would do about `kept`, if nothing else is in its way; nothing is written.
-[[nodiscard]] base::Result<Repair> PlanRepair(const KeptState& kept, const RepairOptions& options);
+/// For a helper process: what FixPlace would do about `subject`, if nothing else is in its way;
+/// nothing is written.
+[[nodiscard]] base::Result<Repair> PlanRepair(const Subject& subject, const RepairOptions& options);
 
-/// Fixes what can be fixed: first the backup, then one write. An error means that nothing was
-/// written, or that nobody knows.
-[[nodiscard]] base::Result<Repair> FixPlace(KeptPlace& place, const RepairOptions& options);
+/// Makes of a repair what is shown of it, in the helper process.
+using ShowRepair = std::function<base::Bytes(const Repair& repair)>;
+
+/// What came of FixPlace.
+struct Fixed {
+  bool has_fixed = false;
+  bool has_left = false;
+  /// Its path; empty where nothing was to be fixed.
+  std::string backup;
+  /// What `show` made of it.
+  base::Bytes shown;
+};
+
+/// Fixes what can be fixed: a helper process looks, then comes the backup, then one write. An error
+/// means that nothing was written, or that nobody knows.
+[[nodiscard]] base::Result<Fixed> FixPlace(OpenSubject& subject, const RepairOptions& options,
+                                           const ShowRepair& show, base::Log& log);
 
 /// Puts the backup at `path` back. Gives what to tell the administrator.
-[[nodiscard]] base::Result<std::string> RestorePlace(KeptPlace& place, const std::string& path,
-                                                     const RepairOptions& options);
+[[nodiscard]] base::Result<std::string> RestorePlace(OpenSubject& subject, const std::string& path,
+                                                     const RepairOptions& options, base::Log& log);
 
 }  // namespace varstored::tools

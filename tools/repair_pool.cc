@@ -9,6 +9,9 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "kept_state.h"
@@ -17,14 +20,21 @@
 #include "varstored/backend/pool.h"
 #include "varstored/backend/xapi.h"
 #include "varstored/base/file.h"
+#include "varstored/base/reader.h"
 #include "varstored/base/unique_fd.h"
+#include "varstored/base/writer.h"
+#include "varstored/efi/guid.h"
 #include "varstored/health/text.h"
+#include "varstored/sandbox/helper.h"
 
 namespace varstored::tools {
 namespace {
 
 /// One VM may have a fault of its own. When so many in a row cannot be read, it is the toolstack.
 constexpr int kMostFailuresInARow = 3;
+
+/// What the VM at hand may still take after a signal; a second with what comes behind it.
+constexpr std::chrono::milliseconds kMostAtTheEnd(400);
 
 /// SIGINT, SIGTERM and SIGHUP as a descriptor, from here on: the VM at hand is finished first.
 class StopSignals {
@@ -101,6 +111,201 @@ bool IsSkipped(const backend::PoolVm& vm) {
   return vm.is_control_domain || vm.is_default_template || !vm.is_uefi;
 }
 
+// ---- what goes between processes ----
+
+void WriteText(base::Writer& writer, std::string_view text) {
+  writer.WriteU32(static_cast<std::uint32_t>(text.size()));
+  writer.WriteBytes(base::ToBytes(text));
+}
+
+bool ReadText(base::Reader& reader, std::string& text) {
+  std::uint32_t size = 0;
+  base::ByteSpan bytes;
+  if (!reader.ReadU32(size) || !reader.ReadBytes(size, bytes)) {
+    return false;
+  }
+  text = base::ToString(bytes);
+  return true;
+}
+
+bool ReadFlag(base::Reader& reader, bool& flag) {
+  std::uint8_t value = 0;
+  const bool is_there = reader.ReadU8(value);
+  flag = value != 0;
+  return is_there;
+}
+
+void WriteTexts(base::Writer& writer, const std::vector<std::string>& texts) {
+  writer.WriteU32(static_cast<std::uint32_t>(texts.size()));
+  for (const std::string& text : texts) {
+    WriteText(writer, text);
+  }
+}
+
+bool ReadTexts(base::Reader& reader, std::vector<std::string>& texts) {
+  std::uint32_t count = 0;
+  if (!reader.ReadU32(count)) {
+    return false;
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!ReadText(reader, texts.emplace_back())) {
+      return false;
+    }
+  }
+  return true;
+}
+
+base::Failure<base::Error> Broken() {
+  return base::Fail("the answer of the helper process is broken");
+}
+
+/// The pool, in a helper process that can connect and nothing else: an empty request asks for the
+/// list, another one for the VM of that reference.
+class PoolHelper {
+ public:
+  static base::Result<PoolHelper> Start(const PoolWishes& wishes, sandbox::Stop& stop) {
+    auto helper = sandbox::Helper::Start(
+        {.keeps = sandbox::HelperKeeps::kConnecting, .stop = &stop},
+        [&wishes](int stop_fd, base::Log& /*lines*/) -> sandbox::Helper::Work {
+          const auto pool = std::make_shared<backend::Pool>(backend::PoolOptions{
+              .socket_path = wishes.socket.value_or(backend::XapiOptions().socket_path),
+              .patience = wishes.wait,
+              .stop_fd = stop_fd});
+          return [pool](base::ByteSpan request) {
+            return request.empty() ? List(*pool) : Find(*pool, base::ToString(request));
+          };
+        });
+    return helper ? PoolHelper(*std::move(helper)) : base::Result<PoolHelper>(helper.failure());
+  }
+
+  base::Result<std::vector<std::string>> List(base::Log& log) {
+    const auto answer = helper_.Ask({}, log);
+    if (!answer) {
+      return answer.failure();
+    }
+    base::Reader reader(*answer);
+    std::vector<std::string> references;
+    if (!ReadTexts(reader, references)) {
+      return Broken();
+    }
+    return references;
+  }
+
+  base::Result<std::optional<backend::PoolVm>> Find(const std::string& reference, base::Log& log) {
+    const auto answer = helper_.Ask(base::ToBytes(reference), log);
+    if (!answer) {
+      return answer.failure();
+    }
+    if (answer->empty()) {
+      return std::optional<backend::PoolVm>();
+    }
+    base::Reader reader(*answer);
+    backend::PoolVm vm;
+    bool has_variables = false;
+    std::string variables;
+    for (std::string* text : {&vm.uuid, &vm.name, &vm.power_state, &variables}) {
+      if (!ReadText(reader, *text)) {
+        return Broken();
+      }
+    }
+    for (bool* flag : {&vm.is_template, &vm.is_snapshot, &vm.is_default_template,
+                       &vm.is_control_domain, &vm.is_uefi, &vm.wants_secure_boot, &has_variables}) {
+      if (!ReadFlag(reader, *flag)) {
+        return Broken();
+      }
+    }
+    // It becomes the name of a backup, and of the place that is repaired.
+    if (!efi::ParseGuid(vm.uuid)) {
+      return base::Fail("the toolstack gives a VM that has no uuid");
+    }
+    if (has_variables) {
+      vm.variables = std::move(variables);
+    }
+    return std::optional(std::move(vm));
+  }
+
+ private:
+  explicit PoolHelper(sandbox::Helper helper) : helper_(std::move(helper)) {}
+
+  static base::Result<base::Bytes> List(backend::Pool& pool) {
+    const auto references = pool.List();
+    if (!references) {
+      return references.failure();
+    }
+    base::Writer writer;
+    WriteTexts(writer, *references);
+    return writer.Take();
+  }
+
+  static base::Result<base::Bytes> Find(backend::Pool& pool, const std::string& reference) {
+    const auto vm = pool.Find(reference);
+    if (!vm) {
+      return vm.failure();
+    }
+    base::Writer writer;
+    if (*vm) {
+      for (const std::string& text :
+           {(*vm)->uuid, (*vm)->name, (*vm)->power_state, (*vm)->variables.value_or("")}) {
+        WriteText(writer, text);
+      }
+      for (const bool flag :
+           {(*vm)->is_template, (*vm)->is_snapshot, (*vm)->is_default_template,
+            (*vm)->is_control_domain, (*vm)->is_uefi, (*vm)->wants_secure_boot,
+            (*vm)->variables.has_value()}) {
+        writer.WriteU8(flag ? 1 : 0);
+      }
+    }
+    return writer.Take();
+  }
+
+  sandbox::Helper helper_;
+};
+
+/// What a helper process says of one VM's variables.
+struct Look {
+  bool is_clean = false;
+  bool is_fixable = false;
+  /// With a repair, done or planned; else `left` has all that was found.
+  std::vector<std::string> fixed;
+  std::vector<std::string> left;
+  std::string keys;
+};
+
+base::Bytes Encode(const Look& look) {
+  base::Writer writer;
+  writer.WriteU8(look.is_clean ? 1 : 0);
+  writer.WriteU8(look.is_fixable ? 1 : 0);
+  WriteTexts(writer, look.fixed);
+  WriteTexts(writer, look.left);
+  WriteText(writer, look.keys);
+  return writer.Take();
+}
+
+base::Result<Look> Decode(base::ByteSpan answer) {
+  base::Reader reader(answer);
+  Look look;
+  if (!ReadFlag(reader, look.is_clean) || !ReadFlag(reader, look.is_fixable) ||
+      !ReadTexts(reader, look.fixed) || !ReadTexts(reader, look.left) ||
+      !ReadText(reader, look.keys)) {
+    return Broken();
+  }
+  return look;
+}
+
+Look LookOf(const Repair& repair) {
+  return {false, true, NamesOf(repair.fixed), NamesOf(repair.left), WordsOnKeys(repair)};
+}
+
+Look LookAt(const Subject& subject) {
+  const auto findings = health::FindingsOf(StateOf(subject.kept), subject.context);
+  return {findings.empty(),
+          std::any_of(findings.begin(), findings.end(),
+                      [](const auto& finding) { return finding.is_fixable; }),
+          {},
+          NamesOf(findings),
+          {}};
+}
+
 class Walk {
  public:
   Walk(const PoolWishes& wishes, base::Log& log) : wishes_(wishes), log_(log) {
@@ -112,10 +317,14 @@ class Walk {
     if (!signals) {
       return signals.failure();
     }
-    backend::Pool pool({.socket_path = wishes_.socket.value_or(backend::XapiOptions().socket_path),
-                        .patience = wishes_.wait,
-                        .stop_fd = signals->fd()});
-    auto references = pool.List();
+    // What only looks is given up at once; the VM at hand is finished, if that is soon.
+    sandbox::Stop at_once{.fd = signals->fd()};
+    soon_.fd = signals->fd();
+    auto pool = PoolHelper::Start(wishes_, at_once);
+    if (!pool) {
+      return pool.failure();
+    }
+    auto references = pool->List(log_);
     if (!references) {
       return references.failure();
     }
@@ -126,8 +335,9 @@ class Walk {
     std::size_t done = 0;
     for (const std::string& reference : *references) {
       progress.Show(done);
-      auto vm = signals->HaveCome() ? std::nullopt : std::optional(pool.Find(reference));
+      auto vm = signals->HaveCome() ? std::nullopt : std::optional(pool->Find(reference, log_));
       if (signals->HaveCome()) {
+        at_once.since = at_once.since.value_or(std::chrono::steady_clock::now());
         return EndEarly("interrupted", references->size() - done);
       }
       ++done;
@@ -135,7 +345,7 @@ class Walk {
       if (!vm->ok()) {
         AddFailed({}, {}, vm->error().message);
       } else if (**vm) {
-        Look(***vm);
+        LookInto(***vm);
       }
       if (failures_in_a_row == kMostFailuresInARow) {
         return EndEarly("given up, because one VM after the other failed",
@@ -169,23 +379,39 @@ class Walk {
     summary_.rows.push_back(std::move(row));
   }
 
-  void Look(const backend::PoolVm& vm) {
+  /// What `look` says, in a helper process of this VM's own.
+  base::Result<Look> InHelper(const std::function<base::Result<Look>()>& look) {
+    const auto answer = sandbox::InHelper(
+        [&look](base::Log& /*lines*/) -> base::Result<base::Bytes> {
+          const auto seen = look();
+          return seen ? base::Result<base::Bytes>(Encode(*seen)) : seen.failure();
+        },
+        log_, {.stop = &soon_});
+    return answer ? Decode(*answer) : answer.failure();
+  }
+
+  void LookInto(const backend::PoolVm& vm) {
     if (IsSkipped(vm)) {
       ++summary_.count;
       ++summary_.skipped;
       return;
     }
-    KeptState kept;
-    kept.context.secure_boot = vm.wants_secure_boot;
-    kept.context.is_first_boot = !vm.variables;
-    kept.context.now = std::time(nullptr);
-    kept.context.target = vm.uuid;
-    kept.context.is_vm = true;
+    Subject subject;
+    subject.kept.form = tool::Kept::Form::kText;
     if (vm.variables) {
-      kept.state = health::ReadStateFromText(*vm.variables);
+      subject.kept.bytes = base::ToBytes(*vm.variables);
     }
-    const std::vector<health::Finding> findings = health::FindingsOf(kept.state, kept.context);
-    if (findings.empty()) {
+    subject.context.secure_boot = vm.wants_secure_boot;
+    subject.context.is_first_boot = !vm.variables;
+    subject.context.now = std::time(nullptr);
+    subject.context.target = vm.uuid;
+    subject.context.is_vm = true;
+    const auto look = InHelper([&subject]() -> base::Result<Look> { return LookAt(subject); });
+    if (!look) {
+      AddFailed(vm.uuid, vm.name, look.error().message);
+      return;
+    }
+    if (look->is_clean) {
       ++summary_.count;
       ++summary_.clean;
       return;
@@ -193,49 +419,61 @@ class Walk {
     PoolRow row;
     row.uuid = vm.uuid;
     row.name = vm.name;
-    row.left = NamesOf(findings);
-    const bool is_fixable = std::any_of(findings.begin(), findings.end(),
-                                        [](const auto& finding) { return finding.is_fixable; });
+    row.left = look->left;
     if (vm.is_snapshot) {
       row.note = "a snapshot, which is never changed";
-    } else if (is_fixable && vm.power_state != "Halted") {
+    } else if (look->is_fixable && vm.power_state != "Halted") {
       row.note = "cannot be fixed while it is " + vm.power_state;
-    } else if (is_fixable && wishes_.work != PoolWork::kCheck) {
-      Mend(std::move(row), kept);
+    } else if (look->is_fixable && wishes_.work != PoolWork::kCheck) {
+      Mend(std::move(row), subject);
       return;
     }
     Add(std::move(row));
   }
 
   /// Fixes the VM, for which it is read again, as for this VM alone.
-  void Mend(PoolRow row, const KeptState& kept) {
-    const auto repair = wishes_.work == PoolWork::kFix ? Fix(row.uuid) : PlanRepair(kept, {});
-    if (!repair) {
-      AddFailed(row.uuid, row.name, repair.error().message);
+  void Mend(PoolRow row, const Subject& subject) {
+    const auto look = wishes_.work == PoolWork::kFix ? Fix(row) : Plan(subject);
+    if (!look) {
+      AddFailed(row.uuid, row.name, look.error().message);
       return;
     }
-    row.fixed = NamesOf(repair->fixed);
-    row.left = NamesOf(repair->left);
-    row.keys = WordsOnKeys(*repair);
-    row.note = repair->backup.empty() ? "" : "backup: " + repair->backup;
+    row.fixed = look->fixed;
+    row.left = look->left;
+    row.keys = look->keys;
     Add(std::move(row));
   }
 
-  base::Result<Repair> Fix(const std::string& uuid) {
+  base::Result<Look> Plan(const Subject& subject) {
+    return InHelper([&subject]() -> base::Result<Look> {
+      const auto repair = PlanRepair(subject, {});
+      return repair ? base::Result<Look>(LookOf(*repair)) : repair.failure();
+    });
+  }
+
+  base::Result<Look> Fix(PoolRow& row) {
     tool::PlaceOptions options;
-    options.operand = uuid;
+    options.operand = row.uuid;
     options.socket = wishes_.socket;
     options.wait = wishes_.wait;
-    auto place = KeptPlace::Open(options, log_);
-    if (!place) {
-      return place.failure();
+    auto subject = OpenKept(options, log_, &soon_);
+    if (!subject) {
+      return subject.failure();
     }
-    return FixPlace(*place, {.backup_folder = wishes_.backup_folder});
+    const auto fixed =
+        FixPlace(*subject, {.backup_folder = wishes_.backup_folder, .stop = &soon_},
+                 [](const Repair& repair) { return Encode(LookOf(repair)); }, log_);
+    if (!fixed) {
+      return fixed.failure();
+    }
+    row.note = fixed->backup.empty() ? "" : "backup: " + fixed->backup;
+    return Decode(fixed->shown);
   }
 
   PoolWishes wishes_;
   base::Log& log_;
   PoolSummary summary_;
+  sandbox::Stop soon_{.grace = kMostAtTheEnd};
 };
 
 constexpr std::size_t kResultColumns = 8;

@@ -4,6 +4,7 @@
 #include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/signature_list.h"
 #include "varstored/engine/certificate_state.h"
+#include "varstored/sandbox/helper.h"
 #include "varstored/tool/place.h"
 
 namespace {
@@ -23,20 +24,14 @@ base::Result<base::ByteSpan> ListsIn(const std::optional<base::Bytes>& file,
   return descriptor->payload;
 }
 
-base::Result<std::string> Check(const tools::HostKeysOptions& host, const tool::Rights& rights,
-                                bool explains, base::Log& log) {
-  const auto keys = tools::ReadHostKeys(host);
-  if (!keys) {
-    return keys.failure();
-  }
-  if (auto dropped = tool::DropAllRights(rights, log); !dropped) {
-    return dropped.failure();
-  }
-  const auto kek = ListsIn(keys->kek, "KEK.auth");
+/// For a helper process: whoever made the files may be nobody of this host.
+base::Result<std::string> CheckKeys(const engine::FirstBootKeys& keys, bool explains,
+                                    base::Log& log) {
+  const auto kek = ListsIn(keys.kek, "KEK.auth");
   if (!kek) {
     return kek.failure();
   }
-  const auto db = ListsIn(keys->db, "db.auth");
+  const auto db = ListsIn(keys.db, "db.auth");
   if (!db) {
     return db.failure();
   }
@@ -44,6 +39,19 @@ base::Result<std::string> Check(const tools::HostKeysOptions& host, const tool::
     tools::ExplainCertificates(*kek, *db, log);
   }
   return std::string(engine::AreCertificatesUpToDate(*kek, *db) ? "updated\n" : "not-updated\n");
+}
+
+base::Result<std::string> Check(const tools::HostKeysOptions& host, const tool::Rights& rights,
+                                bool explains, base::Log& log) {
+  const auto keys = tools::ReadHostKeys(host);
+  if (!keys) {
+    return keys.failure();
+  }
+  if (auto dropped = tool::DropRights(rights, log); !dropped) {
+    return dropped.failure();
+  }
+  return sandbox::TextInHelper(
+      [&](base::Log& lines) { return CheckKeys(*keys, explains, lines); }, log);
 }
 
 }  // namespace

@@ -60,14 +60,14 @@ int main(int argc, char** argv) {
         if (!variable) {
           return variable.failure();
         }
-        const auto session = tool::OpenSession(place, rights, log);
-        if (!session) {
-          return session.failure();
-        }
-        const store::Entry* entry = session->store().Find(variable->key());
-        if (entry == nullptr) {
-          return tool::Refused(tool::Describe(variable->key()), engine::Reason::kNotFound);
-        }
-        return wants_attributes ? AttributesText(*entry) : base::ToString(entry->data());
+        return tool::WithSession(
+            place, rights, log,
+            [&](tool::Session& session, base::Log& /*lines*/) -> base::Result<std::string> {
+              const store::Entry* entry = session.store().Find(variable->key());
+              if (entry == nullptr) {
+                return tool::Refused(tool::Describe(variable->key()), engine::Reason::kNotFound);
+              }
+              return wants_attributes ? AttributesText(*entry) : base::ToString(entry->data());
+            });
       });
 }

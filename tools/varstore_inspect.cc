@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <ctime>
+#include <optional>
+#include <string>
 
 #include "kept_state.h"
 #include "page.h"
@@ -9,6 +12,7 @@
 #include "varstored/efi/signature_list.h"
 #include "varstored/health/render.h"
 #include "varstored/health/report.h"
+#include "varstored/sandbox/helper.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/live.h"
 #include "varstored/tool/place.h"
@@ -31,14 +35,47 @@ struct Wishes {
   std::string dbx_update;
 };
 
-/// The signature lists of an update: of a signed one those behind its descriptor, else the file.
-base::Result<base::Bytes> ReadUpdate(const std::string& path) {
-  const auto content = base::ReadFile(path, kMaxUpdateBytes);
-  if (!content) {
-    return content.failure();
+/// What was read for an inspection, and looked into by nobody.
+struct Input {
+  tools::Subject subject;
+  std::optional<tool::LiveAnswer> live;
+  std::optional<base::Bytes> update;
+};
+
+base::Result<Input> ReadInput(const Wishes& wishes, base::Log& log) {
+  Input input;
+  if (!wishes.dbx_update.empty()) {
+    auto update = base::ReadFile(wishes.dbx_update, kMaxUpdateBytes);
+    if (!update) {
+      return update.failure();
+    }
+    input.update = *std::move(update);
   }
-  const auto descriptor = efi::ParseAuthenticationDescriptor(*content);
-  const base::ByteSpan lists = descriptor ? descriptor->payload : base::ByteSpan(*content);
+  if (wishes.live) {
+    auto live = tool::AskLive(wishes.place.operand, wishes.rights, log);
+    if (!live) {
+      return live.failure();
+    }
+    input.live = *std::move(live);
+    return input;
+  }
+  if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
+    return dropped.failure();
+  }
+  const auto opened = tools::OpenKept(wishes.place, log);
+  if (!opened) {
+    return opened.failure();
+  }
+  input.subject = opened->subject();
+  return input;
+}
+
+// From here on it is for the helper process.
+
+/// The signature lists of an update: of a signed one those behind its descriptor, else the file.
+base::Result<base::Bytes> ListsOf(const std::string& path, base::ByteSpan content) {
+  const auto descriptor = efi::ParseAuthenticationDescriptor(content);
+  const base::ByteSpan lists = descriptor ? descriptor->payload : content;
   const auto parsed = efi::ParseSignatureLists(lists);
   if (!parsed || parsed->empty()) {
     return base::Fail(path + ": neither a signed update nor signature lists");
@@ -46,61 +83,87 @@ base::Result<base::Bytes> ReadUpdate(const std::string& path) {
   return base::ToBytes(lists);
 }
 
-/// What is kept, with the rights that are needed for that; none are left afterwards.
-base::Result<tools::KeptState> ReadKept(const Wishes& wishes, base::Log& log) {
-  if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
-    return dropped.failure();
-  }
-  return tools::ReadKeptState(wishes.place, log);
-}
+struct Inspected {
+  health::State state;
+  health::Context context;
+};
 
-/// The same of a running VM.
-base::Result<tools::KeptState> ReadRunning(const Wishes& wishes, base::Log& log) {
-  auto live = tool::ReadLive(wishes.place.operand, wishes.rights, log);
-  if (!live) {
-    return live.failure();
+base::Result<Inspected> LookAtRunning(const Wishes& wishes, const tool::LiveAnswer& live) {
+  auto snapshot = tool::ReadLive(live);
+  if (!snapshot) {
+    return snapshot.failure();
   }
-  tools::KeptState running;
-  running.state = health::ReadState(live->snapshot.blob);
+  Inspected running;
+  running.state = health::ReadState(snapshot->blob);
   running.context.target = wishes.place.operand;
   running.context.now = std::time(nullptr);
   // What mends it is done to what is kept.
-  if (live->name.uuid && live->snapshot.counts.backend == "xapidb") {
-    running.context.target = efi::ToText(*live->name.uuid);
+  if (live.name.uuid && snapshot->counts.backend == "xapidb") {
+    running.context.target = efi::ToText(*live.name.uuid);
     running.context.is_vm = true;
   }
-  running.context.running = {live->name, std::move(live->snapshot.counts)};
+  running.context.running = {live.name, std::move(snapshot->counts)};
   return running;
 }
 
-base::Result<std::string> Inspect(const Wishes& wishes, bool& has_findings, base::Log& log) {
-  if (wishes.json && wishes.svg) {
-    return tool::Misuse("--json and --svg exclude each other");
+base::Result<Inspected> LookAt(const Wishes& wishes, const Input& input) {
+  if (input.live) {
+    return LookAtRunning(wishes, *input.live);
   }
+  auto state = tools::ReadableStateOf(input.subject);
+  if (!state) {
+    return state.failure();
+  }
+  return Inspected{*std::move(state), input.subject.context};
+}
+
+/// What is shown; in front of it a character that says whether there are findings.
+base::Result<std::string> Report(const Wishes& wishes, const Input& input,
+                                 const health::ScreenOptions& screen) {
   std::optional<base::Bytes> update;
-  if (!wishes.dbx_update.empty()) {
-    auto read = ReadUpdate(wishes.dbx_update);
-    if (!read) {
-      return read.failure();
+  if (input.update) {
+    auto lists = ListsOf(wishes.dbx_update, *input.update);
+    if (!lists) {
+      return lists.failure();
     }
-    update = *std::move(read);
+    update = *std::move(lists);
   }
-  auto kept = wishes.live ? ReadRunning(wishes, log) : ReadKept(wishes, log);
-  if (!kept) {
-    return kept.failure();
+  auto inspected = LookAt(wishes, input);
+  if (!inspected) {
+    return inspected.failure();
   }
-  kept->context.dbx_update = std::move(update);
-  health::Report report = health::MakeReport(kept->state, kept->context);
-  if (wishes.live && !kept->context.is_vm) {
+  inspected->context.dbx_update = std::move(update);
+  health::Report report = health::MakeReport(inspected->state, inspected->context);
+  if (wishes.live && !inspected->context.is_vm) {
     // They would need the file in which the variables are kept, of which nothing is known here.
     for (health::Finding& finding : report.findings) {
       finding.command.clear();
     }
   }
-  has_findings = !report.findings.empty();
-  return wishes.json  ? health::RenderJson(report)
-         : wishes.svg ? health::RenderSvg(report)
-                      : health::RenderScreen(report, tools::ScreenOptionsHere());
+  return (report.findings.empty() ? " " : "!") +
+         (wishes.json  ? health::RenderJson(report)
+          : wishes.svg ? health::RenderSvg(report)
+                       : health::RenderScreen(report, screen));
+}
+
+// And up to here.
+
+base::Result<std::string> Inspect(const Wishes& wishes, bool& has_findings, base::Log& log) {
+  if (wishes.json && wishes.svg) {
+    return tool::Misuse("--json and --svg exclude each other");
+  }
+  const auto input = ReadInput(wishes, log);
+  if (!input) {
+    return input.failure();
+  }
+  const health::ScreenOptions screen = tools::ScreenOptionsHere();
+  const auto answer = sandbox::TextInHelper(
+      [&](base::Log& /*lines*/) { return Report(wishes, *input, screen); }, log);
+  if (!answer) {
+    return answer.failure();
+  }
+  has_findings = answer->starts_with('!');
+  return answer->substr(std::min<std::size_t>(answer->size(), 1));
 }
 
 }  // namespace

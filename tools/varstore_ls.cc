@@ -1,4 +1,5 @@
 #include "page.h"
+#include "varstored/sandbox/helper.h"
 #include "varstored/store/vars_blob.h"
 #include "varstored/tool/live.h"
 #include "varstored/tool/session.h"
@@ -9,29 +10,31 @@ using namespace varstored;
 
 base::Result<std::string> ListLive(const std::string& vm, const tool::Rights& rights,
                                    base::Log& log) {
-  const auto live = tool::ReadLive(vm, rights, log);
+  const auto live = tool::AskLive(vm, rights, log);
   if (!live) {
     return live.failure();
   }
-  const auto blob = store::DecodeVarsBlob(live->snapshot.blob);
-  if (!blob) {
-    return blob.failure();
-  }
-  std::string lines;
-  for (const store::Entry& entry : blob->entries) {
-    lines += tool::Describe(store::KeyOf(entry)) + "\n";
-  }
-  return lines;
+  return sandbox::TextInHelper(
+      [&live](base::Log& /*lines*/) -> base::Result<std::string> {
+        const auto snapshot = tool::ReadLive(*live);
+        if (!snapshot) {
+          return snapshot.failure();
+        }
+        const auto blob = store::DecodeVarsBlob(snapshot->blob);
+        if (!blob) {
+          return blob.failure();
+        }
+        std::string text;
+        for (const store::Entry& entry : blob->entries) {
+          text += tool::Describe(store::KeyOf(entry)) + "\n";
+        }
+        return text;
+      },
+      log);
 }
 
-base::Result<std::string> List(const tool::PlaceOptions& place, const tool::Rights& rights,
-                               base::Log& log) {
-  const auto session = tool::OpenSession(place, rights, log);
-  if (!session) {
-    return session.failure();
-  }
+std::string List(const store::Store& store) {
   std::string lines;
-  const store::Store& store = session->store();
   for (const auto* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
     lines += tool::Describe(store::KeyOf(*entry)) + "\n";
   }
@@ -53,6 +56,10 @@ int main(int argc, char** argv) {
         if (auto taken = tool::TakePlace(place, operands, 0, is_live); !taken) {
           return taken.failure();
         }
-        return is_live ? ListLive(place.operand, rights, log) : List(place, rights, log);
+        return is_live ? ListLive(place.operand, rights, log)
+                       : tool::WithSession(place, rights, log,
+                                           [](tool::Session& session, base::Log& /*lines*/) {
+                                             return base::Result(List(session.store()));
+                                           });
       });
 }

@@ -5,6 +5,7 @@
 #include "varstored/base/file.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/certificate_state.h"
+#include "varstored/sandbox/helper.h"
 #include "varstored/tool/place.h"
 
 namespace {
@@ -18,17 +19,10 @@ base::ByteSpan ContentOf(const store::VarsBlob& blob, const efi::WellKnownVariab
   return found == blob.entries.end() ? base::ByteSpan() : base::ByteSpan(found->data());
 }
 
-base::Result<std::string> Check(const std::string& path, const tool::Rights& rights, bool explains,
-                                base::Log& log) {
-  // What is in the file was written by a guest: root only reads it, and somebody else looks at it.
-  const auto content = base::ReadFile(path, tool::kMaxFileBytes);
-  if (!content) {
-    return content.failure();
-  }
-  if (auto dropped = tool::DropAllRights(rights, log); !dropped) {
-    return dropped.failure();
-  }
-  const auto file = tool::DecodeBlobFile(*content);
+/// For a helper process: a guest wrote what is in the file.
+base::Result<std::string> CheckContent(const std::string& path, base::ByteSpan content,
+                                       bool explains, base::Log& log) {
+  const auto file = tool::DecodeBlobFile(content);
   if (!file) {
     return base::Fail(path + ": " + file.error().message);
   }
@@ -41,6 +35,18 @@ base::Result<std::string> Check(const std::string& path, const tool::Rights& rig
                                                               : "update_required\n");
 }
 
+base::Result<std::string> Check(const std::string& path, const tool::Rights& rights, bool explains,
+                                base::Log& log) {
+  const auto content = base::ReadFile(path, tool::kMaxFileBytes);
+  if (!content) {
+    return content.failure();
+  }
+  if (auto dropped = tool::DropRights(rights, log); !dropped) {
+    return dropped.failure();
+  }
+  return sandbox::TextInHelper(
+      [&](base::Log& lines) { return CheckContent(path, *content, explains, lines); }, log);
+}
 }  // namespace
 
 int main(int argc, char** argv) {

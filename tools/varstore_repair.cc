@@ -11,6 +11,7 @@
 #include "varstored/efi/variable_name.h"
 #include "varstored/health/render.h"
 #include "varstored/health/text.h"
+#include "varstored/sandbox/helper.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/place.h"
 
@@ -42,9 +43,14 @@ std::string Described(const health::Finding& finding) {
   return text;
 }
 
-/// What was done, or would be, and then what is left.
-std::string Show(const std::string& target, const char* done, const tools::Repair& repair) {
-  const health::ScreenOptions options = tools::ScreenOptionsHere();
+/// What was done, or would be, and then what is left. Between the two comes the backup.
+struct Shown {
+  std::string done;
+  std::string left;
+};
+
+Shown Show(const std::string& target, const char* done, const tools::Repair& repair,
+           const health::ScreenOptions& options) {
   const std::size_t width = std::clamp<std::size_t>(options.width, 80, 120);
   std::string text = health::ForTerminal(target) + "\n";
   for (const health::Finding& finding : repair.fixed) {
@@ -58,47 +64,78 @@ std::string Show(const std::string& target, const char* done, const tools::Repai
   if (const std::string keys = tools::WordsOnKeys(repair); !keys.empty()) {
     text += tools::Wrapped(keys, 2, width);
   }
-  if (!repair.backup.empty()) {
-    text += "  backup: " + health::ForTerminal(repair.backup) + "\n";
-  }
   if (!repair.left.empty()) {
-    return text + "\n" + health::RenderFindings(repair.left, options);
+    return {text, "\n" + health::RenderFindings(repair.left, options)};
   }
-  return text + (repair.fixed.empty() ? "  nothing is wrong\n" : "  no finding is left\n");
+  return {text, repair.fixed.empty() ? "  nothing is wrong\n" : "  no finding is left\n"};
 }
 
 int ExitCode(bool has_fixed, bool has_findings) {
   return has_findings ? kFoundExitCode : has_fixed ? kFixedExitCode : 0;
 }
 
-base::Result<std::string> CheckOne(tools::KeptPlace& place, const Wishes& wishes, int& exit_code) {
-  const tools::KeptState& kept = place.kept();
-  const std::string& target = kept.context.target;
-  if (wishes.dry_run || wishes.fix) {
-    const auto repair = wishes.dry_run ? tools::PlanRepair(kept, wishes.repair)
-                                       : tools::FixPlace(place, wishes.repair);
-    if (!repair) {
-      return repair.failure();
-    }
-    exit_code = wishes.dry_run ? ExitCode(false, !repair->fixed.empty() || !repair->left.empty())
-                               : ExitCode(!repair->fixed.empty(), !repair->left.empty());
-    return Show(target, wishes.dry_run ? "would fix" : "fixed", *repair);
+/// Looks, and says what a repair would do with --dry-run, or else what is wrong.
+base::Result<std::string> CheckOne(const tools::Subject& subject, const Wishes& wishes,
+                                   int& exit_code, base::Log& log) {
+  const health::ScreenOptions screen = tools::ScreenOptionsHere();
+  const auto answer = sandbox::TextInHelper(
+      [&](base::Log& /*lines*/) -> base::Result<std::string> {
+        tools::Repair found;
+        if (wishes.dry_run) {
+          auto repair = tools::PlanRepair(subject, wishes.repair);
+          if (!repair) {
+            return repair.failure();
+          }
+          found = *std::move(repair);
+        } else {
+          found.left = health::FindingsOf(tools::StateOf(subject.kept), subject.context);
+        }
+        const Shown shown = Show(subject.context.target, "would fix", found, screen);
+        const bool has_findings = !found.fixed.empty() || !found.left.empty();
+        return (has_findings ? "!" : " ") + shown.done + shown.left;
+      },
+      log);
+  if (!answer) {
+    return answer.failure();
   }
-  tools::Repair found;
-  found.left = health::FindingsOf(kept.state, kept.context);
-  exit_code = ExitCode(false, !found.left.empty());
-  return Show(target, "", found);
+  exit_code = ExitCode(false, answer->starts_with('!'));
+  return answer->substr(std::min<std::size_t>(answer->size(), 1));
+}
+
+base::Result<std::string> FixOne(tools::OpenSubject& subject, const Wishes& wishes, int& exit_code,
+                                 base::Log& log) {
+  const health::ScreenOptions screen = tools::ScreenOptionsHere();
+  const auto fixed = tools::FixPlace(
+      subject, wishes.repair,
+      [&](const tools::Repair& repair) {
+        const Shown shown = Show(subject.context.target, "fixed", repair, screen);
+        return base::ToBytes(shown.done + '\0' + shown.left);
+      },
+      log);
+  if (!fixed) {
+    return fixed.failure();
+  }
+  exit_code = ExitCode(fixed->has_fixed, fixed->has_left);
+  const std::string shown = base::ToString(fixed->shown);
+  const std::size_t end = std::min(shown.find('\0'), shown.size());
+  return shown.substr(0, end) +
+         (fixed->backup.empty() ? "" : "  backup: " + health::ForTerminal(fixed->backup) + "\n") +
+         shown.substr(std::min(end + 1, shown.size()));
 }
 
 base::Result<std::string> RepairOne(const Wishes& wishes, int& exit_code, base::Log& log) {
-  tool::PlaceOptions options = wishes.place;
-  options.only_looks = !wishes.fix && wishes.restore.empty();
-  auto place = tools::KeptPlace::Open(options, log);
-  if (!place) {
-    return place.failure();
+  auto subject = tools::OpenKept(wishes.place, log);
+  if (!subject) {
+    return subject.failure();
   }
-  return wishes.restore.empty() ? CheckOne(*place, wishes, exit_code)
-                                : tools::RestorePlace(*place, wishes.restore, wishes.repair);
+  if (!wishes.restore.empty()) {
+    return tools::RestorePlace(*subject, wishes.restore, wishes.repair, log);
+  }
+  if (wishes.fix && !wishes.dry_run) {
+    return FixOne(*subject, wishes, exit_code, log);
+  }
+  subject->place.Close();
+  return CheckOne(subject->subject(), wishes, exit_code, log);
 }
 
 base::Result<std::string> RepairPool(const Wishes& wishes, int& exit_code, base::Log& log) {
@@ -114,7 +151,12 @@ base::Result<std::string> RepairPool(const Wishes& wishes, int& exit_code, base:
     return summary.failure();
   }
   exit_code = summary->has_failed ? 1 : ExitCode(summary->has_fixed, summary->has_findings);
-  return tools::RenderPool(*summary, tools::ScreenOptionsHere());
+  const health::ScreenOptions screen = tools::ScreenOptionsHere();
+  return sandbox::TextInHelper(
+      [&](base::Log& /*lines*/) {
+        return base::Result<std::string>(tools::RenderPool(*summary, screen));
+      },
+      log);
 }
 
 base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands, int& exit_code,

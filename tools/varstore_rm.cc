@@ -125,11 +125,11 @@ int main(int argc, char** argv) {
           }
           variables.push_back(*std::move(variable));
         }
-        auto session = tool::OpenSession(place, rights, log);
-        if (!session) {
-          return session.failure();
-        }
-        auto lines = Remove(*session, variables, is_clone);
-        return lines && !is_clone ? std::string() : lines;
+        return tool::WithSession(
+            place, rights, log,
+            [&](tool::Session& session, base::Log& /*lines*/) -> base::Result<std::string> {
+              auto text = Remove(session, variables, is_clone);
+              return text && !is_clone ? std::string() : text;
+            });
       });
 }

@@ -16,16 +16,16 @@ constexpr std::string_view kOutput =
 base::Result<std::string> ChangeState(const tool::PlaceOptions& place, const tool::Rights& rights,
                                       const std::optional<engine::FirstBootKeys>& keys,
                                       base::Log& log) {
-  auto session = tool::OpenSession(place, rights, log);
-  if (!session) {
-    return session.failure();
-  }
-  if (const auto replaced = session->services().ReplaceKeys(keys); !replaced) {
-    return replaced.failure();
-  }
-  // A VM that was never started would get the host's keys at its start, and leave setup mode.
-  const auto saved = session->Save(tool::Session::Keep::kAlways);
-  return saved ? base::Result<std::string>(std::string(kOutput)) : saved.failure();
+  return tool::WithSession(
+      place, rights, log,
+      [&keys](tool::Session& session, base::Log& /*lines*/) -> base::Result<std::string> {
+        if (const auto replaced = session.services().ReplaceKeys(keys); !replaced) {
+          return replaced.failure();
+        }
+        // A VM that was never started would get the host's keys at its start, and leave setup mode.
+        const auto saved = session.Save(tool::Session::Keep::kAlways);
+        return saved ? base::Result<std::string>(std::string(kOutput)) : saved.failure();
+      });
 }
 
 }  // namespace

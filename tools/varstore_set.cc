@@ -10,6 +10,30 @@ namespace {
 
 using namespace varstored;
 
+base::Result<std::string> SetIn(tool::Session& session, const tool::NamedVariable& variable,
+                                std::uint32_t attributes, base::ByteSpan data, base::Log& log) {
+  const base::Bytes name = base::ToBytes(variable.key().name);
+  const auto reason =
+      session.services()
+          .SetVariable(
+              {.name = name, .vendor = variable.vendor, .attributes = attributes, .data = data})
+          .reason;
+  if (engine::StatusOf(reason) != efi::Status::kSuccess) {
+    return tool::Refused(tool::Describe(variable.key()), reason);
+  }
+  const auto saved = session.Save();
+  if (!saved) {
+    return saved.failure();
+  }
+  const store::Entry* entry = session.store().Find(variable.key());
+  if (!*saved && reason != engine::Reason::kUnchanged && entry != nullptr &&
+      !entry->Has(efi::kNonVolatile)) {
+    log.Warning(tool::Describe(variable.key()) +
+                " is volatile (attributes without 0x1), so there is nothing to keep");
+  }
+  return std::string();
+}
+
 base::Result<std::string> Set(const tool::PlaceOptions& place, const tool::Rights& rights,
                               const std::vector<std::string>& operands, base::Log& log) {
   const auto variable = tool::ParseNamedVariable(operands[0], operands[1]);
@@ -25,31 +49,9 @@ base::Result<std::string> Set(const tool::PlaceOptions& place, const tool::Right
   if (!data) {
     return data.failure();
   }
-  auto session = tool::OpenSession(place, rights, log);
-  if (!session) {
-    return session.failure();
-  }
-  const base::Bytes name = base::ToBytes(variable->key().name);
-  const auto reason = session->services()
-                          .SetVariable({.name = name,
-                                        .vendor = variable->vendor,
-                                        .attributes = static_cast<std::uint32_t>(*attributes),
-                                        .data = *data})
-                          .reason;
-  if (engine::StatusOf(reason) != efi::Status::kSuccess) {
-    return tool::Refused(tool::Describe(variable->key()), reason);
-  }
-  const auto saved = session->Save();
-  if (!saved) {
-    return saved.failure();
-  }
-  const store::Entry* entry = session->store().Find(variable->key());
-  if (!*saved && reason != engine::Reason::kUnchanged && entry != nullptr &&
-      !entry->Has(efi::kNonVolatile)) {
-    log.Warning(tool::Describe(variable->key()) +
-                " is volatile (attributes without 0x1), so there is nothing to keep");
-  }
-  return std::string();
+  return tool::WithSession(place, rights, log, [&](tool::Session& session, base::Log& lines) {
+    return SetIn(session, *variable, static_cast<std::uint32_t>(*attributes), *data, lines);
+  });
 }
 
 }  // namespace

@@ -25,6 +25,13 @@ std::string EncodeVariables(const store::StagedStore& staged) {
   return base::EncodeBase64(store::EncodeVarsBlob({}, entries));
 }
 
+base::Result<store::VarsBlob> Decode(std::string_view base64) {
+  const auto bytes = base::DecodeBase64(base64);
+  return bytes ? store::DecodeVarsBlob(*bytes) : bytes.failure();
+}
+
+}  // namespace
+
 bool ChangesCertificates(const store::StagedStore& staged) {
   const auto changes = staged.Changes();
   return std::any_of(changes.begin(), changes.end(), [](const auto& change) {
@@ -32,13 +39,6 @@ bool ChangesCertificates(const store::StagedStore& staged) {
     return efi::kKek.Is(key.name, key.vendor) || efi::kDb.Is(key.name, key.vendor);
   });
 }
-
-base::Result<store::VarsBlob> Decode(std::string_view base64) {
-  const auto bytes = base::DecodeBase64(base64);
-  return bytes ? store::DecodeVarsBlob(*bytes) : bytes.failure();
-}
-
-}  // namespace
 
 /// Keeps the transport out of the header.
 class XapiBackend::Calls : public Toolstack {
@@ -192,16 +192,14 @@ base::Result<std::optional<std::string>> XapiBackend::KeptText() {
   return calls_->GetVariables(Clock::now() + options_.start_budget);
 }
 
-base::Result<void> XapiBackend::KeepText(std::string_view text) {
+base::Result<void> XapiBackend::KeepText(std::string_view text,
+                                         std::optional<bool> are_certificates_up_to_date) {
   const auto now = Clock::now();
-  store::Store kept;
-  if (auto blob = Decode(text)) {
-    for (store::Entry& entry : blob->entries) {
-      kept.Append(std::move(entry));
-    }
+  auto word = CertificatesWord::kNo;
+  if (are_certificates_up_to_date || calls_->is_ahead()) {
+    word = calls_->ChooseWord(are_certificates_up_to_date.value_or(false),
+                              now + options_.request_budget / 3, log_);
   }
-  const auto word = calls_->ChooseWord(AreUpToDate(store::StagedStore(kept)),
-                                       now + options_.request_budget / 3, log_);
   return calls_->KeepBase64(text, word, now + options_.request_budget, log_);
 }
 

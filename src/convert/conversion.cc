@@ -15,16 +15,18 @@
 #include <utility>
 #include <vector>
 
-#include "varstored/backend/sqlite.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
+#include "varstored/base/reader.h"
 #include "varstored/base/unique_fd.h"
+#include "varstored/base/writer.h"
 #include "varstored/convert/content.h"
 #include "varstored/convert/efivarfs.h"
 #include "varstored/convert/flash_image.h"
 #include "varstored/convert/qcow2.h"
 #include "varstored/convert/qemu_json.h"
 #include "varstored/engine/variable_services.h"
+#include "varstored/sandbox/helper.h"
 #include "varstored/store/store.h"
 #include "varstored/store/vars_blob.h"
 #include "varstored/tool/place.h"
@@ -62,6 +64,12 @@ base::Failure<base::Error> At(const std::string& path, const base::Error& error)
   return base::Fail(path + ": " + error.message);
 }
 
+constexpr std::string_view kDatabaseMagic = "SQLite format 3";
+
+base::Failure<base::Error> OpenInQemu(const std::string& path) {
+  return base::Fail(path + ": a QEMU has it open; shut the VM down first");
+}
+
 // ---- in ----
 
 /// QEMU holds locks on the images that it has open.
@@ -77,36 +85,100 @@ bool IsOpenInQemu(const std::string& path) {
   return file.valid() && ::fcntl(file.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-/// A flash image without its container.
-base::Result<base::Bytes> RawFlash(base::Bytes bytes) {
-  if (IsQcow2(bytes)) {
-    return FromQcow2(bytes);
+/// What a conversion starts from, as bytes that nobody has looked into.
+struct Input {
+  /// Nothing: it is to be told by the bytes.
+  std::optional<Format> format;
+  /// The file; of qcow2 what is in the container, of a database its rows as a raw blob.
+  base::Bytes bytes;
+  VariableFolder folder;  // efivarfs
+  bool is_open_in_qemu = false;
+  /// The template as it is, and what is in its container.
+  std::optional<base::Bytes> original_template;
+  base::Bytes flash_template;
+};
+
+base::Result<base::Bytes> RawFlash(const std::string& path, base::Bytes bytes, base::Log& log) {
+  if (!IsQcow2(bytes)) {
+    return bytes;
   }
-  return bytes;
+  auto raw = FromQcow2(bytes, log);
+  return raw ? std::move(raw) : At(path, raw.error());
 }
 
-base::Result<Content> ReadSqlite(const std::string& path, base::Log& log) {
-  const auto files = backend::OpenDatabaseFiles(path, backend::DatabaseUse::kLook);
-  if (!files) {
-    return files.failure();
+base::Result<void> ReadTemplate(const Conversion& conversion, Input& input, base::Log& log) {
+  auto original = base::ReadFile(*conversion.flash_template, kMaxFlashBytes);
+  if (!original) {
+    return original.failure();
   }
-  auto bytes = backend::ReadDatabase(*files);
+  auto raw = RawFlash(*conversion.flash_template, *original, log);
+  if (!raw) {
+    return raw.failure();
+  }
+  input.original_template = *std::move(original);
+  input.flash_template = *std::move(raw);
+  return {};
+}
+
+bool IsDatabase(const Conversion& conversion, base::ByteSpan bytes) {
+  return conversion.from ? conversion.from == Format::kSqlite
+                         : std::ranges::equal(bytes.first(std::min(bytes.size(), kDatabaseMagic.size())),
+                                              kDatabaseMagic);
+}
+
+base::Result<Input> ReadIn(const Conversion& conversion, base::Log& log) {
+  const std::string& path = conversion.in;
+  Input input;
+  input.format = conversion.from;
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(path, ignored);
+  if (is_folder || conversion.from == Format::kEfivarfs) {
+    if (conversion.from.value_or(Format::kEfivarfs) != Format::kEfivarfs) {
+      return base::Fail(path + ": it is a folder");
+    }
+    auto folder = ReadVariableFolder(path);
+    if (!folder) {
+      return folder.failure();
+    }
+    input.format = Format::kEfivarfs;
+    input.folder = *std::move(folder);
+    return input;
+  }
+  // Asked before the bytes are read and behind it: one may end or start meanwhile.
+  input.is_open_in_qemu = IsOpenInQemu(path);
+  auto bytes = base::ReadFile(path, kMaxFlashBytes);
   if (!bytes) {
     return bytes.failure();
   }
-  auto database = backend::SqliteBackend::Look(*std::move(bytes), log);
-  if (!database) {
-    return database.failure();
+  input.is_open_in_qemu = input.is_open_in_qemu || IsOpenInQemu(path);
+  if (IsDatabase(conversion, *bytes)) {
+    auto rows = tool::ReadRows(path, log);
+    if (!rows) {
+      return rows.failure();
+    }
+    if (!*rows) {
+      return base::Fail(path + ": nothing was ever kept in it");
+    }
+    input.format = Format::kSqlite;
+    input.bytes = **std::move(rows);
+    return input;
   }
-  auto entries = (*database)->Load();
-  if (!entries) {
-    return entries.failure();
+  input.bytes = *std::move(bytes);
+  if (IsQcow2(input.bytes) && (!input.format || IsFlash(*input.format))) {
+    if (input.is_open_in_qemu) {
+      return OpenInQemu(path);
+    }
+    input.format = Format::kQcow2;
+    auto raw = RawFlash(path, std::move(input.bytes), log);
+    if (!raw) {
+      return raw.failure();
+    }
+    input.bytes = *std::move(raw);
   }
-  if (!entries->has_value()) {
-    return base::Fail(path + ": nothing was ever kept in it");
-  }
-  return Content{**std::move(entries)};
+  return input;
 }
+
+// ---- in the helper process: what is in ----
 
 base::Result<Content> ReadVars(base::ByteSpan bytes) {
   auto file = tool::DecodeBlobFile(bytes);
@@ -120,19 +192,17 @@ base::Result<Content> ReadVars(base::ByteSpan bytes) {
   return content;
 }
 
-base::Result<Content> ReadAs(Format format, base::Bytes bytes) {
+base::Result<Content> ReadAs(Format format, base::ByteSpan bytes) {
   switch (format) {
     case Format::kJson:
       return ReadQemuJson(bytes);
     case Format::kFlash:
-    case Format::kQcow2: {
-      const auto raw = RawFlash(std::move(bytes));
-      return raw ? ReadFlashImage(*raw) : base::Result<Content>(raw.failure());
-    }
+    case Format::kQcow2:
+      return ReadFlashImage(bytes);
     case Format::kVars:
     case Format::kVarsBase64:
-    case Format::kSqlite:    // is read where it is
-    case Format::kEfivarfs:  // likewise
+    case Format::kSqlite:
+    case Format::kEfivarfs:  // is no file
       break;
   }
   return ReadVars(bytes);
@@ -143,36 +213,27 @@ struct Source {
   Content content;
 };
 
-base::Result<Source> ReadIn(const Conversion& conversion, base::Log& log) {
-  const std::string& path = conversion.in;
-  std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(path, ignored);
-  if (is_folder || conversion.from == Format::kEfivarfs) {
-    if (conversion.from.value_or(Format::kEfivarfs) != Format::kEfivarfs) {
-      return base::Fail(path + ": it is a folder");
-    }
-    auto content = ReadVariableFolder(path);
-    return content ? base::Result<Source>({Format::kEfivarfs, *std::move(content)})
-                   : content.failure();
+base::Result<Source> LookAtFolder(const std::string& path, const VariableFolder& folder) {
+  auto content = FromVariableFiles(folder.files);
+  if (!content) {
+    return base::Fail(path + "/" + content.error().message);
   }
-  // Asked before the bytes are read and behind it: one may end or start meanwhile.
-  const bool was_open = IsOpenInQemu(path);
-  auto bytes = base::ReadFile(path, kMaxFlashBytes);
-  if (!bytes) {
-    return bytes.failure();
-  }
-  const auto format = conversion.from ? conversion.from : FormatOfContent(*bytes);
+  content->lost.insert(content->lost.end(), folder.lost.begin(), folder.lost.end());
+  return Source{Format::kEfivarfs, *std::move(content)};
+}
+
+base::Result<Source> LookAt(const std::string& path, const Input& input) {
+  const auto format = input.format ? input.format : FormatOfContent(input.bytes);
   if (!format) {
     return base::Fail(path + ": in none of the formats that are known");
   }
-  if (IsFlash(*format) && (was_open || IsOpenInQemu(path))) {
-    return base::Fail(path + ": a QEMU has it open; shut the VM down first");
+  if (*format == Format::kEfivarfs) {
+    return LookAtFolder(path, input.folder);
   }
-  if (*format == Format::kSqlite) {
-    auto content = ReadSqlite(path, log);
-    return content ? base::Result<Source>({*format, *std::move(content)}) : content.failure();
+  if (IsFlash(*format) && input.is_open_in_qemu) {
+    return OpenInQemu(path);
   }
-  auto content = ReadAs(*format, *std::move(bytes));
+  auto content = ReadAs(*format, input.bytes);
   return content ? base::Result<Source>({*format, *std::move(content)}) : At(path, content.error());
 }
 
@@ -246,20 +307,9 @@ class NewFile {
   bool is_made_ = false;
 };
 
-base::Result<void> WriteSqlite(const std::string& path,
-                               const std::vector<const store::Entry*>& entries, base::Log& log) {
-  store::Store store;
-  for (const store::Entry* entry : entries) {
-    store.Append(*entry);
-  }
-  {
-    auto database = backend::SqliteBackend::Open(path, log);
-    if (!database) {
-      return database.failure();
-    }
-    if (auto kept = (*database)->Commit(store::StagedStore(store)); !kept) {
-      return kept;
-    }
+base::Result<void> WriteSqlite(const std::string& path, base::ByteSpan rows, base::Log& log) {
+  if (auto kept = tool::WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log); !kept) {
+    return kept;
   }
   // The log is folded into the database at the end, and SQLite does not say whether that went well.
   std::error_code error;
@@ -269,6 +319,8 @@ base::Result<void> WriteSqlite(const std::string& path,
   }
   return {};
 }
+
+// ---- in the helper process: what is to be written ----
 
 /// What every start makes anew is in no database. Nothing is lost as long as it has the value that
 /// it gets then.
@@ -305,44 +357,30 @@ void WarnOfSize(const std::vector<const store::Entry*>& entries, base::Log& log)
   }
 }
 
-/// What is written, and what is lost by that; a database is written by `database` instead.
+/// What is written, and what is lost by that.
 struct Target {
-  base::Bytes bytes;
-  std::vector<VariableFile> files;           // efivarfs
-  std::vector<const store::Entry*> entries;  // sqlite; they are the content's
+  bool is_template = false;         // the template as it is, and no bytes
+  base::Bytes bytes;                // of qcow2 what is to be in the container; of a database its rows
+  std::vector<VariableFile> files;  // efivarfs
   Losses lost;
 };
 
-base::Result<Target> MakeFlash(const Conversion& conversion, Format format,
+base::Result<Target> MakeFlash(const Conversion& conversion, Format format, const Input& input,
                                const Content& content) {
-  if (!conversion.flash_template) {
+  if (!input.original_template) {
     return base::Fail(
         "a flash image needs --template FILE, such as the OVMF_VARS.fd of the firmware "
         "that is to use it");
   }
-  auto original = base::ReadFile(*conversion.flash_template, kMaxFlashBytes);
-  if (!original) {
-    return original.failure();
-  }
-  const auto raw = RawFlash(*original);
-  if (!raw) {
-    return At(*conversion.flash_template, raw.error());
-  }
-  auto written = WriteFlashImage(content, *raw);
+  auto written = WriteFlashImage(content, input.flash_template);
   if (!written) {
     return At(*conversion.flash_template, written.error());
   }
-  Target target{{}, {}, {}, std::move(written->lost)};
-  const bool same_container = IsQcow2(*original) == (format == Format::kQcow2);
-  if (same_container && written->bytes == *raw) {
-    target.bytes = *std::move(original);
-  } else if (format == Format::kQcow2) {
-    auto qcow2 = ToQcow2(written->bytes);
-    if (!qcow2) {
-      return qcow2.failure();
-    }
-    target.bytes = *std::move(qcow2);
-  } else {
+  Target target;
+  target.lost = std::move(written->lost);
+  const bool same_container = IsQcow2(*input.original_template) == (format == Format::kQcow2);
+  target.is_template = same_container && written->bytes == input.flash_template;
+  if (!target.is_template) {
     target.bytes = std::move(written->bytes);
   }
   return target;
@@ -350,29 +388,30 @@ base::Result<Target> MakeFlash(const Conversion& conversion, Format format,
 
 base::Result<Target> MakeVars(Format format, const Content& content, base::Log& log) {
   Target target;
+  std::vector<const store::Entry*> entries;
   if (format == Format::kVars) {
     for (const store::Entry& entry : content.entries) {
-      target.entries.push_back(&entry);
+      entries.push_back(&entry);
     }
   } else {
-    target.entries = KeptEntries(content, target.lost);
+    entries = KeptEntries(content, target.lost);
   }
-  auto blob = LoadableBlob(format == Format::kVars ? content.ancillary : store::Ancillary{},
-                           target.entries);
+  auto blob =
+      LoadableBlob(format == Format::kVars ? content.ancillary : store::Ancillary{}, entries);
   if (!blob) {
     return blob.failure();
   }
-  WarnOfSize(target.entries, log);
+  WarnOfSize(entries, log);
   if (format == Format::kSqlite) {
-    LoseWhatIsReset(target.entries, target.lost);
+    LoseWhatIsReset(entries, target.lost);
   }
   target.bytes =
       format == Format::kVarsBase64 ? base::ToBytes(base::EncodeBase64(*blob)) : *std::move(blob);
   return target;
 }
 
-base::Result<Target> MakeTarget(const Conversion& conversion, Format format, const Content& content,
-                                base::Log& log) {
+base::Result<Target> MakeTarget(const Conversion& conversion, Format format, const Input& input,
+                                const Content& content, base::Log& log) {
   switch (format) {
     case Format::kVars:
     case Format::kVarsBase64:
@@ -380,7 +419,7 @@ base::Result<Target> MakeTarget(const Conversion& conversion, Format format, con
       return MakeVars(format, content, log);
     case Format::kFlash:
     case Format::kQcow2:
-      return MakeFlash(conversion, format, content);
+      return MakeFlash(conversion, format, input, content);
     case Format::kEfivarfs: {
       Target target;
       target.files = ToVariableFiles(content, target.lost);
@@ -390,7 +429,86 @@ base::Result<Target> MakeTarget(const Conversion& conversion, Format format, con
       break;
   }
   Written written = WriteQemuJson(content);
-  return Target{std::move(written.bytes), {}, {}, std::move(written.lost)};
+  return Target{false, std::move(written.bytes), {}, std::move(written.lost)};
+}
+
+base::Result<Target> Look(const Conversion& conversion, Format to, const std::string& out,
+                          const Input& input, base::Log& log) {
+  const auto source = LookAt(conversion.in, input);
+  if (!source) {
+    return source.failure();
+  }
+  auto target = MakeTarget(conversion, to, input, source->content, log);
+  if (!target) {
+    return target.failure();
+  }
+  const Losses signers =
+      LostSigners(source->content.entries, RowOf(source->format).digests, RowOf(to).digests);
+  std::size_t count = 0;
+  for (const Losses* losses :
+       std::array<const Losses*, 3>{&source->content.lost, &target->lost, &signers}) {
+    for (const std::string& what : *losses) {
+      log.Warning("lost: " + what);
+    }
+    count += losses->size();
+  }
+  if (conversion.strict && count > 0) {
+    return base::Fail(out + ": not written, since " + std::to_string(count) +
+                      (count == 1 ? " thing" : " things") + " would be lost");
+  }
+  return target;
+}
+
+void WritePart(base::Writer& writer, base::ByteSpan bytes) {
+  writer.WriteU32(static_cast<std::uint32_t>(bytes.size()));
+  writer.WriteBytes(bytes);
+}
+
+base::Bytes Encode(const Target& target) {
+  base::Writer writer(target.bytes.size());
+  writer.WriteU8(target.is_template ? 1 : 0);
+  WritePart(writer, target.bytes);
+  for (const VariableFile& file : target.files) {
+    WritePart(writer, base::ToBytes(file.name));
+    WritePart(writer, file.bytes);
+  }
+  return writer.Take();
+}
+
+// ---- out ----
+
+bool ReadPart(base::Reader& reader, base::Bytes& part) {
+  std::uint32_t size = 0;
+  base::ByteSpan bytes;
+  if (!reader.ReadU32(size) || !reader.ReadBytes(size, bytes)) {
+    return false;
+  }
+  part = base::ToBytes(bytes);
+  return true;
+}
+
+/// Whether a file of this name is one in the folder where it is made.
+bool IsFileName(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
+base::Result<Target> Decode(base::ByteSpan answer) {
+  base::Reader reader(answer);
+  Target target;
+  std::uint8_t is_template = 0;
+  bool is_whole = reader.ReadU8(is_template) && ReadPart(reader, target.bytes);
+  target.is_template = is_template != 0;
+  while (is_whole && !reader.empty()) {
+    base::Bytes name;
+    VariableFile file;
+    is_whole = ReadPart(reader, name) && ReadPart(reader, file.bytes);
+    file.name = base::ToString(name);
+    is_whole = is_whole && IsFileName(file.name);
+    target.files.push_back(std::move(file));
+  }
+  return is_whole ? base::Result<Target>(std::move(target))
+                  : base::Fail("the answer of the helper process is broken");
 }
 
 base::Result<void> WriteTarget(const std::string& path, Format format, const Target& target,
@@ -401,7 +519,7 @@ base::Result<void> WriteTarget(const std::string& path, Format format, const Tar
     return done;
   }
   if (format == Format::kSqlite) {
-    done = WriteSqlite(file.inside(), target.entries, log);
+    done = WriteSqlite(file.inside(), target.bytes, log);
   } else if (format == Format::kEfivarfs) {
     done = WriteVariableFolder(file.inside(), target.files);
   } else {
@@ -438,7 +556,7 @@ std::optional<Format> FormatOfContent(base::ByteSpan bytes) {
   if (start.starts_with("VARS")) {
     return Format::kVars;
   }
-  if (start.starts_with("SQLite format 3")) {
+  if (start.starts_with(kDatabaseMagic)) {
     return Format::kSqlite;
   }
   const std::size_t first = start.find_first_not_of(" \t\r\n");
@@ -471,26 +589,36 @@ base::Result<void> Convert(const Conversion& conversion, base::Log& log) {
   if (std::filesystem::exists(std::filesystem::symlink_status(out, ignored))) {
     return base::Fail(out + ": it is there already, and nothing is ever overwritten");
   }
-  const auto source = ReadIn(conversion, log);
-  if (!source) {
-    return source.failure();
+  auto input = ReadIn(conversion, log);
+  if (!input) {
+    return input.failure();
   }
-  const auto target = MakeTarget(conversion, *to, source->content, log);
+  if (IsFlash(*to) && conversion.flash_template) {
+    if (auto read = ReadTemplate(conversion, *input, log); !read) {
+      return read;
+    }
+  }
+  const auto answer = sandbox::InHelper(
+      [&](base::Log& lines) -> base::Result<base::Bytes> {
+        const auto target = Look(conversion, *to, out, *input, lines);
+        return target ? base::Result<base::Bytes>(Encode(*target)) : target.failure();
+      },
+      log, {.memory_bytes = kHelperMemoryBytes, .max_answer_bytes = 2 * kMaxFlashBytes});
+  if (!answer) {
+    return answer.failure();
+  }
+  auto target = Decode(*answer);
   if (!target) {
     return target.failure();
   }
-  const Losses signers =
-      LostSigners(source->content.entries, RowOf(source->format).digests, RowOf(*to).digests);
-  std::size_t count = 0;
-  for (const Losses* losses : {&source->content.lost, &target->lost, &signers}) {
-    for (const std::string& what : *losses) {
-      log.Warning("lost: " + what);
+  if (target->is_template && input->original_template) {
+    target->bytes = *std::move(input->original_template);
+  } else if (*to == Format::kQcow2) {
+    auto image = ToQcow2(target->bytes);
+    if (!image) {
+      return image.failure();
     }
-    count += losses->size();
-  }
-  if (conversion.strict && count > 0) {
-    return base::Fail(out + ": not written, since " + std::to_string(count) +
-                      (count == 1 ? " thing" : " things") + " would be lost");
+    target->bytes = *std::move(image);
   }
   return WriteTarget(out, *to, *target, log);
 }

@@ -97,7 +97,7 @@ base::Result<Content> FromVariableFiles(const std::vector<VariableFile>& files) 
   return builder.Take();
 }
 
-base::Result<Content> ReadVariableFolder(const std::string& path) {
+base::Result<VariableFolder> ReadVariableFolder(const std::string& path) {
   std::error_code error;
   std::vector<VariableFile> files;
   Losses lost;
@@ -127,12 +127,7 @@ base::Result<Content> ReadVariableFolder(const std::string& path) {
   }
   std::sort(files.begin(), files.end(),
             [](const auto& left, const auto& right) { return left.name < right.name; });
-  auto content = FromVariableFiles(files);
-  if (!content) {
-    return base::Fail(path + "/" + content.error().message);
-  }
-  content->lost.insert(content->lost.end(), lost.begin(), lost.end());
-  return content;
+  return VariableFolder{std::move(files), std::move(lost)};
 }
 
 base::Result<void> WriteVariableFolder(const std::string& path,

@@ -1,24 +1,22 @@
 #include "varstored/convert/qcow2.h"
 
-#include <spawn.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "varstored/base/file.h"
 #include "varstored/base/reader.h"
 #include "varstored/convert/flash_image.h"
+#include "varstored/sandbox/helper.h"
+#include "varstored/sandbox/program.h"
 
 namespace varstored::convert {
 namespace {
@@ -56,56 +54,33 @@ class ScratchFolder {
   std::string path_;
 };
 
-/// Runs qemu-img in `folder`, where all the files that it is given are.
-base::Result<void> RunQemuImg(const std::string& folder, std::vector<std::string> words) {
-  words.insert(words.begin(), "qemu-img");
-  std::vector<char*> arguments;
-  arguments.reserve(words.size() + 1);
-  for (std::string& word : words) {
-    arguments.push_back(word.data());
-  }
-  arguments.push_back(nullptr);
-
-  posix_spawn_file_actions_t actions;
-  if (int code = posix_spawn_file_actions_init(&actions); code != 0) {
-    return base::Fail(std::string("cannot start qemu-img: ") + std::strerror(code));
-  }
-  pid_t child = -1;
-  int code = posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
-  if (code == 0) {
-    code = posix_spawnp(&child, "qemu-img", &actions, nullptr, arguments.data(), environ);
-  }
-  posix_spawn_file_actions_destroy(&actions);
-  if (code != 0) {
-    return base::Fail(std::string("qcow2 needs the program qemu-img (package qemu-utils): ") +
-                      std::strerror(code));
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) {
-      return base::Fail("cannot wait for qemu-img: " + base::ErrnoText());
-    }
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    return base::Fail("qemu-img failed");
-  }
-  return {};
-}
-
 base::Result<base::Bytes> Convert(base::ByteSpan bytes, const std::string& from,
                                   const std::string& to) {
+  const std::string program = sandbox::FindProgram("qemu-img");
+  if (program.empty()) {
+    return base::Fail("qcow2 needs the program qemu-img (package qemu-utils): " +
+                      base::ErrnoText());
+  }
   auto folder = ScratchFolder::Make();
   if (!folder) {
     return folder.failure();
   }
-  if (auto done = base::WriteFileInPlace(folder->path() + "/in", bytes); !done) {
+  const std::string in = folder->path() + "/in";
+  if (auto done = base::WriteFileInPlace(in, bytes); !done) {
     return done.failure();
   }
-  if (auto done = RunQemuImg(folder->path(), {"convert", "-f", from, "-O", to, "in", "out"});
+  // Whom the folder is given to reads it; nobody else reaches it.
+  if (::chmod(in.c_str(), 0444) != 0) {
+    return base::Fail(in + ": cannot change its mode: " + base::ErrnoText());
+  }
+  if (auto done = sandbox::RunProgram({.path = program,
+                                       .arguments = {"convert", "-f", from, "-O", to, "in", "out"},
+                                       .folder = folder->path(),
+                                       .max_file_bytes = 2 * kMaxFlashBytes});
       !done) {
-    return done.failure();
+    return base::Fail("qemu-img " + done.error().message);
   }
-  return base::ReadFile(folder->path() + "/out", 2 * kMaxFlashBytes);
+  return base::ReadFile(folder->path() + "/out", 2 * kMaxFlashBytes, base::Links::kRefuse);
 }
 
 /// A big-endian number of a qcow2 header, 0 where the header has ended.
@@ -130,7 +105,7 @@ bool IsQcow2(base::ByteSpan bytes) {
   return reader.ReadArray(magic) && magic == kMagic;
 }
 
-base::Result<base::Bytes> FromQcow2(base::ByteSpan image) {
+base::Result<void> CheckQcow2(base::ByteSpan image) {
   // QEMU's docs/interop/qcow2.txt, "Header".
   constexpr std::uint64_t kExternalDataFile = 0x04;
   const std::uint64_t version = NumberAt<4>(image, 4);
@@ -150,7 +125,17 @@ base::Result<base::Bytes> FromQcow2(base::ByteSpan image) {
     return base::Fail("the qcow2 image has " + std::to_string(size) + " bytes, the limit is " +
                       std::to_string(kMaxFlashBytes));
   }
-  return Convert(image, "qcow2", "raw");
+  return {};
+}
+
+base::Result<base::Bytes> FromQcow2(base::ByteSpan image, base::Log& log) {
+  const auto checked = sandbox::InHelper(
+      [image](base::Log& /*lines*/) -> base::Result<base::Bytes> {
+        const auto good = CheckQcow2(image);
+        return good ? base::Result<base::Bytes>(base::Bytes()) : good.failure();
+      },
+      log, {.memory_bytes = kHelperMemoryBytes});
+  return checked ? Convert(image, "qcow2", "raw") : checked.failure();
 }
 
 base::Result<base::Bytes> ToQcow2(base::ByteSpan content) {

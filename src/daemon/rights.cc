@@ -11,6 +11,8 @@
 namespace varstored::daemon {
 namespace {
 
+using sandbox::FileUse;
+
 /// Enough for the state of any input that is read, and for a database of it.
 constexpr std::uint64_t kMaxWrittenFileBytes = 2 * store::kMaxLoadedBytes;
 
@@ -20,14 +22,14 @@ constexpr std::uint64_t kMaxMemoryBytes = std::uint64_t{128} << 20;
 
 /// What is read before the process serves. Then there is nothing more to open: a database and the file
 /// of save: are open already.
-std::vector<std::string> FilesOfStart(const Options& options) {
-  std::vector<std::string> files;
+std::vector<FileUse> FilesOfStart(const Options& options) {
+  std::vector<FileUse> files;
   if (options.resume_path) {
-    files.push_back(*options.resume_path);
+    files.push_back({*options.resume_path, FileUse::Kind::kRead});
   }
   if (const auto init = options.backend_arguments.find("init");
       init != options.backend_arguments.end()) {
-    files.push_back(init->second);
+    files.push_back({init->second, FileUse::Kind::kRead});
   }
   return files;
 }
@@ -93,7 +95,8 @@ base::Result<sandbox::Confinement> LockIn(const Program& program, const Options&
             "this build has no list of system calls: none is forbidden");
   }
   const bool is_loopback = program.door == Program::Door::kLoopback;
-  std::vector<std::string_view> sections = {is_loopback ? "loopback" : "xen", options.backend};
+  std::vector<std::string_view> sections = {"always", is_loopback ? "loopback" : "xen",
+                                            options.backend};
   if (has_live_socket) {
     sections.emplace_back("live");
   }

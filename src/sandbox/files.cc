@@ -29,6 +29,9 @@ struct Attributes {
 };
 
 constexpr std::uint64_t kReading = LANDLOCK_ACCESS_FS_READ_FILE;
+constexpr std::uint64_t kWriting = LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
+constexpr std::uint64_t kFolder = kReading | kWriting | LANDLOCK_ACCESS_FS_MAKE_REG |
+                                  LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 
 /// All that the kernel of this Landlock version can forbid and this program knows of.
 Attributes AllOf(long version) {
@@ -60,7 +63,7 @@ bool Allow(int rules, const std::string& path, std::uint64_t access) {
 
 }  // namespace
 
-base::Result<Confinement> Confinement::Prepare(const std::vector<std::string>& files) {
+base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files) {
   Confinement confinement;
   const long version =
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -76,9 +79,22 @@ base::Result<Confinement> Confinement::Prepare(const std::vector<std::string>& f
   }
   // What cannot be allowed, because it is not there or out of reach, fails when it is used, and
   // then with words of its own.
-  for (const std::string& path : files) {
-    // A folder in its place is to be known for one, and what is in it none of our business.
-    static_cast<void>(Allow(rules, path, IsFolder(path) ? LANDLOCK_ACCESS_FS_READ_DIR : kReading));
+  for (const auto& [path, use] : files) {
+    switch (use) {
+      case FileUse::Kind::kRead:
+        // A folder in its place is to be known for one, and what is in it none of our business.
+        static_cast<void>(
+            Allow(rules, path, IsFolder(path) ? LANDLOCK_ACCESS_FS_READ_DIR : kReading));
+        break;
+      case FileUse::Kind::kFolder:
+        static_cast<void>(
+            Allow(rules, path, (IsFolder(path) ? kFolder : kReading | kWriting) & all.files));
+        break;
+      case FileUse::Kind::kPrograms:
+        static_cast<void>(Allow(rules, path, kReading | LANDLOCK_ACCESS_FS_READ_DIR |
+                                                 LANDLOCK_ACCESS_FS_EXECUTE));
+        break;
+    }
   }
   return confinement;
 }

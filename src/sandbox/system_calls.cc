@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -108,7 +109,7 @@ Program Compile(std::span<const std::string_view> sections, std::uint32_t otherw
   program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
   Return(program, otherwise);
   for (const Rule& rule : kRules) {
-    if (rule.section == "always" || std::ranges::find(sections, rule.section) != sections.end()) {
+    if (std::ranges::find(sections, rule.section) != sections.end()) {
       Add(program, rule);
     }
   }
@@ -140,6 +141,8 @@ base::Result<void> AllowOnlyListedCalls(std::span<const std::string_view> sectio
     action.sa_flags = SA_SIGINFO;
     ::sigaction(SIGSYS, &action, nullptr);
     otherwise = SECCOMP_RET_TRAP;
+  } else if (on_violation == OnViolation::kRefuse) {
+    otherwise = SECCOMP_RET_ERRNO | ENOSYS;
   }
   Program program = Compile(sections, otherwise);
   const sock_fprog filter = {static_cast<unsigned short>(program.size()), program.data()};

@@ -111,7 +111,7 @@ base::Result<base::Bytes> ReadAll(int socket, const std::string& path) {
 
 }  // namespace
 
-base::Result<LiveVm> ReadLive(const std::string& vm, const Rights& rights, base::Log& log) {
+base::Result<LiveAnswer> AskLive(const std::string& vm, const Rights& rights, base::Log& log) {
   const std::size_t slash = vm.rfind('/');
   const std::string folder =
       slash == std::string::npos ? std::string(live::kFolder) : vm.substr(0, slash);
@@ -138,19 +138,21 @@ base::Result<LiveVm> ReadLive(const std::string& vm, const Rights& rights, base:
                                "to make none (live=) or is of an older version"
                          : failures + "of a VM that is off the variables are shown without --live");
   }
-  const auto bytes = ReadAll(connection.get(), answering->path);
+  auto bytes = ReadAll(connection.get(), answering->path);
   if (!bytes) {
     return bytes.failure();
   }
   connection.Reset();
-  if (auto dropped = DropAllRights(rights, log); !dropped) {
+  if (auto dropped = DropRights(rights, log); !dropped) {
     return dropped.failure();
   }
-  auto snapshot = live::DecodeSnapshot(*bytes);
-  if (!snapshot) {
-    return base::Fail(answering->path + ": " + snapshot.error().message);
-  }
-  return LiveVm{answering->name, *std::move(snapshot)};
+  return LiveAnswer{answering->name, answering->path, *std::move(bytes)};
+}
+
+base::Result<live::Snapshot> ReadLive(const LiveAnswer& answer) {
+  auto snapshot = live::DecodeSnapshot(answer.bytes);
+  return snapshot ? std::move(snapshot)
+                  : base::Fail(answer.path + ": " + snapshot.error().message);
 }
 
 }  // namespace varstored::tool

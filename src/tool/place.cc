@@ -6,22 +6,23 @@
 #include <limits>
 #include <utility>
 
-#include "varstored/backend/sqlite.h"
+#include "toolstack_helper.h"
+#include "varstored/backend/xapi.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
+#include "varstored/base/unique_fd.h"
 #include "varstored/efi/attributes.h"
 #include "varstored/efi/guid.h"
+#include "varstored/efi/well_known.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/sandbox/sandbox.h"
+#include "varstored/store/store.h"
 
 namespace varstored::tool {
 namespace {
 
 constexpr std::string_view kBlobMagic = "VARS";
 constexpr std::string_view kDatabaseMagic{"SQLite format 3\0", 16};
-
-/// A toolstack in trouble takes its time; its guards give a call two minutes as well.
-constexpr std::chrono::milliseconds kCallBudget = std::chrono::minutes(2);
 
 constexpr unsigned long long kMostSeconds = 3600;
 
@@ -32,10 +33,15 @@ bool StartsWith(base::ByteSpan bytes, std::string_view magic) {
 bool IsKept(const store::Entry* entry) { return entry != nullptr && entry->Has(efi::kNonVolatile); }
 
 /// A file with a blob.
-class BlobFileBackend final : public store::Backend {
+class FileVariables final : public KeptVariables {
  public:
-  BlobFileBackend(std::string path, BlobFile file)
-      : path_(std::move(path)), file_(std::move(file)) {}
+  FileVariables(const Kept& kept, BlobFile file) : file_(std::move(file)) {
+    if (file_.form.is_save_file) {
+      saved_ = file_.form.is_base64 ? *base::DecodeBase64(base::ToString(*kept.bytes)) : *kept.bytes;
+    }
+  }
+
+  [[nodiscard]] const std::optional<base::Bytes>& saved() const override { return saved_; }
 
   base::Result<std::optional<std::vector<store::Entry>>> Load() override {
     std::vector<store::Entry> kept;
@@ -48,28 +54,22 @@ class BlobFileBackend final : public store::Backend {
   }
 
   base::Result<void> Commit(const store::StagedStore& staged) override {
-    store::VarsBlob changed = file_.blob;
     for (const store::StagedStore::Change& change : staged.Changes()) {
       if (file_.form.is_save_file || IsKept(change.before) || IsKept(change.after)) {
-        Apply(change, changed.entries);
+        Apply(change, file_.blob.entries);
       }
     }
     if (staged.changes_ancillary()) {
-      changed.ancillary = staged.ancillary();
+      file_.blob.ancillary = staged.ancillary();
     }
     std::vector<const store::Entry*> entries;
-    entries.reserve(changed.entries.size());
-    for (const store::Entry& entry : changed.entries) {
+    entries.reserve(file_.blob.entries.size());
+    for (const store::Entry& entry : file_.blob.entries) {
       entries.push_back(&entry);
     }
-    auto written = base::ReplaceFile(path_, EncodeBlobFile(file_.form, changed.ancillary, entries));
-    if (written) {
-      file_.blob = std::move(changed);
-    }
-    return written;
+    changed_ = {EncodeBlobFile(file_.form, file_.blob.ancillary, entries), std::nullopt};
+    return {};
   }
-
-  base::Result<void> ReportSecureBootFailure() override { return {}; }
 
  private:
   /// A new entry comes first, as in a store.
@@ -89,74 +89,40 @@ class BlobFileBackend final : public store::Backend {
     }
   }
 
-  std::string path_;
   BlobFile file_;
+  std::optional<base::Bytes> saved_;
 };
 
-base::Result<std::unique_ptr<backend::SqliteBackend>> Look(const backend::DatabaseFiles& files,
-                                                           base::Log& log) {
-  auto bytes = backend::ReadDatabase(files);
-  return bytes ? backend::SqliteBackend::Look(*std::move(bytes), log)
-               : base::Result<std::unique_ptr<backend::SqliteBackend>>(bytes.failure());
-}
+/// What a toolstack or a database has: all that is kept, and nothing else.
+class PlainVariables final : public KeptVariables {
+ public:
+  PlainVariables(bool is_text, std::optional<std::vector<store::Entry>> entries)
+      : is_text_(is_text), entries_(std::move(entries)) {}
 
-/// One that the VM's daemon has open is refused.
-base::Result<Place> OpenDatabase(const std::string& path, const PlaceOptions& options,
-                                 base::Log& log) {
-  using backend::DatabaseUse;
-  using backend::SqliteBackend;
-  auto files = backend::OpenDatabaseFiles(
-      path, options.only_looks ? DatabaseUse::kLook : DatabaseUse::kChange);
-  if (!files) {
-    return files.failure();
-  }
-  auto opened = options.only_looks ? Look(*files, log)
-                                   : SqliteBackend::Open(*std::move(files), log,
-                                                         SqliteBackend::FirstWrite::kWithCommit);
-  if (!opened) {
-    return opened.failure();
-  }
-  return Place{*std::move(opened), std::nullopt};
-}
+  [[nodiscard]] const std::optional<base::Bytes>& saved() const override { return saved_; }
 
-base::Result<Place> OpenBackend(const std::string& name, const backend::BackendArguments& arguments,
-                                const PlaceOptions& options, base::Log& log) {
-  const backend::XapiOptions xapi = {
-      .start_budget = kCallBudget,
-      .request_budget = kCallBudget,
-      .patience = options.wait,
-      .is_tool = true,
-      .are_certificates_up_to_date = engine::AreCertificatesUpToDate,
-  };
-  auto opened = backend::FindBackendKind(name)->open(arguments, std::nullopt, xapi, log);
-  if (!opened) {
-    return opened.failure();
-  }
-  return Place{*std::move(opened), std::nullopt};
-}
+  base::Result<std::optional<std::vector<store::Entry>>> Load() override { return entries_; }
 
-base::Result<Place> OpenFile(const std::string& path, const PlaceOptions& options, base::Log& log) {
-  const auto content = base::ReadFileIfThere(path, kMaxFileBytes);
-  if (!content) {
-    return content.failure();
+  base::Result<void> Commit(const store::StagedStore& staged) override {
+    std::vector<const store::Entry*> entries;
+    staged.ForEach([&entries](const store::Entry& entry) {
+      if (IsKept(&entry)) {
+        entries.push_back(&entry);
+      }
+    });
+    base::Bytes blob = store::EncodeVarsBlob({}, entries);
+    changed_ = {is_text_ ? base::ToBytes(base::EncodeBase64(blob)) : std::move(blob),
+                backend::ChangesCertificates(staged)
+                    ? std::optional(AreCertificatesUpToDate(staged))
+                    : std::nullopt};
+    return {};
   }
-  if (!content->has_value()) {
-    return base::Fail(path + ": no VM's uuid, and there is no such file");
-  }
-  if (StartsWith(**content, kDatabaseMagic)) {
-    return OpenDatabase(path, options, log);
-  }
-  auto file = DecodeBlobFile(**content);
-  if (!file) {
-    return base::Fail(path + ": " + file.error().message);
-  }
-  Place place;
-  if (file->form.is_save_file) {
-    place.saved = file->form.is_base64 ? *base::DecodeBase64(base::ToString(**content)) : **content;
-  }
-  place.backend = std::make_unique<BlobFileBackend>(path, *std::move(file));
-  return place;
-}
+
+ private:
+  bool is_text_;
+  std::optional<std::vector<store::Entry>> entries_;
+  std::optional<base::Bytes> saved_;
+};
 
 /// What --arg may say depends on the backend, which comes before it.
 base::Result<void> ApplyArgument(PlaceOptions& place, std::string_view text) {
@@ -226,15 +192,6 @@ base::Result<void> DropRights(const Rights& rights, base::Log& log) {
     return changed;
   }
   return rights.depriv ? sandbox::ForbidNewPrivileges() : base::Result<void>();
-}
-
-base::Result<void> DropAllRights(Rights rights, base::Log& log) {
-  constexpr uid_t kNobody = 65534;
-  if (::geteuid() == 0 && !rights.uid) {
-    rights.uid = kNobody;
-  }
-  auto dropped = DropRights(rights, log);
-  return dropped ? sandbox::ForbidNewPrivileges() : dropped;
 }
 
 std::vector<Option> OptionsOf(PlaceOptions& place) {
@@ -309,14 +266,187 @@ base::Bytes EncodeBlobFile(const BlobForm& form, const store::Ancillary& ancilla
              : raw;
 }
 
-base::Result<Place> OpenPlace(const PlaceOptions& options, base::Log& log) {
-  if (options.backend.empty() && !efi::ParseGuid(options.operand)) {
-    return OpenFile(options.operand, options, log);
+namespace {
+
+/// For a helper process: all rows as a raw blob.
+base::Result<std::optional<base::Bytes>> RowsOf(backend::SqliteBackend& database) {
+  const auto entries = database.Load();
+  if (!entries) {
+    return entries.failure();
   }
-  const std::string name = options.backend.empty() ? "xapidb" : options.backend;
+  if (!entries->has_value()) {
+    return std::optional<base::Bytes>();
+  }
+  std::vector<const store::Entry*> kept;
+  for (const store::Entry& entry : **entries) {
+    kept.push_back(&entry);
+  }
+  return std::optional(store::EncodeVarsBlob({}, kept));
+}
+
+base::Failure<base::Error> Changed() {
+  return base::Fail(
+      "somebody else changed the variables just now; nothing was written. Run this again");
+}
+
+/// For a helper process, which has the files.
+base::Result<void> ReplaceRows(const std::string& name, const std::optional<base::Bytes>& before,
+                               base::ByteSpan blob, base::Log& log) {
+  const auto decoded = store::DecodeVarsBlob(blob);
+  if (!decoded) {
+    return decoded.failure();
+  }
+  auto database = backend::SqliteBackend::Open(
+      backend::DatabaseFiles{name, base::UniqueFd(sandbox::Helper::kFirstFile),
+                             base::UniqueFd(sandbox::Helper::kFirstFile + 1)},
+      log, backend::SqliteBackend::FirstWrite::kWithCommit);
+  if (!database) {
+    return database.failure();
+  }
+  const auto now = RowsOf(**database);
+  if (!now) {
+    return now.failure();
+  }
+  if (*now != before) {
+    return Changed();
+  }
+  const store::Store nothing;
+  store::StagedStore staged(nothing);
+  // The last one that is put comes first in a walk.
+  for (std::size_t left = decoded->entries.size(); left > 0; --left) {
+    staged.Put(decoded->entries[left - 1]);
+  }
+  return (*database)->KeepResumed(staged);
+}
+
+}  // namespace
+
+base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path, base::Log& log) {
+  const auto files = backend::OpenDatabaseFiles(path, backend::DatabaseUse::kLook);
+  if (!files) {
+    return files.failure();
+  }
+  auto bytes = backend::ReadDatabase(*files);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  auto rows = sandbox::InHelper(
+      [&bytes](base::Log& lines) -> base::Result<base::Bytes> {
+        const auto database = backend::SqliteBackend::Look(*std::move(bytes), lines);
+        if (!database) {
+          return database.failure();
+        }
+        const auto all = RowsOf(**database);
+        return all ? base::Result<base::Bytes>(all->value_or(base::Bytes())) : all.failure();
+      },
+      log);
+  if (!rows) {
+    return rows.failure();
+  }
+  return rows->empty() ? std::optional<base::Bytes>() : std::optional(*std::move(rows));
+}
+
+base::Result<void> WriteRows(const std::string& path, backend::DatabaseUse use,
+                             const std::optional<base::Bytes>& before, base::ByteSpan blob,
+                             base::Log& log) {
+  const auto files = backend::OpenDatabaseFiles(path, use);
+  if (!files) {
+    return files.failure();
+  }
+  const auto done = sandbox::InHelper(
+      [&](base::Log& lines) -> base::Result<base::Bytes> {
+        const auto kept = ReplaceRows(path, before, blob, lines);
+        return kept ? base::Result<base::Bytes>(base::Bytes()) : kept.failure();
+      },
+      log,
+      {.keeps = sandbox::HelperKeeps::kFiles,
+       .files = {files->database.get(), files->log.get()},
+       .max_file_bytes = 2 * backend::kMaxDatabaseBytes});
+  return done ? base::Result<void>() : done.failure();
+}
+
+void WriteNewBytes(base::Writer& writer, const NewBytes& changed) {
+  const auto& word = changed.are_certificates_up_to_date;
+  writer.WriteU8(!word ? 0 : *word ? 2 : 1);
+  writer.WriteBytes(changed.bytes);
+}
+
+base::Result<NewBytes> ReadNewBytes(base::Reader& reader) {
+  std::uint8_t word = 0;
+  if (!reader.ReadU8(word) || reader.empty() || reader.remaining() > kMaxFileBytes) {
+    return base::Fail("the answer of the helper process is no file of variables");
+  }
+  return NewBytes{base::ToBytes(reader.ReadRest()),
+                  word == 0 ? std::nullopt : std::optional(word == 2)};
+}
+
+base::Result<std::unique_ptr<KeptVariables>> KeptVariables::Decode(const Kept& kept) {
+  if (kept.form == Kept::Form::kFile) {
+    auto file = DecodeBlobFile(*kept.bytes);
+    if (!file) {
+      return base::Fail(kept.path + ": " + file.error().message);
+    }
+    return std::unique_ptr<KeptVariables>(
+        std::make_unique<FileVariables>(kept, *std::move(file)));
+  }
+  const bool is_text = kept.form == Kept::Form::kText;
+  std::optional<std::vector<store::Entry>> entries;
+  if (kept.bytes) {
+    const auto raw = is_text ? base::DecodeBase64(base::ToString(*kept.bytes))
+                             : base::Result<base::Bytes>(*kept.bytes);
+    auto blob = raw ? store::DecodeVarsBlob(*raw) : raw.failure();
+    if (!blob) {
+      return base::Fail((is_text ? "VM.NVRAM EFI-variables: " : "") + blob.error().message);
+    }
+    entries = std::move(blob->entries);
+  }
+  return std::unique_ptr<KeptVariables>(
+      std::make_unique<PlainVariables>(is_text, std::move(entries)));
+}
+
+bool AreCertificatesUpToDate(const store::StagedStore& variables) {
+  return engine::AreCertificatesUpToDate(store::ContentOf(variables, efi::kKek),
+                                         store::ContentOf(variables, efi::kDb));
+}
+
+bool AreCertificatesUpToDate(const std::vector<store::Entry>& entries) {
+  store::Store store;
+  for (const store::Entry& entry : entries) {
+    store.Append(entry);
+  }
+  return AreCertificatesUpToDate(store::StagedStore(store));
+}
+
+Place::Place() = default;
+Place::~Place() = default;
+Place::Place(Place&&) noexcept = default;
+
+base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, sandbox::Stop* stop) {
+  const bool is_path = options.backend.empty() && !efi::ParseGuid(options.operand);
+  Place place;
+  if (is_path) {
+    auto file = base::HeldFile::Open(options.operand);
+    if (!file) {
+      return file.failure();
+    }
+    if (!file->exists()) {
+      return base::Fail(options.operand + ": no VM's uuid, and there is no such file");
+    }
+    auto content = file->Read(kMaxFileBytes);
+    if (!content) {
+      return content.failure();
+    }
+    if (!StartsWith(*content, kDatabaseMagic)) {
+      place.kept_ = {Kept::Form::kFile, options.operand, *std::move(content)};
+      place.file_ = *std::move(file);
+      return place;
+    }
+  }
+  const std::string name =
+      is_path ? "sqlite" : options.backend.empty() ? "xapidb" : options.backend;
   backend::BackendArguments arguments = options.arguments;
   if (options.backend.empty()) {
-    arguments.insert_or_assign("uuid", options.operand);
+    arguments.insert_or_assign(is_path ? "path" : "uuid", options.operand);
   }
   const auto* kind = backend::FindBackendKind(name);
   if (options.socket && kind->Takes("socket")) {
@@ -327,10 +457,64 @@ base::Result<Place> OpenPlace(const PlaceOptions& options, base::Log& log) {
       return Misuse("--arg " + std::string(argument.name) + ":... is missing");
     }
   }
+  place.kept_.form = Kept::Form::kRows;
   if (const auto path = arguments.find("path"); path != arguments.end()) {
-    return OpenDatabase(path->second, options, log);
+    // The daemon would make a database that is not there; a tool has nothing to look for in it.
+    struct stat status = {};
+    if (::stat(path->second.c_str(), &status) != 0) {
+      return base::Fail(path->second + ": " + base::ErrnoText());
+    }
+    place.database_ = path->second;
+  } else {
+    auto toolstack = ToolstackHelper::Start(arguments, options.wait, stop);
+    if (!toolstack) {
+      return toolstack.failure();
+    }
+    place.kept_.form = Kept::Form::kText;
+    place.toolstack_ = *std::move(toolstack);
   }
-  return OpenBackend(name, arguments, options, log);
+  auto bytes = place.Read(log);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  place.kept_.bytes = *std::move(bytes);
+  return place;
 }
+
+base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {
+  if (file_) {
+    auto content = file_->Read(kMaxFileBytes);
+    return content ? base::Result<std::optional<base::Bytes>>(*std::move(content))
+                   : content.failure();
+  }
+  return database_ ? ReadRows(*database_, log) : toolstack_->KeptText(log);
+}
+
+base::Result<void> Place::CheckUnchanged(base::Log& log) {
+  const auto now = Read(log);
+  if (!now) {
+    return now.failure();
+  }
+  return *now == kept_.bytes ? base::Result<void>() : Changed();
+}
+
+base::Result<std::optional<std::string>> Place::VmState(base::Log& log) {
+  return toolstack_ == nullptr ? std::optional<std::string>() : toolstack_->VmState(log);
+}
+
+base::Result<std::optional<bool>> Place::WantsSecureBoot(base::Log& log) {
+  return toolstack_ == nullptr ? std::optional<bool>() : toolstack_->WantsSecureBoot(log);
+}
+
+base::Result<void> Place::Keep(const NewBytes& changed, base::Log& log) {
+  if (file_) {
+    return file_->Replace(changed.bytes);
+  }
+  return database_ ? WriteRows(*database_, backend::DatabaseUse::kChange, kept_.bytes,
+                               changed.bytes, log)
+                   : toolstack_->Keep(changed, log);
+}
+
+void Place::Close() { toolstack_.reset(); }
 
 }  // namespace varstored::tool

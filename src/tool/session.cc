@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/attributes.h"
 #include "varstored/efi/status.h"
@@ -54,6 +55,52 @@ bool ChangesWhatIsKept(const store::StagedStore& staged) {
   return false;
 }
 
+/// What comes back from the helper process.
+struct Done {
+  std::string text;
+  std::optional<NewBytes> changed;
+};
+
+base::Bytes Encode(const Done& done) {
+  base::Writer writer;
+  writer.WriteU32(static_cast<std::uint32_t>(done.text.size()));
+  writer.WriteBytes(base::ToBytes(done.text));
+  if (done.changed) {
+    WriteNewBytes(writer, *done.changed);
+  }
+  return writer.Take();
+}
+
+base::Result<Done> Decode(base::ByteSpan answer) {
+  base::Reader reader(answer);
+  Done done;
+  std::uint32_t size = 0;
+  base::ByteSpan text;
+  if (!reader.ReadU32(size) || !reader.ReadBytes(size, text)) {
+    return base::Fail("the answer of the helper process is broken");
+  }
+  done.text = base::ToString(text);
+  if (!reader.empty()) {
+    auto changed = ReadNewBytes(reader);
+    if (!changed) {
+      return changed.failure();
+    }
+    done.changed = *std::move(changed);
+  }
+  return done;
+}
+
+void WarnUnlessHalted(Place& place, base::Log& log) {
+  const auto state = place.VmState(log);
+  if (!state) {
+    log.Warning("whether the VM runs is not known: " + state.error().message);
+  } else if (*state && **state != "Halted") {
+    log.Warning("the VM is not halted but " + **state +
+                ": its varstored has its own copy of the variables, and overwrites this change "
+                "with its next one. Change them while the VM is halted");
+  }
+}
+
 /// EFI_VARIABLE_AUTHENTICATION_2 without a signature and without a payload, which deletes an
 /// authenticated variable where nobody has to sign (UEFI 2.10, 8.2.2).
 base::Bytes UnsignedDeletion() {
@@ -92,7 +139,7 @@ class Session::Loaded final : public store::Backend {
   std::vector<store::Entry> entries_;
 };
 
-Session::Session(Place place, std::unique_ptr<Loaded> loaded, base::Log& log)
+Session::Session(std::unique_ptr<KeptVariables> place, std::unique_ptr<Loaded> loaded, base::Log& log)
     : place_(std::move(place)),
       loaded_(std::move(loaded)),
       log_(log),
@@ -101,14 +148,18 @@ Session::Session(Place place, std::unique_ptr<Loaded> loaded, base::Log& log)
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 
-base::Result<Session> Session::Open(Place place, base::Log& log) {
-  auto entries = place.backend->Load();
+base::Result<Session> Session::Open(const Kept& kept, base::Log& log) {
+  auto place = KeptVariables::Decode(kept);
+  if (!place) {
+    return place.failure();
+  }
+  auto entries = (*place)->Load();
   if (!entries) {
     return entries.failure();
   }
-  Session session(std::move(place), std::make_unique<Loaded>(*std::move(entries)), log);
-  auto started = session.place_.saved ? session.services_.Resume(*session.place_.saved)
-                                      : session.services_.Boot({});
+  Session session(*std::move(place), std::make_unique<Loaded>(*std::move(entries)), log);
+  const auto& saved = session.place_->saved();
+  auto started = saved ? session.services_.Resume(*saved) : session.services_.Boot({});
   if (!started) {
     return started.failure();
   }
@@ -142,14 +193,6 @@ engine::Reason Session::Delete(const store::Key& key) {
 }
 
 void Session::WarnBeforeSave() {
-  const auto state = place_.backend->VmState();
-  if (!state) {
-    log_.Warning("whether the VM runs is not known: " + state.error().message);
-  } else if (*state && **state != "Halted") {
-    log_.Warning("the VM is not halted but " + **state +
-                 ": its varstored has its own copy of the variables, and overwrites this change "
-                 "with its next one. Change them while the VM is halted");
-  }
   if (is_first_boot() && store().Find(store::KeyOf(efi::kPk)) == nullptr) {
     log_.Warning(
         "the VM has never been started: with variables of its own it gets none of the host's "
@@ -159,7 +202,7 @@ void Session::WarnBeforeSave() {
 
 base::Result<bool> Session::Save(Keep keep) {
   store::StagedStore staged = Difference(kept_, store());
-  const bool has_changed = place_.saved ? staged.changed() : ChangesWhatIsKept(staged);
+  const bool has_changed = place_->saved() ? staged.changed() : ChangesWhatIsKept(staged);
   if (!has_changed && !(keep == Keep::kAlways && is_first_boot())) {
     return false;
   }
@@ -167,7 +210,7 @@ base::Result<bool> Session::Save(Keep keep) {
   // Where nothing was ever kept, all that is built in is new as well.
   const store::Store nothing;
   auto kept =
-      place_.backend->Commit(is_first_boot() ? Difference(nothing, store()) : std::move(staged));
+      place_->Commit(is_first_boot() ? Difference(nothing, store()) : std::move(staged));
   if (!kept) {
     return kept.failure();
   }
@@ -176,15 +219,39 @@ base::Result<bool> Session::Save(Keep keep) {
   return true;
 }
 
-base::Result<Session> OpenSession(const PlaceOptions& place, const Rights& rights, base::Log& log) {
+base::Result<std::string> WithSession(const PlaceOptions& options, const Rights& rights,
+                                      base::Log& log, const SessionWork& work) {
   if (auto dropped = DropRights(rights, log); !dropped) {
     return dropped.failure();
   }
-  auto opened = OpenPlace(place, log);
-  if (!opened) {
-    return opened.failure();
+  auto place = Place::Open(options, log);
+  if (!place) {
+    return place.failure();
   }
-  return Session::Open(*std::move(opened), log);
+  const auto answer = sandbox::InHelper(
+      [&](base::Log& lines) -> base::Result<base::Bytes> {
+        auto session = Session::Open(place->kept(), lines);
+        if (!session) {
+          return session.failure();
+        }
+        const auto text = work(*session, lines);
+        return text ? base::Result<base::Bytes>(Encode({*text, session->changed()})) : text.failure();
+      },
+      log);
+  if (!answer) {
+    return answer.failure();
+  }
+  auto done = Decode(*answer);
+  if (!done) {
+    return done.failure();
+  }
+  if (done->changed) {
+    WarnUnlessHalted(*place, log);
+    if (auto kept = place->Keep(*done->changed, log); !kept) {
+      return kept.failure();
+    }
+  }
+  return std::move(done->text);
 }
 
 base::Result<NamedVariable> ParseNamedVariable(std::string_view guid, std::string_view name) {

@@ -44,7 +44,7 @@ constexpr std::uint64_t kMemoryBytes = std::uint64_t{128} << 20;
 
 /// As DropRights of the daemon does behind the change of ids.
 void EnterSandbox(const std::vector<std::string_view>& sections,
-                  const std::vector<std::string>& files,
+                  const std::vector<sandbox::FileUse>& files,
                   sandbox::OnViolation on_violation = sandbox::OnViolation::kKill) {
   sandbox::ForgoCapabilities();
   auto confinement = sandbox::Confinement::Prepare(files);
@@ -72,7 +72,7 @@ constexpr int kKilled = 128 + SIGSYS;
 /// and the number of a signal, as in a shell.
 template <class Function>
 int Inside(const std::vector<std::string_view>& sections,
-           const std::vector<std::string>& files, const Function& act,
+           const std::vector<sandbox::FileUse>& files, const Function& act,
            sandbox::OnViolation on_violation = sandbox::OnViolation::kKill) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -87,9 +87,9 @@ int Inside(const std::vector<std::string_view>& sections,
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-const std::vector<std::string_view> kXenWithXapi = {"xen", "xapidb"};
-const std::vector<std::string_view> kXenWithSqlite = {"xen", "sqlite"};
-const std::vector<std::string_view> kXenLookedInto = {"xen", "xapidb", "live"};
+const std::vector<std::string_view> kXenWithXapi = {"always", "xen", "xapidb"};
+const std::vector<std::string_view> kXenWithSqlite = {"always", "xen", "sqlite"};
+const std::vector<std::string_view> kXenLookedInto = {"always", "xen", "xapidb", "live"};
 
 struct Act {
   const char* name;
@@ -317,7 +317,9 @@ class ConfinedFiles : public ForbiddenActs {
     ASSERT_TRUE(base::WriteFileInPlace(folder_.File("read"), Bytes{1}));
     ASSERT_TRUE(base::WriteFileInPlace(folder_.File("other"), Bytes{1}));
   }
-  [[nodiscard]] std::vector<std::string> Uses() const { return {folder_.File("read")}; }
+  [[nodiscard]] std::vector<sandbox::FileUse> Uses() const {
+    return {{folder_.File("read"), sandbox::FileUse::Kind::kRead}};
+  }
   using Bytes = base::Bytes;
 };
 

@@ -27,18 +27,43 @@ class Lines final : public base::Log {
 
 class PlaceTest : public ::testing::Test {
  protected:
+  /// The variables in that file, without the process that a tool looks at them in.
+  struct Opened {
+    Place place;
+    Session session;
+    base::Log& log;
+
+    engine::VariableServices& services() { return session.services(); }
+    [[nodiscard]] const store::Store& store() const { return session.store(); }
+    engine::Reason Delete(const store::Key& key) { return session.Delete(key); }
+    /// Also keeps what there is to keep.
+    base::Result<bool> Save() {
+      auto saved = session.Save();
+      if (saved && *saved) {
+        if (auto kept = place.Keep(*session.changed(), log); !kept) {
+          return kept.failure();
+        }
+      }
+      return saved;
+    }
+  };
+
   /// Throws when the variables in that file cannot be loaded.
-  Session Open(const std::string& name) {
+  Opened Open(const std::string& name) {
     PlaceOptions options;
     options.operand = workshop_.File(name);
-    auto session = OpenSession(options, {}, log_);
+    auto place = Place::Open(options, log_);
+    if (!place) {
+      throw std::runtime_error(place.error().message);
+    }
+    auto session = Session::Open(place->kept(), log_);
     if (!session) {
       throw std::runtime_error(session.error().message);
     }
-    return *std::move(session);
+    return {*std::move(place), *std::move(session), log_};
   }
 
-  static engine::Reason Set(Session& session, const store::Entry& entry) {
+  static engine::Reason Set(Opened& session, const store::Entry& entry) {
     const base::Bytes name = base::ToBytes(entry.name());
     return session.services()
         .SetVariable({.name = name,
@@ -94,7 +119,7 @@ TEST_F(PlaceTest, BytesBehindABlobAreRefused) {
 TEST_F(PlaceTest, AFileKeepsItsFormAndEverythingThatDidNotChange) {
   for (const char* name : {"kept.vars", "kept.b64", "wrapped.b64", "saved.vars"}) {
     const BlobFile before = Decode(name);
-    Session session = Open(name);
+    Opened session = Open(name);
     ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess) << name;
     const auto saved = session.Save();
     ASSERT_TRUE(saved && *saved) << name;
@@ -112,7 +137,7 @@ TEST_F(PlaceTest, AFileKeepsItsFormAndEverythingThatDidNotChange) {
 
 TEST_F(PlaceTest, AFileKeepsItsMode) {
   ASSERT_EQ(::chmod(workshop_.File("kept.b64").c_str(), 0604), 0);
-  Session session = Open("kept.b64");
+  Opened session = Open("kept.b64");
   ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
   ASSERT_TRUE(session.Save());
   struct stat status = {};
@@ -121,7 +146,7 @@ TEST_F(PlaceTest, AFileKeepsItsMode) {
 }
 
 TEST_F(PlaceTest, ASaveFileTakesVolatileChangesAndTheModesThatFollow) {
-  Session session = Open("saved.vars");
+  Opened session = Open("saved.vars");
   ASSERT_EQ(Set(session, MakeEntry(kVendorText, "Volatile", 6, "other")), engine::Reason::kSuccess);
   ASSERT_TRUE(session.Save());
   const BlobFile after = Decode("saved.vars");
@@ -131,7 +156,7 @@ TEST_F(PlaceTest, ASaveFileTakesVolatileChangesAndTheModesThatFollow) {
 
 TEST_F(PlaceTest, WhatIsKeptOfAVmThatIsOffGetsNoVolatileVariable) {
   const base::Bytes before = workshop_.Content("kept.b64");
-  Session session = Open("kept.b64");
+  Opened session = Open("kept.b64");
   ASSERT_EQ(Set(session, MakeEntry(kVendorText, "Volatile", 6, "x")), engine::Reason::kSuccess);
   const auto saved = session.Save();
   ASSERT_TRUE(saved);
@@ -149,7 +174,7 @@ TEST_F(PlaceTest, WhatIsKeptOfAVmThatIsOffGetsNoVolatileVariable) {
 TEST_F(PlaceTest, ChangesAreSeenTogetherOrNotAtAll) {
   const base::Bytes before = workshop_.Content("kept.vars");
   {
-    Session session = Open("kept.vars");
+    Opened session = Open("kept.vars");
     ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
     ASSERT_EQ(session.Delete(store::KeyOf(MakeEntry(kVendorText, "Note", 7, "x"))),
               engine::Reason::kSuccess);
@@ -158,7 +183,7 @@ TEST_F(PlaceTest, ChangesAreSeenTogetherOrNotAtAll) {
 }
 
 TEST_F(PlaceTest, ARecordThatBreaksTodaysRulesIsKeptAndCanBeDeleted) {
-  Session session = Open("odd.vars");
+  Opened session = Open("odd.vars");
   ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
   ASSERT_TRUE(session.Save());
   const std::string name("O\0d\0d", 5);
@@ -194,7 +219,7 @@ TEST_F(PlaceTest, AFileInAFolderThatCannotBeWrittenStaysAsItIs) {
 }
 
 TEST_F(PlaceTest, TheLockOfAVmThatIsSuspendedKeepsItsKey) {
-  Session session = Open("saved.vars");
+  Opened session = Open("saved.vars");
   ASSERT_EQ(session.Delete(store::KeyOf(efi::kMorControl)), engine::Reason::kMorControlMalformed);
   ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
   ASSERT_TRUE(session.Save());

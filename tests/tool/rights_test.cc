@@ -66,19 +66,5 @@ TEST_F(RightsTest, NothingIsGivenUpThatIsNotNamed) {
   });
 }
 
-TEST_F(RightsTest, WhoeverOnlyLooksAtBytesBecomesNobody) {
-  InChild([&] {
-    return DropAllRights({}, log_).ok() && ::getuid() == kNobody && ::getegid() == kNobody &&
-           ::setuid(0) != 0 && ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
-  });
-}
-
-TEST_F(RightsTest, WhoeverOnlyLooksAtBytesBecomesWhomTheCallerNames) {
-  InChild([&] {
-    return DropAllRights({.depriv = false, .root = {}, .uid = 123, .gid = {}}, log_).ok() &&
-           ::getuid() == 123;
-  });
-}
-
 }  // namespace
 }  // namespace varstored::tool

@@ -33,6 +33,9 @@ struct XapiOptions {
   bool (*are_certificates_up_to_date)(base::ByteSpan kek, base::ByteSpan db) = nullptr;
 };
 
+/// Whether `staged` changes KEK or db.
+[[nodiscard]] bool ChangesCertificates(const store::StagedStore& staged);
+
 /// Keeps the variables in XAPI's database, under EFI-variables in the VM's NVRAM, as a `VARS` blob
 /// in base64 (docs/toolstack.md, "XML-RPC"). One write is one call.
 class XapiBackend final : public store::Backend {
@@ -55,7 +58,8 @@ class XapiBackend final : public store::Backend {
   /// Known from xapi's own socket only.
   [[nodiscard]] base::Result<std::optional<std::string>> VmState() override;
   [[nodiscard]] base::Result<std::optional<std::string>> KeptText() override;
-  [[nodiscard]] base::Result<void> KeepText(std::string_view text) override;
+  [[nodiscard]] base::Result<void> KeepText(
+      std::string_view text, std::optional<bool> are_certificates_up_to_date) override;
   [[nodiscard]] base::Result<std::optional<bool>> WantsSecureBoot() override;
 
  private:

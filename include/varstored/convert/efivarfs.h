@@ -25,9 +25,15 @@ struct VariableFile {
 /// variable is an error.
 [[nodiscard]] base::Result<Content> FromVariableFiles(const std::vector<VariableFile>& files);
 
-/// The files of the folder at `path`, in the order of their names. Only regular files are read;
-/// what else there is becomes a loss.
-[[nodiscard]] base::Result<Content> ReadVariableFolder(const std::string& path);
+/// Files that nobody has looked into, in the order of their names.
+struct VariableFolder {
+  std::vector<VariableFile> files;
+  Losses lost;
+};
+
+/// The files of the folder at `path`. Only regular files are read; what else there is becomes a
+/// loss.
+[[nodiscard]] base::Result<VariableFolder> ReadVariableFolder(const std::string& path);
 
 /// Makes the folder at `path`, which must not be there, with these files, and syncs them to the
 /// disk.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "varstored/base/bytes.h"
 #include "varstored/base/result.h"
@@ -10,6 +11,9 @@ namespace varstored::convert {
 
 /// The largest flash image that is looked at, in bytes; that of firmware for ARM is the largest.
 inline constexpr std::size_t kMaxFlashBytes = std::size_t{64} * 1024 * 1024;
+/// What a helper process may have that looks at such: an image, a template, what is made of them,
+/// and copies of each.
+inline constexpr std::uint64_t kHelperMemoryBytes = std::uint64_t{16} * kMaxFlashBytes;
 
 /// Whether `bytes` begin as a firmware volume does.
 [[nodiscard]] bool IsFlashImage(base::ByteSpan bytes);

@@ -50,14 +50,25 @@ void ForgoCapabilities();
 /// to reset the second.
 [[nodiscard]] base::Result<void> ForbidNewPrivileges();
 
-/// The files that are left to the process (Landlock), for reading. From Enter on no other file can be
-/// opened, none made or removed, no TCP port used, and no signal sent to a process from before. What
+/// A path, and what the process will do with it.
+struct FileUse {
+  enum class Kind : std::uint8_t {
+    kRead,
+    kFolder,    // all files below this folder: read, written, made and removed; a file: the first two
+    kPrograms,  // all files below this folder: read and executed
+  };
+  std::string path;
+  Kind kind;
+};
+
+/// The files that are left to the process (Landlock). From Enter on no file can be opened, made or
+/// removed but for these uses, no TCP port used, and no signal sent to a process from before. What
 /// is open stays so. One confinement can follow another and leaves what both allow.
 class Confinement {
  public:
   /// Looks up the files; no more is done. One that is missing or out of reach fails when it is
   /// used.
-  [[nodiscard]] static base::Result<Confinement> Prepare(const std::vector<std::string>& files);
+  [[nodiscard]] static base::Result<Confinement> Prepare(const std::vector<FileUse>& files);
 
   /// False when the kernel has no Landlock: then Enter does nothing. An old one does less.
   [[nodiscard]] bool is_possible() const { return rules_.valid(); }
@@ -73,10 +84,10 @@ class Confinement {
 enum class OnViolation : std::uint8_t {
   kKill,        // the process ends with SIGSYS; the kernel's log has the number of the call
   kSayAndExit,  // the number goes to standard error, and the exit code is 159; for tests
+  kRefuse,      // it fails as one that the kernel does not know; for programs that are not ours
 };
 
-/// From here on only the calls of src/sandbox/system_calls.txt can be made: those of [always] and
-/// of these sections. To be called last, without other threads, after ForbidNewPrivileges.
+/// From here on only the calls of src/sandbox/system_calls.txt can be made: those of these sections. To be called last, without other threads, after ForbidNewPrivileges.
 [[nodiscard]] base::Result<void> AllowOnlyListedCalls(std::span<const std::string_view> sections,
                                                       OnViolation on_violation);
 

@@ -45,9 +45,11 @@ class Backend {
     return std::optional<std::string>();
   }
 
-  /// The reverse of KeptText: keeps `text` instead of what is there, whatever it says. Fails where
-  /// it is kept in another form.
-  [[nodiscard]] virtual base::Result<void> KeepText(std::string_view /*text*/) {
+  /// The reverse of KeptText: keeps `text` instead of what is there, whatever it says; it is not
+  /// looked into. Where it may change certificates, the caller says whether those of KEK and db are
+  /// up to date. Fails where it is kept in another form.
+  [[nodiscard]] virtual base::Result<void> KeepText(
+      std::string_view /*text*/, std::optional<bool> /*are_certificates_up_to_date*/) {
     return base::Fail("the variables are not kept as one text here");
   }
 

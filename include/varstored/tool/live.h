@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "varstored/base/bytes.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
 #include "varstored/live/snapshot.h"
@@ -9,17 +10,20 @@
 
 namespace varstored::tool {
 
-/// A running VM, as its daemon tells it.
-struct LiveVm {
+/// What the daemon of a running VM says of it. A guest may have taken the daemon over.
+struct LiveAnswer {
   live::SocketName name;
-  live::Snapshot snapshot;
+  std::string path;    // of the socket, for messages
+  base::Bytes bytes;   // a snapshot that nobody has looked into
 };
 
 /// Asks the daemon of `vm`: the number or the uuid of its domain, where the daemons' sockets are
 /// (live::kFolder), or such a one, or the name of a socket, behind the path of another folder. Then
-/// gives up `rights` and all others, and only then looks at what the daemon said: a guest may have
-/// taken it over. The error says which socket did not answer, and what to do.
-[[nodiscard]] base::Result<LiveVm> ReadLive(const std::string& vm, const Rights& rights,
-                                            base::Log& log);
+/// gives up `rights`. The error says which socket did not answer, and what to do.
+[[nodiscard]] base::Result<LiveAnswer> AskLive(const std::string& vm, const Rights& rights,
+                                               base::Log& log);
+
+/// Looks into the answer: for a helper process.
+[[nodiscard]] base::Result<live::Snapshot> ReadLive(const LiveAnswer& answer);
 
 }  // namespace varstored::tool

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,9 +11,14 @@
 #include <vector>
 
 #include "varstored/backend/kinds.h"
+#include "varstored/backend/sqlite.h"
 #include "varstored/base/bytes.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/log.h"
+#include "varstored/base/reader.h"
 #include "varstored/base/result.h"
+#include "varstored/base/writer.h"
+#include "varstored/sandbox/helper.h"
 #include "varstored/store/backend.h"
 #include "varstored/store/vars_blob.h"
 #include "varstored/tool/command_line.h"
@@ -33,10 +39,6 @@ struct Rights {
 /// Namespaces first, ids last, so that each step still has the right to be done. Afterwards paths
 /// are inside of the new root folder.
 [[nodiscard]] base::Result<void> DropRights(const Rights& rights, base::Log& log);
-
-/// For a tool that from now on only looks at bytes that it has read: it becomes nobody, when it is
-/// root and `rights` name no user, and can get no new privileges.
-[[nodiscard]] base::Result<void> DropAllRights(Rights rights, base::Log& log);
 
 /// Which variables a tool was called for.
 struct PlaceOptions {
@@ -86,19 +88,110 @@ inline constexpr std::size_t kMaxFileBytes = 2 * store::kMaxLoadedBytes;
 [[nodiscard]] base::Bytes EncodeBlobFile(const BlobForm& form, const store::Ancillary& ancillary,
                                          const std::vector<const store::Entry*>& entries);
 
-/// Where a VM's variables are kept, open.
-struct Place {
-  /// Load gives the non-volatile entries, Commit keeps a change. A file with a blob is replaced as
-  /// a whole, keeps its form, its owner, its mode and the entries that did not change, and gets
-  /// volatile entries only if it has such.
-  std::unique_ptr<store::Backend> backend;
-  /// The blob of a save file, raw: the VM goes on from there.
-  std::optional<base::Bytes> saved;
+/// What is kept of a VM's variables, as bytes that nobody has looked into. A guest wrote them.
+struct Kept {
+  enum class Form : std::uint8_t {
+    kFile,  // a file with a `VARS` blob, raw or in base64
+    kText,  // a toolstack's: base64 of a `VARS` blob
+    kRows,  // a database's rows, as a raw `VARS` blob
+  };
+  Form form = Form::kFile;
+  std::string path;  // kFile, for messages
+  /// Nothing when nothing was ever kept.
+  std::optional<base::Bytes> bytes;
 };
 
-/// Opens what `options` name. A file is told by its first bytes: a database of the sqlite backend,
-/// or a `VARS` blob. Nothing is made that is not there. A database that the VM's daemon has open is
-/// an error, since the daemon locks it. `log` outlives the place.
-[[nodiscard]] base::Result<Place> OpenPlace(const PlaceOptions& options, base::Log& log);
+/// What is to be kept instead.
+struct NewBytes {
+  base::Bytes bytes;  // in the form of what was kept
+  /// For a toolstack, where the change may be one of certificates: whether those of KEK and db are
+  /// up to date.
+  std::optional<bool> are_certificates_up_to_date;
+};
+
+/// How they come back from a helper process: all that is left of its answer. What is larger than a
+/// file may be is an error.
+void WriteNewBytes(base::Writer& writer, const NewBytes& changed);
+[[nodiscard]] base::Result<NewBytes> ReadNewBytes(base::Reader& reader);
+
+/// The conversation with a toolstack, in a helper process.
+class ToolstackHelper;
+
+/// The place where a VM's variables are kept, open. It reads and replaces bytes, and looks into none:
+/// that is for a helper process (sandbox::InHelper).
+class Place {
+ public:
+  /// Opens what `options` name. A file is told by its first bytes: a database of the sqlite backend,
+  /// or something else. Nothing is made that is not there. A database that the VM's daemon has open
+  /// is an error, since the daemon locks it. With `stop` a toolstack is given up when it says so.
+  [[nodiscard]] static base::Result<Place> Open(const PlaceOptions& options, base::Log& log,
+                                                sandbox::Stop* stop = nullptr);
+  ~Place();
+  Place(Place&& other) noexcept;
+  Place& operator=(Place&&) = delete;
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  [[nodiscard]] const Kept& kept() const { return kept_; }
+  /// The file, or null.
+  [[nodiscard]] const base::HeldFile* file() const { return file_ ? &*file_ : nullptr; }
+
+  /// Fails when somebody has changed what is kept since Open.
+  [[nodiscard]] base::Result<void> CheckUnchanged(base::Log& log);
+  /// store::Backend::VmState; nothing but from a toolstack.
+  [[nodiscard]] base::Result<std::optional<std::string>> VmState(base::Log& log);
+  /// store::Backend::WantsSecureBoot, likewise.
+  [[nodiscard]] base::Result<std::optional<bool>> WantsSecureBoot(base::Log& log);
+
+  /// Keeps `changed` instead of what is kept, in one write: all of it or nothing. A file keeps its
+  /// owner and its mode.
+  [[nodiscard]] base::Result<void> Keep(const NewBytes& changed, base::Log& log);
+
+  /// Lets go of the toolstack. Only kept() is of use then.
+  void Close();
+
+ private:
+  Place();
+
+  [[nodiscard]] base::Result<std::optional<base::Bytes>> Read(base::Log& log);
+
+  Kept kept_;
+  // What it is kept in:
+  std::optional<base::HeldFile> file_;
+  std::optional<std::string> database_;  // its path
+  std::unique_ptr<ToolstackHelper> toolstack_;
+};
+
+/// The variables in what is kept, in the process that looks at them. Load gives the non-volatile
+/// entries; Commit makes the bytes that are to be kept instead. What is kept in a file keeps its form
+/// and the entries that did not change, and gets volatile entries only if it has such.
+class KeptVariables : public store::Backend {
+ public:
+  [[nodiscard]] static base::Result<std::unique_ptr<KeptVariables>> Decode(const Kept& kept);
+
+  /// The blob of a save file, raw: the VM goes on from there.
+  [[nodiscard]] virtual const std::optional<base::Bytes>& saved() const = 0;
+  /// What the last Commit made.
+  [[nodiscard]] const std::optional<NewBytes>& changed() const { return changed_; }
+
+  [[nodiscard]] base::Result<void> ReportSecureBootFailure() override { return {}; }
+
+ protected:
+  std::optional<NewBytes> changed_;
+};
+
+/// The rows of the database at `path` as a raw `VARS` blob; nothing when nothing was ever kept. That
+/// another process uses the database is an error.
+[[nodiscard]] base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path,
+                                                                base::Log& log);
+/// Makes the variables of `blob` all rows of the database at `path`, whose rows are `before` still;
+/// else nothing is written. It is made when there is none and `use` says so.
+[[nodiscard]] base::Result<void> WriteRows(const std::string& path, backend::DatabaseUse use,
+                                           const std::optional<base::Bytes>& before,
+                                           base::ByteSpan blob, base::Log& log);
+
+/// Whether the certificates that these variables hold, in KEK and db, are up to date.
+[[nodiscard]] bool AreCertificatesUpToDate(const store::StagedStore& variables);
+[[nodiscard]] bool AreCertificatesUpToDate(const std::vector<store::Entry>& entries);
 
 }  // namespace varstored::tool

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,13 +17,13 @@
 namespace varstored::tool {
 
 /// The variables of one VM in an administrator's hands: the variable services, permissive and
-/// without Secure Boot (docs/engine.md, "Modes"), over a place. What is done to them is seen by
-/// nobody before Save.
+/// without Secure Boot (docs/engine.md, "Modes"), over what is kept. What is done to them is seen by
+/// nobody before what Save makes is kept. It lives in a helper process: see WithSession.
 class Session {
  public:
   /// Loads the variables: as a boot would, and those of a save file as a resume would. That nothing
   /// was ever kept is no error, and an empty store. `log` outlives the session.
-  [[nodiscard]] static base::Result<Session> Open(Place place, base::Log& log);
+  [[nodiscard]] static base::Result<Session> Open(const Kept& kept, base::Log& log);
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) = delete;
@@ -42,19 +43,21 @@ class Session {
   /// so that its start is no first boot.
   enum class Keep { kChanges, kAlways };
 
-  /// Keeps all changes together, or none of them. Gives whether there was something to keep;
-  /// changes of volatile variables are not, except in a save file. Warns when the VM's own process,
-  /// or its first boot, may undo it.
+  /// Makes what is to be kept of all changes together. Gives whether there is something to keep;
+  /// changes of volatile variables are not, except in a save file. Warns when the VM's first boot
+  /// may undo it.
   [[nodiscard]] base::Result<bool> Save(Keep keep = Keep::kChanges);
+  /// What the last Save made; nothing when there was nothing to keep.
+  [[nodiscard]] const std::optional<NewBytes>& changed() const { return place_->changed(); }
 
  private:
   class Loaded;
 
-  Session(Place place, std::unique_ptr<Loaded> loaded, base::Log& log);
+  Session(std::unique_ptr<KeptVariables> place, std::unique_ptr<Loaded> loaded, base::Log& log);
 
   void WarnBeforeSave();
 
-  Place place_;
+  std::unique_ptr<KeptVariables> place_;
   std::unique_ptr<Loaded> loaded_;
   base::Log& log_;
   engine::VariableServices services_;
@@ -62,9 +65,13 @@ class Session {
   store::Store kept_;
 };
 
-/// DropRights, OpenPlace and Session::Open.
-[[nodiscard]] base::Result<Session> OpenSession(const PlaceOptions& place, const Rights& rights,
-                                                base::Log& log);
+/// What is done with a session. Gives what the tool writes to its standard output.
+using SessionWork = std::function<base::Result<std::string>(Session& session, base::Log& log)>;
+
+/// DropRights and Place::Open; then `work` on the variables, in a helper process; then what was saved
+/// there is kept. Warns when the VM's own process may undo it.
+[[nodiscard]] base::Result<std::string> WithSession(const PlaceOptions& place, const Rights& rights,
+                                                    base::Log& log, const SessionWork& work);
 
 /// A variable as a command line names it: GUID and name, in UTF-8.
 struct NamedVariable {
