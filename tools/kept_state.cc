@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "varstored/base/base64.h"
-#include "varstored/base/file.h"
 #include "varstored/efi/guid.h"
 #include "varstored/store/vars_blob.h"
 
@@ -73,10 +72,12 @@ base::Result<KeptPlace> KeptPlace::Fetch(const tool::PlaceOptions& options, base
   context.now = std::time(nullptr);
   place.is_database_ = options.backend == "sqlite";
   if (options.backend.empty() && !context.is_vm) {
-    auto content = base::ReadFile(options.operand, tool::kMaxFileBytes);
+    auto file = base::HeldFile::Open(options.operand);
+    auto content =
+        file ? file->Read(tool::kMaxFileBytes) : base::Result<base::Bytes>(file.failure());
     if (content && !IsDatabase(base::ToString(*content))) {
       const std::string text = base::ToString(*content);
-      place.path_ = options.operand;
+      place.file_ = *std::move(file);
       place.form_.is_base64 = !IsRawBlob(text);
       place.form_.ends_in_newline = text.ends_with('\n');
       place.content_ = *std::move(content);
@@ -128,8 +129,8 @@ base::Result<void> KeptPlace::CheckUnchanged() {
     return {};  // it is locked
   }
   std::optional<base::Bytes> now;
-  if (backend_ == nullptr) {
-    auto content = base::ReadFile(path_, tool::kMaxFileBytes);
+  if (file_) {
+    auto content = file_->Read(tool::kMaxFileBytes);
     if (!content) {
       return content.failure();
     }
@@ -161,16 +162,15 @@ base::Result<void> KeptPlace::Write(const health::State& state) {
   if (backend_ != nullptr) {
     return backend_->KeepText(base::EncodeBase64(raw));
   }
-  return base::ReplaceFile(
-      path_, form_.is_base64
-                 ? base::ToBytes(base::EncodeBase64(raw) + (form_.ends_in_newline ? "\n" : ""))
-                 : raw);
+  return file_->Replace(
+      form_.is_base64 ? base::ToBytes(base::EncodeBase64(raw) + (form_.ends_in_newline ? "\n" : ""))
+                      : raw);
 }
 
 base::Result<void> KeptPlace::Restore(const base::Bytes& content) {
   if (!is_database_) {
     return backend_ != nullptr ? backend_->KeepText(base::ToString(content))
-                               : base::ReplaceFile(path_, content);
+                               : file_->Replace(content);
   }
   auto blob = store::DecodeVarsBlob(content);
   return blob ? WriteRows(blob->entries) : blob.failure();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "varstored/base/bytes.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
 #include "varstored/health/finding.h"
@@ -41,6 +42,8 @@ class KeptPlace {
   /// All that is kept, for a backup: the toolstack's text or the file, byte for byte; of a database
   /// its variables as a `VARS` blob. Nothing when nothing was ever kept.
   [[nodiscard]] const std::optional<base::Bytes>& content() const { return content_; }
+  /// The file with a blob, held since it was first looked at; null for another place.
+  [[nodiscard]] const base::HeldFile* file() const { return file_ ? &*file_ : nullptr; }
   /// Whether a toolstack has the variables.
   [[nodiscard]] bool is_toolstack() const { return backend_ != nullptr && !is_database_; }
 
@@ -60,10 +63,10 @@ class KeptPlace {
 
   KeptState kept_;
   std::optional<base::Bytes> content_;
-  /// A toolstack or a database; else it is a file with a blob.
+  /// A toolstack or a database; else it is file_, with a blob.
   std::unique_ptr<store::Backend> backend_;
   bool is_database_ = false;
-  std::string path_;
+  std::optional<base::HeldFile> file_;
   tool::BlobForm form_;
 };
 

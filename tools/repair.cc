@@ -17,15 +17,25 @@ std::string SubjectOf(const KeptPlace& place) {
   return uuid ? efi::ToText(*uuid) : std::filesystem::path(target).filename().string();
 }
 
-std::string FolderFor(const KeptPlace& place, const RepairOptions& options) {
-  if (!options.backup_folder.empty()) {
-    return options.backup_folder;
+/// Keeps what is there before a repair, in a file whose path it gives.
+base::Result<std::string> KeepBackup(const KeptPlace& place, const RepairOptions& options) {
+  const auto keep = [&place](const base::HeldFolder& folder) {
+    return MakeBackup(folder, SubjectOf(place), *place.content(), place.kept().context.now);
+  };
+  std::string path = options.backup_folder;
+  if (path.empty() && place.file() != nullptr) {
+    return keep(place.file()->folder());
   }
-  if (place.is_toolstack()) {
-    return kBackupFolder;
+  if (path.empty() && !place.is_toolstack()) {
+    const auto parent = std::filesystem::path(place.kept().context.target).parent_path();
+    const auto beside = base::HeldFolder::Open(parent.empty() ? "." : parent.string());
+    if (!beside || beside->CheckMayMake()) {
+      return beside ? keep(*beside) : beside.failure();
+    }
   }
-  const auto folder = std::filesystem::path(place.kept().context.target).parent_path();
-  return folder.empty() ? "." : folder.string();
+  // The content of variables is nobody's business.
+  const auto folder = base::HeldFolder::OpenOrMake(path.empty() ? kBackupFolder : path, 0700);
+  return folder ? keep(*folder) : folder.failure();
 }
 
 /// The process of a VM that is not halted has its own copy, and would overwrite what is written.
@@ -60,8 +70,7 @@ base::Result<std::string> Prepare(KeptPlace& place, const RepairOptions& options
   }
   std::string backup;
   if (place.content()) {
-    auto made = MakeBackup(FolderFor(place, options), SubjectOf(place), *place.content(),
-                           place.kept().context.now);
+    auto made = KeepBackup(place, options);
     if (!made) {
       return base::Fail("nothing was written, because there is no backup: " + made.error().message);
     }

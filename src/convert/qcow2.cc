@@ -8,14 +8,12 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "scratch_folder.h"
 #include "varstored/base/file.h"
 #include "varstored/base/reader.h"
 #include "varstored/convert/flash_image.h"
@@ -24,37 +22,6 @@ namespace varstored::convert {
 namespace {
 
 constexpr std::array<std::uint8_t, 4> kMagic = {'Q', 'F', 'I', 0xFB};
-
-/// A folder that goes away with all that is in it.
-class ScratchFolder {
- public:
-  [[nodiscard]] static base::Result<ScratchFolder> Make() {
-    const char* parent = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): one thread
-    std::string path =
-        std::string(parent != nullptr ? parent : "/tmp") + "/varstore-convert-XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr) {
-      return base::Fail(path + ": cannot make the folder: " + base::ErrnoText());
-    }
-    return ScratchFolder(std::move(path));
-  }
-  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ScratchFolder& operator=(ScratchFolder&&) = delete;
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  ~ScratchFolder() {
-    if (!path_.empty()) {
-      std::error_code ignored;
-      std::filesystem::remove_all(path_, ignored);
-    }
-  }
-
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
-
-  std::string path_;
-};
 
 /// Runs qemu-img in `folder`, where all the files that it is given are.
 base::Result<void> RunQemuImg(const std::string& folder, std::vector<std::string> words) {

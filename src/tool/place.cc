@@ -9,6 +9,7 @@
 
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
+#include "varstored/base/held_file.h"
 #include "varstored/efi/attributes.h"
 #include "varstored/efi/guid.h"
 #include "varstored/engine/certificate_state.h"
@@ -34,8 +35,8 @@ bool IsKept(const store::Entry* entry) { return entry != nullptr && entry->Has(e
 /// A file with a blob.
 class BlobFileBackend final : public store::Backend {
  public:
-  BlobFileBackend(std::string path, BlobFile file)
-      : path_(std::move(path)), file_(std::move(file)) {}
+  BlobFileBackend(base::HeldFile held, BlobFile file)
+      : held_(std::move(held)), file_(std::move(file)) {}
 
   base::Result<std::optional<std::vector<store::Entry>>> Load() override {
     std::vector<store::Entry> kept;
@@ -62,7 +63,7 @@ class BlobFileBackend final : public store::Backend {
     for (const store::Entry& entry : changed.entries) {
       entries.push_back(&entry);
     }
-    auto written = base::ReplaceFile(path_, EncodeBlobFile(file_.form, changed.ancillary, entries));
+    auto written = held_.Replace(EncodeBlobFile(file_.form, changed.ancillary, entries));
     if (written) {
       file_.blob = std::move(changed);
     }
@@ -89,7 +90,7 @@ class BlobFileBackend final : public store::Backend {
     }
   }
 
-  std::string path_;
+  base::HeldFile held_;
   BlobFile file_;
 };
 
@@ -110,25 +111,29 @@ base::Result<Place> OpenBackend(const std::string& name, const backend::BackendA
 }
 
 base::Result<Place> OpenFile(const std::string& path, const PlaceOptions& options, base::Log& log) {
-  const auto content = base::ReadFileIfThere(path, kMaxFileBytes);
+  auto held = base::HeldFile::Open(path);
+  if (!held) {
+    return held.failure();
+  }
+  if (!held->exists()) {
+    return base::Fail(path + ": no VM's uuid, and there is no such file");
+  }
+  const auto content = held->Read(kMaxFileBytes);
   if (!content) {
     return content.failure();
   }
-  if (!content->has_value()) {
-    return base::Fail(path + ": no VM's uuid, and there is no such file");
-  }
-  if (StartsWith(**content, kDatabaseMagic)) {
+  if (StartsWith(*content, kDatabaseMagic)) {
     return OpenBackend("sqlite", {{"path", path}}, options, log);
   }
-  auto file = DecodeBlobFile(**content);
+  auto file = DecodeBlobFile(*content);
   if (!file) {
     return base::Fail(path + ": " + file.error().message);
   }
   Place place;
   if (file->form.is_save_file) {
-    place.saved = file->form.is_base64 ? *base::DecodeBase64(base::ToString(**content)) : **content;
+    place.saved = file->form.is_base64 ? *base::DecodeBase64(base::ToString(*content)) : *content;
   }
-  place.backend = std::make_unique<BlobFileBackend>(path, *std::move(file));
+  place.backend = std::make_unique<BlobFileBackend>(*std::move(held), *std::move(file));
   return place;
 }
 
