@@ -1,6 +1,8 @@
 // The configuration and the command line. Input: the text of the one, and the words of the other,
 // one in each line.
 
+#include <algorithm>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -42,5 +44,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::Require(efi::NameToUtf8(name->bytes()) == text, "a name is written as it was read");
   }
   static_cast<void>(efi::NameToUtf8(text));
+  const std::string escaped = efi::EscapeName(text);
+  fuzz::Require(efi::UnescapeName(escaped) == text, "an escaped name comes back");
+  fuzz::Require(
+      std::all_of(escaped.begin(), escaped.end(), [](char c) { return c > ' ' && c <= '~'; }),
+      "an escaped name is one word of ASCII");
+  if (const auto bytes = efi::UnescapeName(text)) {
+    fuzz::Require(efi::UnescapeName(efi::EscapeName(*bytes)) == bytes, "what is typed has a form");
+  }
   return 0;
 }

@@ -1,9 +1,6 @@
 #include "backup.h"
 
-#include <sys/stat.h>
-
 #include <array>
-#include <cerrno>
 #include <ctime>
 #include <filesystem>
 #include <optional>
@@ -48,29 +45,6 @@ std::string TimeText(std::int64_t now) {
   return text.data();
 }
 
-/// Makes `folder`, and the folders that it stands in, where they are missing. What is there keeps
-/// its mode.
-base::Result<void> MakeFolder(const std::filesystem::path& folder, mode_t mode) {
-  if (!folder.has_filename() && folder.has_relative_path()) {  // it ends in a slash
-    return MakeFolder(folder.parent_path(), mode);
-  }
-  int made = ::mkdir(folder.c_str(), mode);
-  if (made != 0 && errno == ENOENT && folder.has_parent_path()) {
-    if (auto parent = MakeFolder(folder.parent_path(), 0777); !parent) {
-      return parent;
-    }
-    made = ::mkdir(folder.c_str(), mode);
-  }
-  if (made == 0) {
-    return base::SyncFolderOf(folder);
-  }
-  if (errno != EEXIST) {
-    return base::Fail(folder.string() +
-                      ": cannot make the folder of backups: " + base::ErrnoText());
-  }
-  return {};
-}
-
 bool HasDigits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -107,29 +81,27 @@ std::optional<std::string_view> DigestIn(std::string_view name, std::string_view
 
 }  // namespace
 
-base::Result<std::string> MakeBackup(const std::string& folder, const std::string& subject,
+base::Result<std::string> MakeBackup(const base::HeldFolder& folder, const std::string& subject,
                                      const base::Bytes& content, std::int64_t now) {
-  // The content of variables is nobody's business.
-  if (auto made = MakeFolder(folder, 0700); !made) {
-    return made.failure();
-  }
   const auto digest = DigestOf(content);
   if (!digest) {
     return digest.failure();
   }
-  const std::string front = folder + "/" + subject + "." + TimeText(now) + ".";
+  const std::string front = subject + "." + TimeText(now) + ".";
   for (int i = 0; i < kMostOfOneSecond; ++i) {
-    std::string path =
-        front + (i == 0 ? "" : std::to_string(i) + ".") + *digest + std::string(kSuffix);
-    const auto made = base::MakeFile(path, content);
-    if (!made) {
-      return made.failure();
+    auto file = base::HeldFile::OpenIn(
+        folder, front + (i == 0 ? "" : std::to_string(i) + ".") + *digest + std::string(kSuffix));
+    if (!file) {
+      return file.failure();
     }
-    if (*made) {
-      return path;
+    if (file->exists()) {
+      continue;
     }
+    // The content of variables is nobody's business.
+    const auto made = file->Make(content, 0600);
+    return made ? base::Result<std::string>(file->path()) : made.failure();
   }
-  return base::Fail(front + "*: there are too many backups of this second");
+  return base::Fail(folder.path() + "/" + front + "*: there are too many backups of this second");
 }
 
 base::Result<Backup> ReadBackup(const std::string& path, const std::string& subject) {

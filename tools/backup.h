@@ -4,6 +4,7 @@
 #include <string>
 
 #include "varstored/base/bytes.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/result.h"
 
 /// What is kept before a repair, in a file SUBJECT.TIME.DIGEST.backup: the subject is a VM's uuid
@@ -11,9 +12,9 @@
 /// cut or changed is told from a backup.
 namespace varstored::tools {
 
-/// Makes a backup, and `folder` where it is missing (mode 0700). It is on the disk when this
-/// returns its path. Nothing that is there already is changed.
-[[nodiscard]] base::Result<std::string> MakeBackup(const std::string& folder,
+/// Makes a backup. It is on the disk when this returns its path. Nothing that is there already is
+/// changed.
+[[nodiscard]] base::Result<std::string> MakeBackup(const base::HeldFolder& folder,
                                                    const std::string& subject,
                                                    const base::Bytes& content, std::int64_t now);
 

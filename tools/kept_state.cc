@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "varstored/base/base64.h"
-#include "varstored/base/file.h"
 #include "varstored/efi/guid.h"
 #include "varstored/store/vars_blob.h"
 

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "varstored/base/bytes.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
 #include "varstored/health/finding.h"

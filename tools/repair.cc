@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "backup.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/guid.h"
@@ -20,15 +21,25 @@ std::string SubjectOf(const OpenSubject& subject) {
   return uuid ? efi::ToText(*uuid) : std::filesystem::path(target).filename().string();
 }
 
-std::string FolderFor(const OpenSubject& subject, const RepairOptions& options) {
-  if (!options.backup_folder.empty()) {
-    return options.backup_folder;
+/// Keeps what is there before a repair, in a file whose path it gives.
+base::Result<std::string> KeepBackup(const OpenSubject& subject, const RepairOptions& options) {
+  const auto keep = [&subject](const base::HeldFolder& folder) {
+    return MakeBackup(folder, SubjectOf(subject), *subject.place.kept().bytes, subject.context.now);
+  };
+  std::string path = options.backup_folder;
+  if (path.empty() && subject.place.file() != nullptr) {
+    return keep(subject.place.file()->folder());
   }
-  if (subject.is_toolstack()) {
-    return kBackupFolder;
+  if (path.empty() && !subject.is_toolstack()) {
+    const auto parent = std::filesystem::path(subject.context.target).parent_path();
+    const auto beside = base::HeldFolder::Open(parent.empty() ? "." : parent.string());
+    if (!beside || beside->CheckMayMake()) {
+      return beside ? keep(*beside) : beside.failure();
+    }
   }
-  const auto folder = std::filesystem::path(subject.context.target).parent_path();
-  return folder.empty() ? "." : folder.string();
+  // The content of variables is nobody's business.
+  const auto folder = base::HeldFolder::OpenOrMake(path.empty() ? kBackupFolder : path, 0700);
+  return folder ? keep(*folder) : folder.failure();
 }
 
 /// The process of a VM that is not halted has its own copy, and would overwrite what is written.
@@ -64,8 +75,7 @@ base::Result<std::string> Prepare(OpenSubject& subject, const RepairOptions& opt
   }
   std::string backup;
   if (subject.place.kept().bytes) {
-    auto made = MakeBackup(FolderFor(subject, options), SubjectOf(subject), *subject.place.kept().bytes,
-                           subject.context.now);
+    auto made = KeepBackup(subject, options);
     if (!made) {
       return base::Fail("nothing was written, because there is no backup: " + made.error().message);
     }

@@ -11,7 +11,8 @@
 namespace varstored::tools {
 
 struct RepairOptions {
-  /// Where backups go; empty: beside a file, else kBackupFolder.
+  /// Where backups go; empty: beside a file, else kBackupFolder. A database in a folder that others
+  /// may write, as that of a VM's user, has them in kBackupFolder too when root repairs it.
   std::string backup_folder;
   /// Write also while the VM is not halted, or where nothing can be saved.
   bool force = false;

@@ -38,7 +38,7 @@ struct Wishes {
 std::string Described(const health::Finding& finding) {
   std::string text(health::TypeOf(finding.kind).name);
   if (finding.variable) {
-    text += ": " + health::ForTerminal(efi::NameToUtf8(finding.variable->name));
+    text += ": " + efi::EscapeName(finding.variable->name);
   }
   return text;
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "toolstack.h"
+#include "varstored/efi/guid.h"
 
 namespace varstored::backend {
 namespace {
@@ -97,8 +98,12 @@ base::Result<std::optional<PoolVm>> Pool::Find(const std::string& reference) {
   const XmlRpcValue& record = **answer;
   PoolVm vm;
   vm.uuid = TextOf(record, "uuid");
-  if (vm.uuid.empty() || record.Member("NVRAM") == nullptr) {
+  if (record.Member("NVRAM") == nullptr) {
     return base::Fail(std::string(kMethod) + ": the answer is no VM");
+  }
+  // It is what the VM is found by from here on: another word could be a path.
+  if (!efi::ParseGuid(vm.uuid)) {
+    return base::Fail(std::string(kMethod) + ": the answer's 'uuid' is no uuid");
   }
   vm.name = TextOf(record, "name_label");
   vm.power_state = TextOf(record, "power_state");

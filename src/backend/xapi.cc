@@ -176,7 +176,7 @@ void XapiBackend::ReportTooLarge(const std::vector<store::Entry>& entries) {
   const auto first = std::find_if(entries.begin(), entries.end(), is_too_large);
   if (first != entries.end()) {
     Report("VM_UEFI_VARIABLE_TOO_LARGE",
-           "The UEFI variable " + efi::NameToUtf8(first->name()) + " of the VM has " +
+           "The UEFI variable " + efi::EscapeName(first->name()) + " of the VM has " +
                std::to_string(first->data().size()) + " bytes, where " +
                std::to_string(store::kMaxDataBytes) +
                " are allowed: it can be read, but not grow. To look at it: " + kRepairCommand +

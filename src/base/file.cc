@@ -8,12 +8,12 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <system_error>
 #include <utility>
 
 #include "varstored/base/file_in_place.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/unique_fd.h"
 
 namespace varstored::base {
@@ -41,105 +41,13 @@ Result<void> WriteAndSync(int fd, const std::string& path, ByteSpan bytes) {
   return {};
 }
 
-std::string FolderOf(const std::string& path) {
-  const auto parent = std::filesystem::path(path).parent_path();
-  return parent.empty() ? "." : parent.string();
-}
-
-/// The folder that `path` stands in.
-Result<UniqueFd> OpenFolderOf(const std::string& path) {
-  UniqueFd folder(::open(FolderOf(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return folder.valid() ? Result<UniqueFd>(std::move(folder))
-                        : FailWithErrno(FolderOf(path), "cannot open");
-}
-
-Result<void> SyncFolder(const UniqueFd& folder, const std::string& path) {
-  return ::fsync(folder.get()) == 0 ? Result<void>() : FailWithErrno(FolderOf(path), "cannot sync");
-}
-
-/// A file that is to be replaced, behind all symbolic links, or the place of one that is not there.
-/// Its folder is open, so that what takes its place does so where it was looked at.
-struct Target {
-  UniqueFd folder;
-  std::string name;
-  std::optional<struct stat> status;
-};
-
-Result<Target> FindTarget(const std::string& path) {
-  std::error_code error;
-  std::filesystem::path real = std::filesystem::canonical(path, error);
-  if (error == std::errc::no_such_file_or_directory) {
-    real = path;
-  } else if (error) {
-    return Fail(path + ": cannot stat: " + error.message());
-  }
-  auto folder = OpenFolderOf(real.string());
-  if (!folder) {
-    return folder.failure();
-  }
-  Target target{*std::move(folder), real.filename().string(), std::nullopt};
-  struct stat status = {};
-  // Owner and mode are those of what is replaced: of a link that has come there since, its own.
-  if (::fstatat(target.folder.get(), target.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-    if (!S_ISREG(status.st_mode)) {
-      return Fail(path + ": not a regular file");
-    }
-    target.status = status;
-  } else if (errno != ENOENT) {
-    return FailWithErrno(path, "cannot stat");
-  }
-  return target;
-}
-
-/// Gives a new file the owner and the mode of the one that it replaces.
-Result<void> TakeOver(int fd, const std::string& path, const struct stat& old) {
-  constexpr mode_t kModeBits = 07777;
-  struct stat status = {};
-  if (::fstat(fd, &status) != 0) {
-    return FailWithErrno(path, "cannot stat");
-  }
-  const bool is_owned = status.st_uid == old.st_uid && status.st_gid == old.st_gid;
-  if (!is_owned && ::fchown(fd, old.st_uid, old.st_gid) != 0) {
-    return FailWithErrno(path, "cannot keep its owner");
-  }
-  // Behind fchown, which takes bits away.
-  if (::fchmod(fd, old.st_mode & kModeBits) != 0) {
-    return FailWithErrno(path, "cannot keep its mode");
-  }
-  return {};
-}
-
-Result<void> WriteNewFile(const Target& target, const std::string& name, const std::string& path,
-                          ByteSpan bytes) {
-  // What only its owner can read is at no time read by others.
-  const mode_t mode = target.status ? 0600 : 0644;
-  const UniqueFd fd(
-      ::openat(target.folder.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (!fd.valid()) {
-    return FailWithErrno(path, "cannot open for writing");
-  }
-  if (target.status) {
-    if (auto taken = TakeOver(fd.get(), path, *target.status); !taken) {
-      return taken;
-    }
-  }
-  return WriteAndSync(fd.get(), path, bytes);
-}
-
 }  // namespace
 
 std::string ErrnoText() { return std::generic_category().message(errno); }
 
-Result<void> SyncFolderOf(const std::string& path) {
-  const auto folder = OpenFolderOf(path);
-  return folder ? SyncFolder(*folder, path) : folder.failure();
-}
-
-Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_t max_bytes,
-                                             Links links) {
+Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_t max_bytes) {
   // Without O_NONBLOCK a pipe in the file's place would block the start for ever.
-  const int last = links == Links::kRefuse ? O_NOFOLLOW : 0;
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | last));
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) {
     if (errno == ENOENT) {
       return std::optional<Bytes>();
@@ -175,8 +83,8 @@ Result<std::optional<Bytes>> ReadFileIfThere(const std::string& path, std::size_
   }
 }
 
-Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes, Links links) {
-  auto bytes = ReadFileIfThere(path, max_bytes, links);
+Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes) {
+  auto bytes = ReadFileIfThere(path, max_bytes);
   if (!bytes) {
     return bytes.failure();
   }
@@ -221,34 +129,11 @@ Result<void> FileInPlace::Write(ByteSpan bytes) const {
 }
 
 Result<void> ReplaceFile(const std::string& path, ByteSpan bytes) {
-  const auto target = FindTarget(path);
-  if (!target) {
-    return target.failure();
+  auto file = HeldFile::Open(path);
+  if (!file) {
+    return file.failure();
   }
-  const int folder = target->folder.get();
-  const std::string suffix = "." + std::to_string(::getpid()) + ".new";
-  const std::string beside = target->name + suffix;
-  auto written = WriteNewFile(*target, beside, path + suffix, bytes);
-  if (written && ::renameat(folder, beside.c_str(), folder, target->name.c_str()) != 0) {
-    written = FailWithErrno(path, "cannot replace");
-  }
-  if (!written) {
-    ::unlinkat(folder, beside.c_str(), 0);
-    return written;
-  }
-  return SyncFolder(target->folder, path);
-}
-
-Result<bool> MakeFile(const std::string& path, ByteSpan bytes) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!fd.valid()) {
-    return errno == EEXIST ? Result<bool>(false) : FailWithErrno(path, "cannot open for writing");
-  }
-  auto written = WriteAndSync(fd.get(), path, bytes);
-  if (written) {
-    written = SyncFolderOf(path);
-  }
-  return written ? Result<bool>(true) : written.failure();
+  return file->exists() ? file->Replace(bytes) : file->Make(bytes, 0644);
 }
 
 }  // namespace varstored::base

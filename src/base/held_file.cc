@@ -1,15 +1,18 @@
 #include "varstored/base/held_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -25,16 +28,21 @@ Failure<Error> FailWithErrno(const std::string& path, const char* what) {
   return Fail(path + ": " + what + ": " + ErrnoText());
 }
 
-/// Whether nobody but root and the caller may write in the folder, or nothing when that cannot be
-/// known.
-std::optional<bool> IsOursAlone(int folder) {
+bool NobodyElseMayWrite(int folder) {
   struct stat status = {};
-  if (::fstat(folder, &status) != 0) {
-    return std::nullopt;
-  }
-  return (status.st_uid == 0 || status.st_uid == ::geteuid()) &&
+  return ::fstat(folder, &status) == 0 && (status.st_uid == 0 || status.st_uid == ::geteuid()) &&
          (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
+
+Failure<Error> OthersMayWrite(const std::string& folder) {
+  return Fail(folder +
+              ": others may write in this folder, so nothing was written there. Use one in which "
+              "only root and the caller may write");
+}
+
+struct CloseList {
+  void operator()(DIR* list) const noexcept { ::closedir(list); }
+};
 
 /// What is left of a path to be walked.
 class Names {
@@ -48,6 +56,12 @@ class Names {
     return names_.size() == 1 && names_.front() != "." && names_.front() != "..";
   }
   void Pop() { names_.pop_front(); }
+  /// Forgets that the path ended in a slash.
+  void PopSlash() {
+    if (names_.size() > 1 && names_.back() == ".") {
+      names_.pop_back();
+    }
+  }
 
   void PutInFront(std::string_view path) {
     const bool is_folder = path.ends_with('/');
@@ -74,7 +88,11 @@ class Walk {
   enum class To { kFolder, kFile };
 
   Walk(const std::string& path, To to, std::optional<mode_t> mode)
-      : path_(path), to_(to), mode_(mode), names_(path) {}
+      : path_(path), to_(to), mode_(mode), names_(path) {
+    if (to == To::kFolder) {
+      names_.PopSlash();
+    }
+  }
 
   /// Gives the folder, and leaves in name() what stands in it under the last name.
   Result<UniqueFd> Go() {
@@ -163,7 +181,7 @@ class Walk {
       errno = ELOOP;
       return FailWithErrno(path_, "cannot open");
     }
-    if (!IsOursAlone(folder_.get()).value_or(false)) {
+    if (!NobodyElseMayWrite(folder_.get())) {
       return Fail(path_ + ": '" + names_.front() +
                   "' in it is a symbolic link in a folder that others may write, and is not "
                   "followed. Give the path that it leads to");
@@ -218,6 +236,12 @@ Result<void> TakeOver(int fd, const std::string& path, const struct stat& old) {
                                                     : FailWithErrno(path, "cannot keep its mode");
 }
 
+/// What a file is called until it takes the place of `name`.
+std::string Beside(const std::string& name) {
+  const std::string end = "." + std::to_string(::getpid()) + ".new";
+  return name.substr(0, NAME_MAX - end.size()) + end;
+}
+
 /// Gives what is called `from` the name `to` where nothing has it.
 bool PutInPlace(int folder, const std::string& from, const std::string& to) {
   if (::renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) {
@@ -241,15 +265,44 @@ Result<HeldFolder> HeldFolder::OpenOrMake(const std::string& path, mode_t mode) 
   return folder ? Result<HeldFolder>(HeldFolder(*std::move(folder), path)) : folder.failure();
 }
 
-Result<void> HeldFolder::CheckOursAlone() const {
-  const auto is_ours = IsOursAlone(fd());
-  if (!is_ours) {
-    return FailWithErrno(path_, "cannot stat");
+Result<HeldFolder> HeldFolder::MakeFolder(const std::string& name, mode_t mode) const {
+  const std::string path = path_ + "/" + name;
+  if (::mkdirat(fd(), name.c_str(), mode) != 0) {
+    return FailWithErrno(path, "cannot make the folder");
   }
-  return *is_ours ? Result<void>()
-                  : Fail(path_ +
-                         ": others may write in this folder, so nothing is written there. "
-                         "Use one that only root and the caller may write");
+  UniqueFd folder(::openat(fd(), name.c_str(), kOpenFolder));
+  return folder.valid() ? Result<HeldFolder>(HeldFolder(std::move(folder), path))
+                        : FailWithErrno(path, "cannot open");
+}
+
+Result<std::vector<std::string>> HeldFolder::Names(std::size_t limit) const {
+  UniqueFd folder(::openat(fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::unique_ptr<DIR, CloseList> list(folder.valid() ? ::fdopendir(folder.get()) : nullptr);
+  if (!list) {
+    return FailWithErrno(path_, "cannot read the folder");
+  }
+  static_cast<void>(folder.Release());  // the list closes it
+  std::vector<std::string> names;
+  errno = 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the list is this call's own
+  while (const dirent* entry = ::readdir(list.get())) {
+    const std::string_view name(static_cast<const char*>(entry->d_name));
+    if (name == "." || name == "..") {
+      continue;
+    }
+    if (names.size() == limit) {
+      return Fail(path_ + ": more than " + std::to_string(limit) + " files in the folder");
+    }
+    names.emplace_back(name);
+  }
+  return errno == 0 ? Result<std::vector<std::string>>(std::move(names))
+                    : FailWithErrno(path_, "cannot read the folder");
+}
+
+bool HeldFolder::IsOursAlone() const { return NobodyElseMayWrite(fd()); }
+
+Result<void> HeldFolder::CheckMayMake() const {
+  return ::geteuid() != 0 || IsOursAlone() ? Result<void>() : OthersMayWrite(path_);
 }
 
 Result<void> HeldFolder::Sync() const {
@@ -328,13 +381,10 @@ Result<Bytes> HeldFile::Read(std::size_t max_bytes) const {
 }
 
 Result<void> HeldFile::CheckMayWrite() const {
-  auto ours = folder_.CheckOursAlone();
-  if (ours || ::geteuid() == 0) {
-    return ours;
-  }
   struct stat status = {};
-  const bool is_own = !exists() || (::fstat(fd(), &status) == 0 && status.st_uid == ::geteuid());
-  return is_own ? Result<void>() : ours;
+  const bool is_own = ::geteuid() != 0 &&
+                      (!exists() || (::fstat(fd(), &status) == 0 && status.st_uid == ::geteuid()));
+  return is_own || folder_.IsOursAlone() ? Result<void>() : OthersMayWrite(folder_.path());
 }
 
 Result<void> HeldFile::CheckSame() const {
@@ -385,7 +435,7 @@ Result<void> HeldFile::Replace(ByteSpan bytes) {
   if (auto same = CheckSame(); !same) {
     return same;
   }
-  const std::string beside = name_ + "." + std::to_string(::getpid()) + ".new";
+  const std::string beside = Beside(name_);
   // What only its owner can read is at no time read by others.
   auto made = WriteBeside(beside, bytes, 0600);
   if (!made) {
@@ -411,7 +461,7 @@ Result<void> HeldFile::Make(ByteSpan bytes, mode_t mode) {
   if (auto may = CheckMayWrite(); !may) {
     return may;
   }
-  const std::string beside = name_ + "." + std::to_string(::getpid()) + ".new";
+  const std::string beside = Beside(name_);
   auto made = WriteBeside(beside, bytes, mode);
   if (!made) {
     return made.failure();

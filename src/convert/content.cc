@@ -38,7 +38,7 @@ std::string_view WhatSignersMeet(DigestKind from, DigestKind to) {
 }  // namespace
 
 std::string Describe(std::string_view name, const efi::Guid& vendor) {
-  return efi::NameToUtf8(name) + " (" + efi::ToText(vendor) + ")";
+  return efi::EscapeName(name) + " (" + efi::ToText(vendor) + ")";
 }
 
 std::string Describe(const store::Entry& entry) { return Describe(entry.name(), entry.vendor()); }

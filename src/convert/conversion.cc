@@ -15,10 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include "scratch_folder.h"
+#include "varstored/backend/sqlite.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/reader.h"
-#include "varstored/base/unique_fd.h"
 #include "varstored/base/writer.h"
 #include "varstored/convert/content.h"
 #include "varstored/convert/efivarfs.h"
@@ -73,16 +75,14 @@ base::Failure<base::Error> OpenInQemu(const std::string& path) {
 // ---- in ----
 
 /// QEMU holds locks on the images that it has open.
-bool IsOpenInQemu(const std::string& path) {
-  // Nothing is known of it yet: a FIFO would wait for a writer.
-  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+bool IsOpenInQemu(const base::HeldFile& file) {
   // Where QEMU's block/file-posix.c puts its locks: a byte for each permission, used and shared.
   struct flock lock = {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = 100;
   lock.l_len = 200;
-  return file.valid() && ::fcntl(file.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  return ::fcntl(file.fd(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 /// What a conversion starts from, as bytes that nobody has looked into.
@@ -144,13 +144,17 @@ base::Result<Input> ReadIn(const Conversion& conversion, base::Log& log) {
     input.folder = *std::move(folder);
     return input;
   }
+  const auto file = base::HeldFile::Open(path);
+  if (!file) {
+    return file.failure();
+  }
   // Asked before the bytes are read and behind it: one may end or start meanwhile.
-  input.is_open_in_qemu = IsOpenInQemu(path);
-  auto bytes = base::ReadFile(path, kMaxFlashBytes);
+  input.is_open_in_qemu = IsOpenInQemu(*file);
+  auto bytes = file->Read(kMaxFlashBytes);
   if (!bytes) {
     return bytes.failure();
   }
-  input.is_open_in_qemu = input.is_open_in_qemu || IsOpenInQemu(path);
+  input.is_open_in_qemu = input.is_open_in_qemu || IsOpenInQemu(*file);
   if (IsDatabase(conversion, *bytes)) {
     auto rows = tool::ReadRows(path, log);
     if (!rows) {
@@ -239,77 +243,42 @@ base::Result<Source> LookAt(const std::string& path, const Input& input) {
 
 // ---- out ----
 
-/// Something new at `path`, made in a folder of its own beside it, so that nobody else has a hand
-/// in it before it is whole. The folder is removed at the end, with all that was not put in place.
-class NewFile {
- public:
-  explicit NewFile(const std::string& path)
-      : path_(path), folder_(path + "." + std::to_string(::getpid()) + ".new") {}
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-  ~NewFile() {
-    if (is_made_) {
-      std::error_code ignored;
-      std::filesystem::remove_all(folder_, ignored);
-    }
-  }
-
-  /// Before all else.
-  [[nodiscard]] base::Result<void> MakeFolder() {
-    is_made_ = ::mkdir(folder_.c_str(), 0700) == 0;
-    return is_made_ ? base::Result<void>()
-                    : base::Fail(folder_ + ": cannot make the folder: " + base::ErrnoText());
-  }
-
-  /// Where it is made.
-  [[nodiscard]] std::string inside() const { return folder_ + "/out"; }
-
-  [[nodiscard]] base::Result<void> PutInPlace() const {
-    const bool is_there =
-        ::renameat2(AT_FDCWD, inside().c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0 ||
-        (errno == EINVAL && PutWithoutReplacing());
-    if (!is_there) {
-      return base::Fail(path_ + ": cannot put it there: " + base::ErrnoText());
-    }
-    return base::SyncFolderOf(path_);
-  }
-
- private:
-  /// For a file system that knows no RENAME_NOREPLACE, such as NFS. A second name is given only
-  /// where there is none; a folder takes the place of an empty one at most, which is made here.
-  [[nodiscard]] bool PutWithoutReplacing() const {
-    if (::link(inside().c_str(), path_.c_str()) == 0) {
-      return true;
-    }
-    if (errno != EPERM) {
-      return false;
-    }
-    // So it is of a folder; and of a file too where there are no second names at all.
-    struct stat made = {};
-    if (::stat(inside().c_str(), &made) != 0 || !S_ISDIR(made.st_mode)) {
-      errno = EPERM;
-      return false;
-    }
-    if (::mkdir(path_.c_str(), 0700) != 0) {
-      return false;
-    }
-    if (::rename(inside().c_str(), path_.c_str()) == 0) {
-      return true;
-    }
-    const int reason = errno;
-    ::rmdir(path_.c_str());
-    errno = reason;
-    return false;
-  }
-
-  std::string path_;
-  std::string folder_;
-  bool is_made_ = false;
+/// A new name in a folder that is held.
+struct NewName {
+  base::HeldFolder folder;
+  std::string name;
 };
 
-base::Result<void> WriteSqlite(const std::string& path, base::ByteSpan rows, base::Log& log) {
-  if (auto kept = tool::WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log); !kept) {
-    return kept;
+/// Fails when something has the name already, be it a link that leads nowhere.
+base::Result<NewName> FindNewName(const std::string& path) {
+  const std::filesystem::path parts(path);
+  auto folder = base::HeldFolder::Open(parts.has_parent_path() ? parts.parent_path() : ".");
+  if (!folder) {
+    return folder.failure();
+  }
+  const std::string name = parts.filename();
+  struct stat status = {};
+  if (name.empty() || name == "." || name == ".." ||
+      ::fstatat(folder->fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    return base::Fail(path + ": it is there already, and nothing is ever overwritten");
+  }
+  if (auto may = folder->CheckMayMake(); !may) {
+    return may.failure();
+  }
+  return NewName{*std::move(folder), name};
+}
+
+/// The bytes of a database with the variables of `rows`, which is made where nobody else has a hand in
+/// it.
+base::Result<base::Bytes> MakeSqlite(base::ByteSpan rows, base::Log& log) {
+  const auto folder = ScratchFolder::Make();
+  if (!folder) {
+    return folder.failure();
+  }
+  const std::string path = folder->path() + "/out";
+  if (auto kept = tool::WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log);
+      !kept) {
+    return kept.failure();
   }
   // The log is folded into the database at the end, and SQLite does not say whether that went well.
   std::error_code error;
@@ -317,7 +286,7 @@ base::Result<void> WriteSqlite(const std::string& path, base::ByteSpan rows, bas
   if (!error && log_bytes != 0) {
     return base::Fail(path + ": cannot write all of the database; is the disk full?");
   }
-  return {};
+  return base::ReadFile(path, backend::SqliteBackend::kMaxDatabaseBytes);
 }
 
 // ---- in the helper process: what is to be written ----
@@ -511,21 +480,18 @@ base::Result<Target> Decode(base::ByteSpan answer) {
                   : base::Fail("the answer of the helper process is broken");
 }
 
-base::Result<void> WriteTarget(const std::string& path, Format format, const Target& target,
+base::Result<void> WriteTarget(const NewName& out, Format format, const Target& target,
                                base::Log& log) {
-  NewFile file(path);
-  auto done = file.MakeFolder();
-  if (!done) {
-    return done;
+  if (format == Format::kEfivarfs) {
+    return WriteVariableFolder(out.folder, out.name, target.files);
   }
-  if (format == Format::kSqlite) {
-    done = WriteSqlite(file.inside(), target.bytes, log);
-  } else if (format == Format::kEfivarfs) {
-    done = WriteVariableFolder(file.inside(), target.files);
-  } else {
-    done = base::WriteFileInPlace(file.inside(), target.bytes);
+  auto bytes = format == Format::kSqlite ? MakeSqlite(target.bytes, log)
+                                         : base::Result<base::Bytes>(target.bytes);
+  if (!bytes) {
+    return bytes.failure();
   }
-  return done ? file.PutInPlace() : done;
+  auto file = base::HeldFile::OpenIn(out.folder, out.name);
+  return file ? file->Make(*bytes, 0600) : file.failure();
 }
 
 }  // namespace
@@ -585,9 +551,9 @@ base::Result<void> Convert(const Conversion& conversion, base::Log& log) {
   while (out.size() > 1 && out.ends_with('/')) {
     out.pop_back();
   }
-  std::error_code ignored;
-  if (std::filesystem::exists(std::filesystem::symlink_status(out, ignored))) {
-    return base::Fail(out + ": it is there already, and nothing is ever overwritten");
+  const auto place = FindNewName(out);
+  if (!place) {
+    return place.failure();
   }
   auto input = ReadIn(conversion, log);
   if (!input) {
@@ -620,7 +586,7 @@ base::Result<void> Convert(const Conversion& conversion, base::Log& log) {
     }
     target->bytes = *std::move(image);
   }
-  return WriteTarget(out, *to, *target, log);
+  return WriteTarget(*place, *to, *target, log);
 }
 
 }  // namespace varstored::convert

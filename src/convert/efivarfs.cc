@@ -5,15 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
+#include <cstdio>
 #include <string_view>
-#include <system_error>
 
 #include "varstored/base/file.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/reader.h"
-#include "varstored/base/unique_fd.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/variable_name.h"
@@ -41,13 +41,37 @@ std::string FileNameOf(const store::Entry& entry) {
   return fits ? file : "";
 }
 
-/// A folder is on the disk only when it has been synced itself.
-base::Result<void> SyncFolder(const std::string& path) {
-  const base::UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.valid() || ::fsync(folder.get()) != 0) {
-    return base::Fail(path + ": cannot sync: " + base::ErrnoText());
+/// Gives what is called `from` the name `to` where nothing has it.
+bool PutFolderInPlace(int folder, const std::string& from, const std::string& to) {
+  if (::renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) {
+    return true;
   }
-  return {};
+  // A file system that knows no RENAME_NOREPLACE, such as NFS: a folder takes the place of an empty
+  // one at most, which is made here.
+  if (errno != EINVAL || ::mkdirat(folder, to.c_str(), 0700) != 0) {
+    return false;
+  }
+  if (::renameat(folder, from.c_str(), folder, to.c_str()) == 0) {
+    return true;
+  }
+  const int reason = errno;
+  ::unlinkat(folder, to.c_str(), AT_REMOVEDIR);
+  errno = reason;
+  return false;
+}
+
+base::Result<void> MakeFiles(const base::HeldFolder& folder,
+                             const std::vector<VariableFile>& files) {
+  for (const VariableFile& file : files) {
+    auto held = base::HeldFile::OpenIn(folder, file.name);
+    if (!held) {
+      return held.failure();
+    }
+    if (auto made = held->Make(file.bytes, 0600); !made) {
+      return made;
+    }
+  }
+  return folder.Sync();
 }
 
 }  // namespace
@@ -98,49 +122,61 @@ base::Result<Content> FromVariableFiles(const std::vector<VariableFile>& files) 
 }
 
 base::Result<VariableFolder> ReadVariableFolder(const std::string& path) {
-  std::error_code error;
+  const auto folder = base::HeldFolder::Open(path);
+  if (!folder) {
+    return folder.failure();
+  }
+  const auto names = folder->Names(kMaxFiles);
+  if (!names) {
+    return names.failure();
+  }
   std::vector<VariableFile> files;
   Losses lost;
   std::size_t total_bytes = 0;
-  std::filesystem::directory_iterator folder(path, error);
-  for (; !error && folder != std::filesystem::directory_iterator(); folder.increment(error)) {
-    std::string name = folder->path().filename().string();
-    std::error_code ignored;
-    if (folder->symlink_status(ignored).type() != std::filesystem::file_type::regular) {
+  for (const std::string& name : *names) {
+    struct stat status = {};
+    if (::fstatat(folder->fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(status.st_mode)) {
       lost.push_back(name + " in the folder: it is no file");
       continue;
     }
+    const auto file = base::HeldFile::OpenIn(*folder, name);
     auto bytes =
-        base::ReadFile(folder->path().string(), store::kMaxBlobBytes, base::Links::kRefuse);
+        file ? file->Read(store::kMaxBlobBytes) : base::Result<base::Bytes>(file.failure());
     if (!bytes) {
       return bytes.failure();
     }
     total_bytes += bytes->size();
-    if (files.size() == kMaxFiles || total_bytes > kMaxFolderBytes) {
-      return base::Fail(path + ": more than " + std::to_string(kMaxFiles) + " files or " +
-                        std::to_string(kMaxFolderBytes) + " bytes in them");
+    if (total_bytes > kMaxFolderBytes) {
+      return base::Fail(path + ": more than " + std::to_string(kMaxFolderBytes) +
+                        " bytes in the files of the folder");
     }
-    files.push_back({std::move(name), *std::move(bytes)});
-  }
-  if (error) {
-    return base::Fail(path + ": cannot read the folder: " + error.message());
+    files.push_back({name, *std::move(bytes)});
   }
   std::sort(files.begin(), files.end(),
             [](const auto& left, const auto& right) { return left.name < right.name; });
   return VariableFolder{std::move(files), std::move(lost)};
 }
 
-base::Result<void> WriteVariableFolder(const std::string& path,
+base::Result<void> WriteVariableFolder(const base::HeldFolder& folder, const std::string& name,
                                        const std::vector<VariableFile>& files) {
-  if (::mkdir(path.c_str(), 0700) != 0) {
-    return base::Fail(path + ": cannot make the folder: " + base::ErrnoText());
+  const std::string beside = name + "." + std::to_string(::getpid()) + ".new";
+  const auto made = folder.MakeFolder(beside, 0700);
+  if (!made) {
+    return made.failure();
   }
-  for (const VariableFile& file : files) {
-    if (auto done = base::WriteFileInPlace(path + "/" + file.name, file.bytes); !done) {
-      return done;
+  auto done = MakeFiles(*made, files);
+  if (done && !PutFolderInPlace(folder.fd(), beside, name)) {
+    done = base::Fail(folder.path() + "/" + name + ": cannot put it there: " + base::ErrnoText());
+  }
+  if (!done) {
+    for (const VariableFile& file : files) {
+      ::unlinkat(made->fd(), file.name.c_str(), 0);
     }
+    ::unlinkat(folder.fd(), beside.c_str(), AT_REMOVEDIR);
+    return done;
   }
-  return SyncFolder(path);
+  return folder.Sync();
 }
 
 }  // namespace varstored::convert

@@ -6,13 +6,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
 #include <string>
-#include <system_error>
 #include <utility>
 
+#include "scratch_folder.h"
 #include "varstored/base/file.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/reader.h"
 #include "varstored/convert/flash_image.h"
 #include "varstored/sandbox/helper.h"
@@ -23,36 +22,6 @@ namespace {
 
 constexpr std::array<std::uint8_t, 4> kMagic = {'Q', 'F', 'I', 0xFB};
 
-/// A folder that goes away with all that is in it.
-class ScratchFolder {
- public:
-  [[nodiscard]] static base::Result<ScratchFolder> Make() {
-    const char* parent = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): one thread
-    std::string path =
-        std::string(parent != nullptr ? parent : "/tmp") + "/varstore-convert-XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr) {
-      return base::Fail(path + ": cannot make the folder: " + base::ErrnoText());
-    }
-    return ScratchFolder(std::move(path));
-  }
-  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ScratchFolder& operator=(ScratchFolder&&) = delete;
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  ~ScratchFolder() {
-    if (!path_.empty()) {
-      std::error_code ignored;
-      std::filesystem::remove_all(path_, ignored);
-    }
-  }
-
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
-
-  std::string path_;
-};
 
 base::Result<base::Bytes> Convert(base::ByteSpan bytes, const std::string& from,
                                   const std::string& to) {
@@ -80,7 +49,8 @@ base::Result<base::Bytes> Convert(base::ByteSpan bytes, const std::string& from,
       !done) {
     return base::Fail("qemu-img " + done.error().message);
   }
-  return base::ReadFile(folder->path() + "/out", 2 * kMaxFlashBytes, base::Links::kRefuse);
+  const auto out = base::HeldFile::Open(folder->path() + "/out");
+  return out ? out->Read(2 * kMaxFlashBytes) : out.failure();
 }
 
 /// A big-endian number of a qcow2 header, 0 where the header has ended.

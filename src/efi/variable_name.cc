@@ -1,5 +1,7 @@
 #include "varstored/efi/variable_name.h"
 
+#include <charconv>
+#include <cstddef>
 #include <cstdint>
 
 namespace varstored::efi {
@@ -77,6 +79,39 @@ void AppendUnit(std::string& name_bytes, std::uint32_t unit) {
   name_bytes.push_back(static_cast<char>(unit >> 8U & 0xFFU));
 }
 
+void AppendCode(std::string& name_bytes, std::uint32_t code) {
+  if (code >= 0x10000) {
+    AppendUnit(name_bytes, 0xD800 + ((code - 0x10000) >> 10U));
+    AppendUnit(name_bytes, 0xDC00 + ((code - 0x10000) & 0x3FFU));
+  } else {
+    AppendUnit(name_bytes, code);
+  }
+}
+
+void AppendEscape(std::string& text, char kind, std::uint32_t number, unsigned int digits) {
+  text += {'\\', kind};
+  while (digits > 0) {
+    text.push_back("0123456789ABCDEF"[number >> 4U * --digits & 0xFU]);
+  }
+}
+
+/// The number of an escape `\KIND` with so many digits, taken off the front of `text`.
+std::optional<std::uint32_t> TakeEscape(std::string_view& text, char kind, std::size_t digits) {
+  const std::size_t size = 2 + digits;
+  std::uint32_t number = 0;
+  if (text.size() < size || text[1] != kind) {
+    return std::nullopt;
+  }
+  const char* const end = text.data() + size;
+  const std::string_view hex = text.substr(2, digits);
+  if (hex.find_first_not_of("0123456789ABCDEFabcdef") != std::string_view::npos ||
+      std::from_chars(hex.data(), end, number, 16).ptr != end) {
+    return std::nullopt;
+  }
+  text.remove_prefix(size);
+  return number;
+}
+
 }  // namespace
 
 std::optional<VariableName> VariableName::FromBytes(base::ByteSpan bytes) {
@@ -127,14 +162,46 @@ std::optional<VariableName> NameFromUtf8(std::string_view text) {
     if (!code) {
       return std::nullopt;
     }
-    if (*code >= 0x10000) {
-      AppendUnit(bytes, 0xD800 + ((*code - 0x10000) >> 10U));
-      AppendUnit(bytes, 0xDC00 + ((*code - 0x10000) & 0x3FFU));
-    } else {
-      AppendUnit(bytes, *code);
-    }
+    AppendCode(bytes, *code);
   }
   return VariableName::FromBytes(base::ToBytes(bytes));
+}
+
+std::string EscapeName(std::string_view name_bytes) {
+  std::string text;
+  std::size_t at = 0;
+  for (; at + 1 < name_bytes.size(); at += 2) {
+    const std::uint32_t unit = UnitAt(name_bytes, at);
+    if (unit > ' ' && unit <= '~' && unit != '\\') {
+      text.push_back(static_cast<char>(unit));
+    } else {
+      AppendEscape(text, 'u', unit, 4);
+    }
+  }
+  if (at < name_bytes.size()) {
+    AppendEscape(text, 'x', static_cast<std::uint8_t>(name_bytes[at]), 2);
+  }
+  return text;
+}
+
+std::optional<std::string> UnescapeName(std::string_view text) {
+  std::string bytes;
+  while (!text.empty()) {
+    if (text.front() != '\\') {
+      const auto code = TakeUtf8(text);
+      if (!code) {
+        return std::nullopt;
+      }
+      AppendCode(bytes, *code);
+    } else if (const auto unit = TakeEscape(text, 'u', 4)) {
+      AppendUnit(bytes, *unit);
+    } else if (const auto byte = TakeEscape(text, 'x', 2); byte && text.empty()) {
+      bytes.push_back(static_cast<char>(*byte));
+    } else {
+      return std::nullopt;
+    }
+  }
+  return bytes;
 }
 
 }  // namespace varstored::efi

@@ -72,8 +72,7 @@ class Stopwatch {
 };
 
 std::string Describe(const store::Entry& entry) {
-  return "variable " + efi::ToText(entry.vendor()) + " " +
-         base::Printable(efi::NameToUtf8(entry.name())) + " (" +
+  return "variable " + efi::ToText(entry.vendor()) + " " + efi::EscapeName(entry.name()) + " (" +
          std::to_string(entry.data().size()) + " bytes, attributes " +
          std::to_string(entry.raw_attributes()) + ")";
 }

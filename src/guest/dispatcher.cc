@@ -75,7 +75,7 @@ template <class NamedRequest>
 std::string NameText(const NamedRequest& request) {
   constexpr std::size_t kMaxShownBytes = 128;
   const ByteSpan shown = request.name.first(std::min(request.name.size(), kMaxShownBytes));
-  return " '" + efi::NameToUtf8(base::ToString(shown)) +
+  return " '" + efi::EscapeName(base::ToString(shown)) +
          (shown.size() < request.name.size() ? "...' " : "' ") + efi::ToText(request.vendor);
 }
 std::string NameText(const engine::QueryVariableInfoRequest& /*request*/) { return {}; }

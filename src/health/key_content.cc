@@ -90,7 +90,7 @@ const store::Entry* FindEntry(const State& state, std::string_view name, const e
   return found == state.entries.rend() ? nullptr : &*found;
 }
 
-std::string NameOf(const VariableId& id) { return efi::NameToUtf8(id.name); }
+std::string NameOf(const VariableId& id) { return efi::EscapeName(id.name); }
 
 std::optional<base::Bytes> WithoutDoubles(base::ByteSpan bytes) {
   auto lists = efi::ParseSignatureLists(bytes);

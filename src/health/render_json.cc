@@ -206,7 +206,7 @@ Json RunningJson(const Running& running) {
       last.AddNull("variable");
     } else {
       last.Add("variable", Json::Object()
-                               .Add("name", efi::NameToUtf8(error->name))
+                               .Add("name", efi::EscapeName(error->name))
                                .Add("vendor", efi::ToText(error->vendor)));
     }
     json.Add("last_error", last);

@@ -354,7 +354,7 @@ void ShowUsage(Screen& screen, const Report& report) {
     const bool is_small = variable.data_bytes < kSmallBytes;
     if (shown < (is_small ? kMinVariableRows : kMaxVariableRows)) {
       ++shown;
-      row(ForTerminal(NameOf(variable.id)), variable.data_bytes, store::kMaxDataBytes);
+      row(NameOf(variable.id), variable.data_bytes, store::kMaxDataBytes);
     } else {
       rest_bytes += variable.data_bytes;
     }
@@ -382,7 +382,7 @@ void ShowFindings(Screen& screen, const std::vector<Finding>& findings) {
     const bool is_error = type.severity == Severity::kError;
     std::string title(type.name);
     if (finding.variable) {
-      title += ": " + ForTerminal(NameOf(*finding.variable));
+      title += ": " + NameOf(*finding.variable);
     }
     title = Cut(title, screen.width() - kTab);
     screen.Field(std::string(ToText(type.severity)), title,
@@ -469,10 +469,9 @@ void ShowRunning(Screen& screen, const Running& running) {
                                     TimeText(counts.backend_us) + ", the longest in " +
                                     TimeText(counts.backend_longest_us));
   if (const auto& error = counts.last_error) {
-    const std::string variable =
-        error->name.empty()
-            ? ""
-            : " of " + ForTerminal(efi::NameToUtf8(error->name)) + " " + efi::ToText(error->vendor);
+    const std::string variable = error->name.empty() ? ""
+                                                     : " of " + efi::EscapeName(error->name) + " " +
+                                                           efi::ToText(error->vendor);
     screen.Field("Last error", error->call + variable + ": " + error->reason + " (" +
                                    error->status + "), " + TimeText(error->age_us) + " ago");
   } else {

@@ -64,8 +64,8 @@ std::string RenderSvg(const Report& report) {
   std::size_t row = 2;
   for (std::size_t i = 0; i < shown; ++i, ++row) {
     const VariableUse& variable = usage.variables[i];
-    svg += Row(row, ForXml(Cut(ForTerminal(NameOf(variable.id)), kMaxNameColumns)),
-               variable.data_bytes, store::kMaxDataBytes);
+    svg += Row(row, ForXml(Cut(NameOf(variable.id), kMaxNameColumns)), variable.data_bytes,
+               store::kMaxDataBytes);
   }
   if (usage.variables.size() > shown) {
     svg += Text(kMargin, kMargin + kRowHeight * row + 12, "",

@@ -132,7 +132,7 @@ class Records {
     if (has_lost_track_ && (view.attributes & efi::kTimeBasedAuthenticatedWriteAccess) != 0) {
       state_.damage.push_back(
           {offset, bytes,
-           "the authenticated variable " + efi::NameToUtf8(id.name) +
+           "the authenticated variable " + efi::EscapeName(id.name) +
                " behind the damage: it may be a part of another variable, so it is left out",
            id});
       return;

@@ -257,28 +257,21 @@ base::Result<std::string> WithSession(const PlaceOptions& options, const Rights&
 base::Result<NamedVariable> ParseNamedVariable(std::string_view guid, std::string_view name) {
   const auto vendor = efi::ParseGuid(guid);
   if (!vendor) {
-    return base::Fail("'" + std::string(guid) + "' is no GUID");
+    return base::Fail("'" + base::Printable(guid) + "' is no GUID");
   }
-  auto valid_name = efi::NameFromUtf8(name);
+  const auto bytes = efi::UnescapeName(name);
+  auto valid_name = bytes ? efi::VariableName::FromBytes(base::ToBytes(*bytes)) : std::nullopt;
   if (!valid_name) {
-    return base::Fail("'" + std::string(name) + "' is no name of a variable");
+    return base::Fail("'" + base::Printable(name) + "' is no name of a variable" +
+                      (name.find('\\') == std::string_view::npos
+                           ? ""
+                           : " (a backslash begins \\uXXXX; one itself is \\u005C)"));
   }
   return NamedVariable{*vendor, *std::move(valid_name)};
 }
 
 std::string Describe(const store::Key& key) {
-  std::string text = efi::ToText(key.vendor) + " ";
-  const std::string name = efi::NameToUtf8(key.name);
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(name[i]);
-    // U+0080 to U+009F are control characters too.
-    if (byte == 0xC2 && i + 1 < name.size() && static_cast<unsigned char>(name[i + 1]) < 0xA0) {
-      ++i;
-    } else if (byte >= 0x20 && byte != 0x7F) {
-      text.push_back(name[i]);
-    }
-  }
-  return text;
+  return efi::ToText(key.vendor) + " " + efi::EscapeName(key.name);
 }
 
 base::Failure<base::Error> Refused(const std::string& what, engine::Reason reason) {

@@ -223,16 +223,6 @@ TEST_F(File, AFileInPlaceIsARegularOneThatIsStillThere) {
             path_ + ": it was removed, and another one cannot be made");
 }
 
-TEST_F(File, ALinkIsReadOnlyWhereOneMayBe) {
-  Make(path_, "behind it");
-  const std::string link = folder_.File("link");
-  ASSERT_EQ(::symlink(path_.c_str(), link.c_str()), 0);
-  EXPECT_EQ(Message(ReadFile(link, kNoLimit)), "read");
-  EXPECT_EQ(Message(ReadFile(path_, kNoLimit, Links::kRefuse)), "read");
-  EXPECT_EQ(Message(ReadFile(link, kNoLimit, Links::kRefuse)),
-            link + ": cannot open: Too many levels of symbolic links");
-}
-
 TEST_F(File, AFileIsReplacedByAnother) {
   Make(path_, "a long old content");
   const UniqueFd held(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
@@ -303,21 +293,6 @@ TEST_F(File, WhatDoesNotFitOnTheDiskReplacesNothing) {
   EXPECT_NE(message.find("cannot write: File too large"), std::string::npos) << message;
   EXPECT_EQ(Content(path_), "old");
   EXPECT_EQ(FilesThere(), 1);
-}
-
-TEST_F(File, ANewFileTakesNobodysPlace) {
-  const auto made = MakeFile(path_, ToBytes("first"));
-  ASSERT_TRUE(made.ok()) << made.error().message;
-  EXPECT_TRUE(*made);
-  struct stat status = {};
-  ASSERT_EQ(::stat(path_.c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 07777U, 0600U);
-
-  const auto again = MakeFile(path_, ToBytes("second"));
-  ASSERT_TRUE(again.ok());
-  EXPECT_FALSE(*again);
-  EXPECT_EQ(Content(path_), "first");
-  EXPECT_FALSE(MakeFile(path_ + "/x", {}).ok());
 }
 
 TEST_F(File, NoDescriptorIsLeftOpen) {

@@ -105,14 +105,20 @@ TEST(VariableFiles, ATimeIsALoss) {
 
 class VariableFolderTest : public ::testing::Test {
  protected:
+  [[nodiscard]] base::Result<void> Write(const std::string& name,
+                                         const std::vector<VariableFile>& files) const {
+    const auto folder = base::HeldFolder::Open(folder_.path());
+    return folder ? WriteVariableFolder(*folder, name, files) : folder.failure();
+  }
+
   test::TemporaryFolder folder_;
 };
 
 TEST_F(VariableFolderTest, IsReadBackInTheOrderOfNames) {
   const std::string path = folder_.File("vars");
-  ASSERT_TRUE(WriteVariableFolder(
-                  path, {{"B-" + kGuidText, {7, 0, 0, 0, 1}}, {"A-" + kGuidText, {7, 0, 0, 0, 2}}})
-                  .ok());
+  ASSERT_TRUE(
+      Write("vars", {{"B-" + kGuidText, {7, 0, 0, 0, 1}}, {"A-" + kGuidText, {7, 0, 0, 0, 2}}})
+          .ok());
   const auto content = ReadVariableFolder(path);
   ASSERT_TRUE(content.ok()) << content.error().message;
   EXPECT_EQ(content->entries, (std::vector{EntryOf(Utf16("A"), {2}), EntryOf(Utf16("B"), {1})}));
@@ -120,14 +126,17 @@ TEST_F(VariableFolderTest, IsReadBackInTheOrderOfNames) {
 }
 
 TEST_F(VariableFolderTest, IsNotMadeWhereSomethingIs) {
-  EXPECT_FALSE(WriteVariableFolder(folder_.path(), {}).ok());
+  ASSERT_TRUE(std::filesystem::create_directory(folder_.File("vars")));
+  EXPECT_FALSE(Write("vars", {{"A-" + kGuidText, {7, 0, 0, 0, 2}}}).ok());
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.File("vars")));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
 }
 
 TEST_F(VariableFolderTest, LinksAndFoldersAreNotFollowed) {
   const std::string secret = folder_.File("secret");
   std::ofstream(secret) << "secret";
   const std::string path = folder_.File("vars");
-  ASSERT_TRUE(WriteVariableFolder(path, {}).ok());
+  ASSERT_TRUE(Write("vars", {}).ok());
   std::filesystem::create_symlink(secret, path + "/A-" + kGuidText);
   std::filesystem::create_directory(path + "/B-" + kGuidText);
   const auto content = ReadVariableFolder(path);
@@ -142,18 +151,19 @@ TEST_F(VariableFolderTest, MoreBytesThanAnyStoreHasAreAnError) {
   for (const char* name : {"A-", "B-", "C-", "D-"}) {
     files.push_back({name + kGuidText, base::Bytes(std::size_t{1024} * 1024, 7)});
   }
-  ASSERT_TRUE(WriteVariableFolder(path, files).ok());
+  ASSERT_TRUE(Write("vars", files).ok());
   EXPECT_TRUE(ReadVariableFolder(path).ok());
   ASSERT_TRUE(base::WriteFileInPlace(path + "/E-" + kGuidText, base::Bytes(5, 7)).ok());
   const auto content = ReadVariableFolder(path);
   ASSERT_FALSE(content.ok());
-  EXPECT_NE(content.error().message.find("or 4194304 bytes in them"), std::string::npos)
+  EXPECT_NE(content.error().message.find("more than 4194304 bytes in the files of the folder"),
+            std::string::npos)
       << content.error().message;
 }
 
 TEST_F(VariableFolderTest, AFileThatIsNoVariableIsNamedWithItsPath) {
   const std::string path = folder_.File("vars");
-  ASSERT_TRUE(WriteVariableFolder(path, {{"A-" + kGuidText, {7, 0}}}).ok());
+  ASSERT_TRUE(Write("vars", {{"A-" + kGuidText, {7, 0}}}).ok());
   const auto content = ReadVariableFolder(path);
   ASSERT_FALSE(content.ok());
   EXPECT_EQ(content.error().message.find(path + "/A-" + kGuidText + ": 2 bytes"), 0U);

@@ -208,6 +208,49 @@ TEST_F(PidFileTest, OfADeadProcessIsTakenOver) {
   EXPECT_EQ(base::ToString(*base::ReadFile(pid_path_, 100)), std::to_string(second.pid()) + "\n");
 }
 
+TEST_F(PidFileTest, IsItsOwnersAloneAlsoWhereAnOlderOneWasNot) {
+  Write("pid", base::ToBytes(std::string_view("1\n")));
+  ASSERT_EQ(::chmod(pid_path_.c_str(), 0644), 0);
+  const Process process = StartLoopback(socket_, arguments_);
+  struct stat status = {};
+  ASSERT_EQ(::stat(pid_path_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0600U);
+}
+
+TEST_F(PidFileTest, ASharedLockOfSomebodyElsesKeepsNobodyFromStarting) {
+  Write("pid", base::ToBytes(std::string_view("1\n")));
+  const base::UniqueFd file(::open(pid_path_.c_str(), O_RDONLY | O_CLOEXEC));
+  struct flock lock = {};
+  lock.l_type = F_RDLCK;
+  lock.l_whence = SEEK_SET;
+  ASSERT_EQ(::fcntl(file.get(), F_SETLK, &lock), 0);
+  const Process process = StartLoopback(socket_, arguments_);
+  EXPECT_EQ(base::ToString(*base::ReadFile(pid_path_, 100)), std::to_string(process.pid()) + "\n");
+}
+
+TEST_F(PidFileTest, IsNoLinkAndHasNoSecondName) {
+  Write("other", base::ToBytes(std::string_view("other")));
+  std::filesystem::create_symlink(folder_.File("other"), pid_path_);
+  EXPECT_EQ(Run({"--pidfile", pid_path_}).exit_code, 1);
+  std::filesystem::remove(pid_path_);
+  std::filesystem::create_hard_link(folder_.File("other"), pid_path_);
+  const Ended ended = Run({"--pidfile", pid_path_});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_EQ(ended.errors, "pid-file-failed: " + pid_path_ +
+                              ": is no file of the daemon's own, or has a second name; remove it, "
+                              "so that the pid file can be made\n");
+  EXPECT_EQ(base::ToString(*base::ReadFile(folder_.File("other"), 100)), "other");
+}
+
+TEST_F(PidFileTest, IsNotMadeForRootWhereOthersMayWrite) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root is kept from it";
+  }
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 01777), 0);
+  EXPECT_EQ(Run({"--pidfile", pid_path_}).exit_code, 1);
+  EXPECT_FALSE(std::filesystem::exists(pid_path_));
+}
+
 // With the rights that the daemon has when it is started by a toolstack, and those that it keeps.
 class RightsTest : public StartTest {
  protected:

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -241,6 +242,73 @@ TEST(VariableNameUtf8, L05_TheOddByteAtTheEndIsReplaced) {
   EXPECT_EQ(NameToUtf8(std::string_view("a\0b", 3)), "a" + replaced);
   EXPECT_EQ(NameToUtf8(std::string_view("\x3D\xD8\x00", 3)), replaced + replaced);
   EXPECT_EQ(NameToUtf8(std::string_view("a\0\0\0b\0", 6)), std::string_view("a\0b", 3));
+}
+
+TEST(EscapedName, OrdinaryNamesAreAsTheyAre) {
+  for (const char* name : {"dbx", "Boot0000", "SecureBoot", "a/b:c*d'e\"f~!", "-", "x"}) {
+    EXPECT_EQ(EscapeName(NameFromAscii(name).bytes()), name);
+    EXPECT_EQ(UnescapeName(name), NameFromAscii(name).bytes());
+  }
+}
+
+TEST(EscapedName, IsOneWordThatLooksLikeNoOther) {
+  const std::vector<std::pair<std::vector<std::uint16_t>, std::string>> rows = {
+      {{'d', 'b', ' ', 'x'}, R"(db\u0020x)"},
+      {{'d', 'b', '\n'}, R"(db\u000A)"},
+      {{0x1B, '[', 'm'}, R"(\u001B[m)"},
+      {{'\\', 'u', '0', '0', '2', '0'}, R"(\u005Cu0020)"},
+      {{0x7F, 0x80, 0xA0, 0xAD}, R"(\u007F\u0080\u00A0\u00AD)"},
+      {{0x202E, 'x', 'b', 'd'}, R"(\u202Exbd)"},  // turns the direction
+      {{'d', 0x200B, 'b'}, R"(d\u200Bb)"},        // has no width
+      {{0x0441}, R"(\u0441)"},                    // a Cyrillic letter that looks like c
+      {{0xD800}, R"(\uD800)"},                    // half a pair
+      {{0xDB40, 0xDC20}, R"(\uDB40\uDC20)"},      // a blank among the tags
+      {{0xFFFF, 0x3000}, R"(\uFFFF\u3000)"},
+  };
+  for (const auto& [units, text] : rows) {
+    EXPECT_EQ(EscapeName(Units(units)), text);
+    EXPECT_EQ(UnescapeName(text), Units(units)) << text;
+  }
+  EXPECT_EQ(EscapeName(Units({'d'}) + "b"), R"(d\x62)");
+  EXPECT_EQ(UnescapeName(R"(d\x62)"), Units({'d'}) + "b");
+}
+
+/// What must hold for each name.
+void ExpectOneWordThatComesBack(const std::string& name) {
+  const std::string text = EscapeName(name);
+  for (const char c : text) {
+    ASSERT_TRUE(c > ' ' && c <= '~') << testing::PrintToString(text);
+  }
+  ASSERT_EQ(UnescapeName(text), name) << testing::PrintToString(text);
+}
+
+TEST(EscapedName, OfEveryUnitAndOfAnyBytesIsOneWordThatComesBack) {
+  for (std::uint32_t unit = 0; unit <= 0xFFFF; ++unit) {
+    ExpectOneWordThatComesBack(Units({static_cast<std::uint16_t>(unit)}));
+  }
+  std::mt19937 random(1);  // NOLINT(cert-msc51-cpp): the same names each time
+  std::uniform_int_distribution<int> bytes(0, 255);
+  std::uniform_int_distribution<int> sizes(0, 40);
+  for (int round = 0; round < 20000; ++round) {
+    std::string name(static_cast<std::size_t>(sizes(random)), '\0');
+    for (char& c : name) {
+      // Every second unit could be meant as an escape.
+      c = round % 2 == 0 ? static_cast<char>(bytes(random))
+                         : "\\\\ux05C2\0\0\0\0"[bytes(random) % 12];
+    }
+    ExpectOneWordThatComesBack(name);
+  }
+}
+
+TEST(EscapedName, ABlankMayBeTypedAndABackslashBeginsAnEscape) {
+  EXPECT_EQ(UnescapeName("a b\xC3\xA4"), Units({'a', ' ', 'b', 0xE4}));
+  EXPECT_EQ(UnescapeName(R"(\u00e4)"), Units({0xE4}));
+  EXPECT_EQ(UnescapeName(R"(\u00E41)"), Units({0xE4, '1'}));
+  for (const char* text :
+       {"\\", "\\u", "\\u00", "\\u005", "\\u00G0", "\\u-001", "\\u+001", "\\u 001", "\\a", "\\\\",
+        "\\U0041", "\\x4", "\\x41b", "\xFF", "a\xC3"}) {
+    EXPECT_EQ(UnescapeName(text), std::nullopt) << text;
+  }
 }
 
 }  // namespace

@@ -221,6 +221,15 @@ class PoolTest(unittest.TestCase):
         self.repair(3, "--fix")
         self.check_fixed()
 
+    def test_a_path_in_the_place_of_a_uuid_is_an_error_and_no_file_is_touched(self):
+        file = self.folder / "file"
+        file.write_text(DANGLING)
+        reference = self.pool.add(DANGLING)
+        for uuid in (str(file), f"../{file}", "", "00000001-1111-4222-8333-44444444444g"):
+            self.pool.vms[reference]["uuid"] = uuid
+            self.assertIn("the answer's 'uuid' is no uuid", self.repair(1, "--fix").replace("\n        ", " "))
+        self.assertEqual((file.read_text(), self.pool.kept(reference)), (DANGLING, DANGLING))
+
     def test_a_toolstack_that_dies_ends_the_run_and_the_next_goes_on(self):
         self.three_hundred()
         before = self.contents()

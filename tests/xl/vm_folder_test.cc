@@ -99,16 +99,12 @@ TEST_F(VmFolderTest, NothingElseIsEmptiedInTheStatesPlace) {
   }
 }
 
-TEST_F(VmFolderTest, IsGivenToTheDomainsUserAndWhatALinkInItNamesIsNot) {
+TEST_F(VmFolderTest, IsGivenToTheDomainsUser) {
   if (::geteuid() != 0) {
     GTEST_SKIP() << "only root can give a file away";
   }
   const auto folder = Open();
   Make(kStoreName);
-  const std::string others = folders_.File("others");
-  std::ofstream(others) << "content";
-  std::filesystem::create_symlink(others, Path(kStateName));
-
   const auto given = folder.GiveTo(12);
   ASSERT_TRUE(given) << given.error().message;
   struct stat status = {};
@@ -117,8 +113,29 @@ TEST_F(VmFolderTest, IsGivenToTheDomainsUserAndWhatALinkInItNamesIsNot) {
     EXPECT_EQ(status.st_uid, 65548U) << path;
     EXPECT_EQ(status.st_gid, 65548U) << path;
   }
-  ASSERT_EQ(::stat(others.c_str(), &status), 0);
-  EXPECT_EQ(status.st_uid, 0U);
+}
+
+TEST_F(VmFolderTest, ALinkAndAFileWithASecondNameAreNotGiven) {
+  const auto folder = Open();
+  const std::string others = folders_.File("others");
+  std::ofstream(others) << "content";
+  const auto is_refused = [&](std::string_view name) {
+    const auto given = folder.GiveTo(12);
+    ASSERT_FALSE(given);
+    EXPECT_TRUE(given.error().message.starts_with(Path(name) + ": is no regular file, or has a "))
+        << given.error().message;
+    struct stat status = {};
+    ASSERT_EQ(::stat(others.c_str(), &status), 0);
+    EXPECT_EQ(status.st_uid, ::geteuid());
+  };
+  std::filesystem::create_symlink(others, Path(kStateName));
+  is_refused(kStateName);
+  std::filesystem::remove(Path(kStateName));
+  std::filesystem::create_hard_link(others, Path(kStateName));
+  is_refused(kStateName);
+  std::filesystem::remove(Path(kStateName));
+  std::filesystem::create_directory(Path(kStateName));
+  is_refused(kStateName);
 }
 
 }  // namespace

@@ -32,6 +32,9 @@ class Domains {
   /// The process that is ready to serve the domain, as it says itself.
   [[nodiscard]] std::optional<std::string> ReadyProcess(std::uint16_t domain) const;
 
+  /// The numbers of all domains that there are.
+  [[nodiscard]] std::vector<std::uint16_t> All() const;
+
  private:
   struct Close {
     void operator()(xs_handle* connection) const noexcept { xs_close(connection); }
@@ -41,7 +44,6 @@ class Domains {
   explicit Domains(Connection connection) : connection_(std::move(connection)) {}
 
   [[nodiscard]] std::optional<std::string> Read(std::uint16_t domain, const std::string& key) const;
-  [[nodiscard]] std::vector<std::uint16_t> All() const;
 
   Connection connection_;
 };

@@ -21,8 +21,10 @@ extern "C" {
 #include <sys/pidfd.h>  // of glibc 2.36, which forgets to say so
 }
 
+#include "pid_files.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/file.h"
+#include "varstored/base/held_file.h"
 #include "vm_folder.h"
 
 namespace varstored::xl {
@@ -50,18 +52,6 @@ bool EndsWithin(const base::UniqueFd& process, std::chrono::milliseconds time) {
   }
 }
 
-/// The process that holds the lock on this pid file.
-std::optional<pid_t> LockedBy(const std::string& path) {
-  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  struct flock lock = {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  if (!file.valid() || ::fcntl(file.get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) {
-    return std::nullopt;
-  }
-  return lock.l_pid;
-}
-
 /// Which domain the daemon with this process id serves.
 std::optional<std::uint16_t> DomainServedBy(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/cmdline";
@@ -71,14 +61,15 @@ std::optional<std::uint16_t> DomainServedBy(pid_t pid) {
 
 /// libxl does not wait for the end of a VM's daemon, which notices the end of its domain after some
 /// seconds only: a reboot or a restore finds it in its way.
-base::Result<void> EndPredecessor(const Domains& domains, const std::string& uuid,
-                                  const Launch& launch) {
-  const std::optional<pid_t> pid = LockedBy(PidFileOf(uuid));
+base::Result<void> EndPredecessor(const Domains& domains, const base::HeldFolder& pid_files,
+                                  const std::string& uuid, const Launch& launch) {
+  const std::string name = std::filesystem::path(PidFileOf(uuid)).filename();
+  const std::optional<pid_t> pid = LockedBy(pid_files, name);
   if (!pid) {
     return {};
   }
   const base::UniqueFd process(::pidfd_open(*pid, 0));
-  if (!process.valid() || LockedBy(PidFileOf(uuid)) != pid) {
+  if (!process.valid() || LockedBy(pid_files, name) != pid) {
     return {};  // it has just ended
   }
   const std::string who = "varstored with process id " + std::to_string(*pid);
@@ -181,9 +172,19 @@ base::Result<Daemon> Daemon::Start(const Domains& domains, const Settings& setti
   if (!program) {
     return program.failure();
   }
-  if (const auto ended = EndPredecessor(domains, *uuid, launch); !ended) {
+  const auto pid_files =
+      base::HeldFolder::OpenOrMake(std::filesystem::path(PidFileOf(*uuid)).parent_path(), 0755);
+  if (!pid_files) {
+    return pid_files.failure();
+  }
+  if (const auto ended = EndPredecessor(domains, *pid_files, *uuid, launch); !ended) {
     return base::Fail(ended.error().message);
   }
+  RemoveEnded(*pid_files, [&domains](const std::string& vm) {
+    return std::ranges::any_of(domains.All(), [&domains, &vm](std::uint16_t domain) {
+      return domains.IsThere(domain, vm);
+    });
+  });
 
   std::optional<VmFolder> folder;
   auto start = Start::kBoot;
@@ -203,10 +204,6 @@ base::Result<Daemon> Daemon::Start(const Domains& domains, const Settings& setti
     if (const auto given = folder->GiveTo(launch.domain); !given) {
       return base::Fail(given.error().message);
     }
-  }
-  const std::string pid_folder = std::filesystem::path(PidFileOf(*uuid)).parent_path();
-  if (::mkdir(pid_folder.c_str(), 0755) != 0 && errno != EEXIST) {
-    return base::Fail(pid_folder + ": cannot make the folder: " + base::ErrnoText());
   }
   if (const auto said = domains.WantSecureBoot(launch.domain, settings.secure_boot); !said) {
     return base::Fail(said.error().message);

@@ -5,26 +5,25 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "varstored/base/file.h"
+#include "varstored/base/held_file.h"
 
 namespace varstored::xl {
 
 base::Result<VmFolder> VmFolder::Open(const std::string& folder, const std::string& uuid) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return base::Fail(folder + ": cannot make the folder: " + error.message());
+  const auto parent = base::HeldFolder::OpenOrMake(folder, 0777);
+  if (!parent) {
+    return parent.failure();
   }
   std::string path = folder + "/" + uuid;
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+  if (::mkdirat(parent->fd(), uuid.c_str(), 0700) != 0 && errno != EEXIST) {
     return base::Fail(path + ": cannot make the folder: " + base::ErrnoText());
   }
-  base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  base::UniqueFd fd(
+      ::openat(parent->fd(), uuid.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) {
     return base::Fail(path + ": cannot open the folder: " + base::ErrnoText());
   }
@@ -33,20 +32,33 @@ base::Result<VmFolder> VmFolder::Open(const std::string& folder, const std::stri
 
 base::Result<void> VmFolder::GiveTo(std::uint16_t domain) const {
   const std::uint32_t user = UserFor(domain);
-  if (::fchown(fd_.get(), user, user) != 0) {
-    return base::Fail(path_ + ": cannot give it to user " + std::to_string(user) + ": " +
+  const auto failed = [&](const std::string& path) {
+    return base::Fail(path + ": cannot give it to user " + std::to_string(user) + ": " +
                       base::ErrnoText());
-  }
-  // The folder was the last daemon's, which may have been taken over: links are not followed.
+  };
+  // The folder was the last daemon's, which may have been taken over: what it has put there in the
+  // place of a file, be it another file's second name, stays whose it is.
   const std::string store(kStoreName);
   for (const std::string& name : {store, store + "-wal", std::string(kStateName)}) {
-    if (::fchownat(fd_.get(), name.c_str(), user, user, AT_SYMLINK_NOFOLLOW) != 0 &&
-        errno != ENOENT) {
-      return base::Fail(path_ + "/" + name + ": cannot give it to user " + std::to_string(user) +
-                        ": " + base::ErrnoText());
+    const std::string path = path_ + "/" + name;
+    const base::UniqueFd file(::openat(fd_.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!file.valid() && errno == ENOENT) {
+      continue;
+    }
+    struct stat status = {};
+    if (!file.valid() || ::fstat(file.get(), &status) != 0) {
+      return failed(path);
+    }
+    if (!S_ISREG(status.st_mode) || status.st_nlink != 1) {
+      return base::Fail(path +
+                        ": is no regular file, or has a second name elsewhere, so it is not given "
+                        "to the VM's user. Look at how it came there, then remove it");
+    }
+    if (::fchownat(file.get(), "", user, user, AT_EMPTY_PATH) != 0) {
+      return failed(path);
     }
   }
-  return {};
+  return ::fchown(fd_.get(), user, user) == 0 ? base::Result<void>() : failed(path_);
 }
 
 bool VmFolder::Has(std::string_view name) const {

@@ -20,7 +20,8 @@ class VmFolder {
   [[nodiscard]] static base::Result<VmFolder> Open(const std::string& folder,
                                                    const std::string& uuid);
 
-  /// Gives the folder and the files in it to the user of this domain.
+  /// Gives the folder and the files in it to the user of this domain. Fails at one that is no
+  /// regular file, or has a second name: it may be a file of the host's.
   [[nodiscard]] base::Result<void> GiveTo(std::uint16_t domain) const;
 
   /// How a domain starts that goes on in the middle of its work. Fails when this host knows nothing

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "varstored/base/bytes.h"
 #include "varstored/base/result.h"
@@ -30,10 +32,20 @@ class HeldFolder {
   /// Of use as the folder of openat and the like only (O_PATH).
   [[nodiscard]] int fd() const { return fd_.get(); }
 
-  /// Fails where somebody other than root and the caller may write in it: another owner, or the
-  /// right of a group or of all, with the sticky bit too. An access control list counts, because
-  /// the kernel shows its mask as the group's rights.
-  [[nodiscard]] Result<void> CheckOursAlone() const;
+  /// Makes the folder `name`, which is no path, in this one. That something has the name already is
+  /// an error.
+  [[nodiscard]] Result<HeldFolder> MakeFolder(const std::string& name, mode_t mode) const;
+
+  /// The names of all that is in it, without "." and "..", in no certain order. More than `limit`
+  /// are an error.
+  [[nodiscard]] Result<std::vector<std::string>> Names(std::size_t limit) const;
+
+  /// Whether nobody but root and the caller may write in it: not another owner, and neither a group
+  /// nor all, with the sticky bit or without. An access control list counts, because the kernel
+  /// shows its mask as the group's rights.
+  [[nodiscard]] bool IsOursAlone() const;
+  /// Fails for root where it is not ours alone: root makes nothing new in it.
+  [[nodiscard]] Result<void> CheckMayMake() const;
 
   /// A name that was made, moved or removed in it is on the disk afterwards.
   [[nodiscard]] Result<void> Sync() const;
@@ -75,9 +87,9 @@ class HeldFile {
   /// The whole content. More than `max_bytes`, and no file, are errors.
   [[nodiscard]] Result<Bytes> Read(std::size_t max_bytes) const;
 
-  /// Fails where Replace and Make would for the folder's sake: where it is not ours alone
-  /// (HeldFolder::CheckOursAlone), unless the caller is not root, and the file is the caller's own
-  /// or is to be made. For a tool that wants to know before it begins.
+  /// Fails where Replace and Make would for the folder's sake: where that is not ours alone
+  /// (HeldFolder::IsOursAlone), unless the caller is not root, and the file is the caller's own or
+  /// is to be made. For a tool that wants to know before it begins.
   [[nodiscard]] Result<void> CheckMayWrite() const;
 
   /// Makes `bytes` the whole content of the file, so that whoever opens it finds the old content or

@@ -34,8 +34,7 @@ struct Written {
   Losses lost = {};
 };
 
-/// "Boot0000 (8be4df61-93ca-11d2-aa0d-00e098032b8c)". Control characters are as they are in the
-/// name.
+/// "Boot0000 (8be4df61-93ca-11d2-aa0d-00e098032b8c)", the name as efi::EscapeName has it.
 [[nodiscard]] std::string Describe(std::string_view name, const efi::Guid& vendor);
 [[nodiscard]] std::string Describe(const store::Entry& entry);
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "varstored/base/bytes.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/result.h"
 #include "varstored/convert/content.h"
 
@@ -35,9 +36,10 @@ struct VariableFolder {
 /// loss.
 [[nodiscard]] base::Result<VariableFolder> ReadVariableFolder(const std::string& path);
 
-/// Makes the folder at `path`, which must not be there, with these files, and syncs them to the
-/// disk.
-[[nodiscard]] base::Result<void> WriteVariableFolder(const std::string& path,
+/// Makes the folder `name` in `folder`, where nothing may have that name, with these files. It
+/// appears whole or not at all, and is on the disk then. Until then it is called NAME.PID.new.
+[[nodiscard]] base::Result<void> WriteVariableFolder(const base::HeldFolder& folder,
+                                                     const std::string& name,
                                                      const std::vector<VariableFile>& files);
 
 }  // namespace varstored::convert

@@ -45,4 +45,15 @@ class VariableName {
 /// valid name.
 [[nodiscard]] std::optional<VariableName> NameFromUtf8(std::string_view text);
 
+/// The name as lists, messages and logs have it, so that one name is one word and never looks like
+/// another one. ASCII letters, digits and signs stand for themselves, but for the backslash. That,
+/// blanks, control characters and all that is not ASCII become \uXXXX, one for each UTF-16 unit
+/// with four upper-case hexadecimal digits; the odd byte at the end of a name that an older daemon
+/// stored becomes \xXX. No two names have the same form.
+[[nodiscard]] std::string EscapeName(std::string_view name_bytes);
+
+/// The reverse: the bytes of a name whose escapes are as above. What is not escaped is UTF-8, so a
+/// blank may be typed as it is. Nothing when it is not UTF-8, or when a backslash begins no escape.
+[[nodiscard]] std::optional<std::string> UnescapeName(std::string_view text);
+
 }  // namespace varstored::efi

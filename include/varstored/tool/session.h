@@ -73,7 +73,8 @@ using SessionWork = std::function<base::Result<std::string>(Session& session, ba
 [[nodiscard]] base::Result<std::string> WithSession(const PlaceOptions& place, const Rights& rights,
                                                     base::Log& log, const SessionWork& work);
 
-/// A variable as a command line names it: GUID and name, in UTF-8.
+/// A variable as a command line names it: GUID and name, as Describe or in UTF-8
+/// (efi::UnescapeName).
 struct NamedVariable {
   efi::Guid vendor;
   efi::VariableName name;
@@ -85,8 +86,8 @@ struct NamedVariable {
 [[nodiscard]] base::Result<NamedVariable> ParseNamedVariable(std::string_view guid,
                                                              std::string_view name);
 
-/// "GUID NAME", for messages and lists. Control characters are left out of the name, so that a
-/// guest cannot put a line of its own into an answer.
+/// "GUID NAME", for messages and lists, the name as efi::EscapeName has it: two words whatever the
+/// guest has put into the name.
 [[nodiscard]] std::string Describe(const store::Key& key);
 
 /// The failure of a call: "WHAT: Security Violation (signature-wrong)".
