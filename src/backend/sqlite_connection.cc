@@ -112,6 +112,7 @@ base::Result<Connection> Connection::Open(std::unique_ptr<Vfs> vfs) {
 
 base::Result<Connection> Connection::OpenInMemory() {
   ConfigureLibrary();
+  const auto lock = Vfs::LockList();
   sqlite3* opened = nullptr;
   const int code =
       sqlite3_open_v2(":memory:", &opened,

@@ -388,7 +388,13 @@ StoredFile* Vfs::Find(std::string_view name) {
   return name == name_ ? database_.get() : name == log_name_ ? log_.get() : nullptr;
 }
 
+std::unique_lock<std::mutex> Vfs::LockList() {
+  static std::mutex mutex;
+  return std::unique_lock(mutex);
+}
+
 int Vfs::Open(sqlite3** connection) {
+  const auto lock = LockList();
   // Found by its name, once; the connection then knows it. It is also the one that SQLite asks for
   // random bytes, once in a process: its own would open a device for them.
   int code = sqlite3_vfs_register(&vfs_, 1);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -93,6 +94,10 @@ class Vfs {
 
   /// Opens a connection to the database, and lives until that is closed. Gives SQLite's code.
   [[nodiscard]] int Open(sqlite3** connection);
+
+  /// Held while SQLite looks for a file system: its list of them is one for all threads, and each
+  /// Vfs is in it, under the same name, while it is opened.
+  [[nodiscard]] static std::unique_lock<std::mutex> LockList();
 
   [[nodiscard]] const std::string& name() const { return name_; }
   /// The database for its name, the log for that with "-wal", and null for any other.
