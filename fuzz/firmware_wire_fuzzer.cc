@@ -110,7 +110,8 @@ class Caller {
                                               data.size(), data.data(), at_runtime_ ? 1 : 0);
     const bool fits = 45 + 2 * name_.size() + data.size() <= WIRE_BYTES;
     Require(put == (fits ? EFI_SUCCESS : EFI_INVALID_PARAMETER), "what fits is sent");
-    if (fits && data.size() <= 57344) {
+    // The driver has no call without a name.
+    if (fits && data.size() <= 57344 && !name_.empty()) {
       const auto sent = Sent<engine::SetVariableRequest>();
       RequireName(sent.name);
       RequireVendor(sent.vendor);

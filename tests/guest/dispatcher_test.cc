@@ -333,7 +333,7 @@ TEST_F(L02, OnlyTheAnswersOwnBytesAreWritten) {
 
 TEST_F(L02, AnAnswerHasTheLengthOfItsForm) {
   const std::vector<std::size_t> expected = {
-      20 + 300, 16, 20 + 57344, 8, 8, 8, 8, 8 + 8 + 4096 + 16, 16, 8 + 8 + 8 + 16, 32, 8, 8, 8, 8};
+      20 + 300, 20, 20 + 57344, 8, 8, 8, 8, 8 + 8 + 4096 + 16, 16, 8 + 8 + 8 + 16, 32, 8, 8, 8, 8};
   const std::vector<Bytes> requests = Requests();
   ASSERT_EQ(requests.size(), expected.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
