@@ -67,6 +67,7 @@ firmware:
 
 package: firmware
 	packaging/make-packages
+	packaging/pack-firmware build/packages
 
 deploy:
 	@[ -n "$(HOST)" ] || $(deploy)

@@ -40,15 +40,15 @@ seen() {
 }
 
 # await PATTERN [SECONDS]: waits for a line on the guest's screen. How long a boot takes depends on what else the
-# machine does, so it is bounded by progress: within SECONDS (180) something new has to be there, a line of the
+# machine does, so it is bounded by progress: within SECONDS (400) something new has to be there, a line of the
 # guest's or a call that varstored has answered.
 await() {
   before='' idle=0
   until seen "$1"; do
-    now=$(wc -c <"$SCREEN" 2>/dev/null; varstore-inspect --live "$uuid" 2>/dev/null | cksum) || :
+    now=$(wc -c <"$SCREEN" 2>/dev/null; varstore-inspect --live "$uuid" 2>/dev/null | md5sum) || :
     idle=$((idle + 2))
     [ "$now" = "$before" ] || idle=0
-    [ $idle -lt "${2:-180}" ] || fail "the guest stands still, and has not said '$1': $(tail -n 5 "$SCREEN")"
+    [ $idle -lt "${2:-400}" ] || fail "the guest stands still, and has not said '$1': $(tail -n 5 "$SCREEN")"
     before=$now
     sleep 2
   done
