@@ -7,6 +7,7 @@
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 
+#include "ber.h"
 #include "parsed_certificate.h"
 
 namespace varstored::crypto {
@@ -41,6 +42,11 @@ base::Result<Certificate> Certificate::Parse(base::ByteSpan der) {
   base::Bytes copy = base::ToBytes(der);
   const auto form = ReadCertificateForm(copy);
   if (!form) {
+    BerReader reader(der);
+    const auto first = reader.NextIf(ber::kSequence);
+    if (first && !reader.empty() && ReadCertificateForm(first->whole)) {
+      return base::Fail("X.509 certificate: bytes behind its end");
+    }
     return base::Fail("not an X.509 certificate");
   }
   return Certificate(std::make_shared<const Parsed>(std::move(copy), *form));

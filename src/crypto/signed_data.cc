@@ -284,6 +284,9 @@ base::Result<Certificate, VerifyError> VerifyDetached(base::ByteSpan signed_data
   if (!form) {
     return form.failure();
   }
+  if (form->signer_count != 1) {
+    return Refuse(VerifyError::kSignerCount);
+  }
   const auto certificates = ReadCertificates(form->certificates);
   const SignerInfoPtr signer_info = certificates ? ParseSignerInfo(form->signer_info) : nullptr;
   if (signer_info == nullptr) {

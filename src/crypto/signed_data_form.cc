@@ -67,17 +67,14 @@ base::Result<SignedDataForm, VerifyError> ReadSignedDataForm(base::ByteSpan byte
     form.certificates.push_back(certificate->whole);
   }
   BerReader each_signer(signer_infos->contents);
-  if (each_signer.empty()) {
-    return Failure{VerifyError::kSignerCount};
+  while (!each_signer.empty()) {
+    const auto signer_info = each_signer.NextIf(ber::kSequence);
+    if (!signer_info) {
+      return Failure{VerifyError::kMalformed};
+    }
+    form.signer_info = signer_info->whole;
+    ++form.signer_count;
   }
-  const auto signer_info = each_signer.NextIf(ber::kSequence);
-  if (!signer_info) {
-    return Failure{VerifyError::kMalformed};
-  }
-  if (!each_signer.empty()) {
-    return Failure{VerifyError::kSignerCount};
-  }
-  form.signer_info = signer_info->whole;
   return form;
 }
 

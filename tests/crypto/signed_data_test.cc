@@ -360,7 +360,7 @@ TEST(VerifyDetached, OnlyVersionOne) {
       std::search(message.begin(), message.end(), version_one.begin(), version_one.end());
   ASSERT_LT(version - message.begin(), 8);
   EXPECT_EQ(Verify(message), "");
-  for (const std::uint8_t other : {0, 2, 3, 0x81}) {
+  for (const std::uint8_t other : Bytes{0, 2, 3, 0x81}) {
     *(version + 2) = other;
     EXPECT_EQ(Verify(message), "signed_data_malformed");
   }
