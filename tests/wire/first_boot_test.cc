@@ -218,6 +218,14 @@ TEST_F(FirstBoot, ABadPkIsFoundAlsoWhenItIsNotEnrolledYet) {
   ExpectNoStart("PK.auth", {"--require-kek", "yes"});
 }
 
+TEST_F(FirstBoot, APkThatTheHostManagesIsEnrolledWithoutASignature) {
+  KeyRing keys({});
+  Put("PK.auth", WithDescriptor({}, {}, ParseBytes("managed(00)", keys)));
+  Machine machine({.arguments = Arguments()});
+  EXPECT_EQ(ByteOf(machine, u"SetupMode"), 0);
+  EXPECT_EQ(machine.guest().GetVariable(u"PK", kGlobalGuid).data, ParseBytes("managed(00)", keys));
+}
+
 TEST_F(FirstBoot, TheOtherFilesNeedNoSignature) {
   const Identity stranger = Identity::Make();
   for (std::size_t i = 0; i < 3; ++i) {
