@@ -88,8 +88,9 @@ class Machine {
     Require(count <= store::kMaxVariables, "the number of variables keeps its limit");
     const bool has_pk = store.Find(store::KeyOf(efi::kPk)) != nullptr;
     Require(ByteOf(efi::kSetupMode) == (has_pk ? 0 : 1), "SetupMode says whether there is a PK");
-    Require(ByteOf(efi::kSecureBoot) == (has_pk && secure_boot_ ? 1 : 0),
-            "SecureBoot is on with a PK, when the host wants it");
+    // What this boot did, which the PK of a moment later does not change.
+    Require(ByteOf(efi::kSecureBoot) == 0 || (ByteOf(efi::kSecureBoot) == 1 && secure_boot_),
+            "SecureBoot is on only when the host wants it");
     Require(ByteOf(efi::kAuditMode) == 0, "AuditMode is never on");
     Walk(count);
   }

@@ -162,8 +162,8 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   if (const auto opened = signals.OpenDescriptor(); !opened) {
     return In(Event::kStartFailed, opened.error());
   }
-  const auto keys = options.resume ? engine::FirstBootKeys()
-                                   : ReadFirstBootKeys(options, std::string(program.auth_folder));
+  auto keys = options.resume ? engine::FirstBootKeys()
+                             : ReadFirstBootKeys(options, std::string(program.auth_folder));
   if (!keys) {
     return In(Event::kKeysUnreadable, keys.error());
   }
@@ -179,6 +179,7 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   if (!platform) {
     return In(Event::kDoorFailed, platform.error());
   }
+  keys->is_boot = !platform->is_taken_over;
   LiveSocket live = OpenLiveSocket(program, options, log);
   auto announcer = Announcer::Fork(door);
   if (!announcer) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -65,6 +66,13 @@ crypto::Trust TrustFor(Authority authority, const store::StagedStore& staged,
       trust.equals = CertificatesOf(staged, efi::kPk);
       trust.anchors = CertificatesOf(staged, efi::kKek);
       break;
+    case Authority::kRecovery: {
+      trust.equals = CertificatesOf(staged, efi::kPk);
+      trust.anchors = CertificatesOf(staged, efi::kKek);
+      auto recovery = CertificatesOf(staged, efi::kDbr);
+      std::move(recovery.begin(), recovery.end(), std::back_inserter(trust.anchors));
+      break;
+    }
     case Authority::kFirstSigner:
     case Authority::kAnySigner:
       trust.any_signer = true;
@@ -143,10 +151,11 @@ Authority AuthorityFor(Special special, Mode mode, Operation operation, const Po
     Authority permissive;
   };
   // UEFI 2.10, 32.3 and 8.2.2. Everything else with authenticated access is private.
-  constexpr std::array<Row, 3> kRows = {{
+  constexpr std::array<Row, 4> kRows = {{
       {Special::kPk, Authority::kNewKeyItself, Authority::kPlatformKey, Authority::kNobody},
       {Special::kKek, Authority::kNobody, Authority::kPlatformKey, Authority::kNobody},
       {Special::kDatabase, Authority::kNobody, Authority::kKeyExchange, Authority::kNobody},
+      {Special::kOsRecovery, Authority::kNobody, Authority::kRecovery, Authority::kNobody},
   }};
   constexpr Row kPrivate = {Special::kNone, Authority::kFirstSigner, Authority::kFirstSigner,
                             Authority::kAnySigner};

@@ -32,6 +32,7 @@ enum class Authority : std::uint8_t {
   kNewKeyItself,  // PK: the certificate that is being enrolled
   kPlatformKey,   // the certificate in PK, byte for byte
   kKeyExchange,   // that one, or a signer that is or chains to a certificate in KEK
+  kRecovery,      // one of those, or a signer that is or chains to a certificate in dbr
   kFirstSigner,   // private: the signer of the first write
   kAnySigner,     // private: a valid signature, whoever made it
 };

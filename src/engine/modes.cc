@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "built_in.h"
 #include "varstored/base/writer.h"
@@ -28,12 +29,23 @@ bool HasPlatformKey(const store::StagedStore& staged) {
   return staged.Find(store::KeyOf(efi::kPk)) != nullptr;
 }
 
-void StageModes(store::StagedStore& staged, bool secure_boot) {
+void StageModes(store::StagedStore& staged, std::optional<bool> secure_boot) {
   const bool user = HasPlatformKey(staged);
   StageByte(staged, efi::kSetupMode, !user);
   StageByte(staged, efi::kAuditMode, false);
   StageByte(staged, efi::kDeployedMode, user);
-  StageByte(staged, efi::kSecureBoot, user && secure_boot);
+  if (secure_boot) {
+    StageByte(staged, efi::kSecureBoot, user && *secure_boot);
+  }
+}
+
+void StageModesAtResume(store::StagedStore& staged, bool secure_boot) {
+  const auto saved = SingleByte(staged.Find(store::KeyOf(efi::kSecureBoot)));
+  if (!saved || *saved > 1) {
+    return StageModes(staged, secure_boot);
+  }
+  StageModes(staged, std::nullopt);
+  StageByte(staged, efi::kSecureBoot, *saved == 1);
 }
 
 void StageSignatureSupport(store::StagedStore& staged) {

@@ -44,6 +44,11 @@ void StageMorAtBoot(store::StagedStore& staged) {
   StageLock(staged, kUnlocked, {});
 }
 
+void StageMorAtTakeover(store::StagedStore& staged) {
+  StageControl(staged, 0);
+  StageLock(staged, kLockedWithoutKey, {});
+}
+
 void StageMorAtResume(store::StagedStore& staged) {
   const auto control = SingleByte(staged.Find(store::KeyOf(efi::kMorControl)));
   StageControl(staged, control.value_or(0) & kControlBits);

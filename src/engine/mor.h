@@ -12,6 +12,10 @@ namespace varstored::engine {
 /// The state after power-on: no request, not locked.
 void StageMorAtBoot(store::StagedStore& staged);
 
+/// The state of a machine that goes on and of which nothing was saved: no request, and locked
+/// without a key, as the guest may have locked it.
+void StageMorAtTakeover(store::StagedStore& staged);
+
 /// The state of a machine that goes on: what was saved, made well formed. A lock that cannot be
 /// understood counts as locked without a key, which only a restart ends.
 void StageMorAtResume(store::StagedStore& staged);

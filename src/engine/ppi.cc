@@ -53,6 +53,11 @@ void StagePpiAtBoot(store::StagedStore& staged) {
   staged.SetAncillary(ancillary);
 }
 
+void StagePpiAtTakeover(store::StagedStore& staged) {
+  StagePpiAtBoot(staged);
+  StageFlagsLock(staged, true);
+}
+
 void StagePpiAtResume(store::StagedStore& staged) {
   const auto lock = SingleByte(staged.Find(store::KeyOf(efi::kPpiFlagsLock)));
   StageFlagsLock(staged, lock.value_or(1) != 0);

@@ -15,6 +15,9 @@ namespace varstored::engine {
 /// The state after power-on: flags not locked, volatile bytes zero, PPIBuffer as it was kept.
 void StagePpiAtBoot(store::StagedStore& staged);
 
+/// The state of a machine that goes on and of which nothing was saved: the same, but locked.
+void StagePpiAtTakeover(store::StagedStore& staged);
+
 /// The state of a machine that goes on: what was saved, made well formed. A lock that cannot be
 /// understood counts as locked.
 void StagePpiAtResume(store::StagedStore& staged);

@@ -17,7 +17,7 @@
 namespace varstored::engine {
 namespace {
 
-/// The attributes of PK, KEK, db, dbx, dbt and dbr (UEFI 2.10, 3.3 and 32.5).
+/// The attributes of PK, KEK, db, dbx, dbt, dbr and the recovery options (UEFI 2.10, 3.3, 32.5).
 constexpr efi::Attributes kSecureBootAttributes = efi::kAttributes<0x27>;
 
 /// One call on its way through the rules. Each step returns a reason to end the call with, or
@@ -111,7 +111,7 @@ class SetVariableCall {
       return end;
     }
     const bool authenticated = current_->Has(efi::kTimeBasedAuthenticatedWriteAccess);
-    if (!authenticated && !IsSecureBootVariable(special_) && !attributes_.HasAccess()) {
+    if (!authenticated && !IsGuardedByKeys(special_) && !attributes_.HasAccess()) {
       return Delete();
     }
     if (attributes_.WithoutAppend().raw() != AttributesOfCurrent()) {
@@ -119,7 +119,7 @@ class SetVariableCall {
     }
     // An imported store may hold a key under attributes that no call would give it. No guest writes
     // that one, in no mode; an administrator's tool removes it.
-    if (IsSecureBootVariable(special_) && AttributesOfCurrent() != kSecureBootAttributes.raw() &&
+    if (IsGuardedByKeys(special_) && AttributesOfCurrent() != kSecureBootAttributes.raw() &&
         !policy_.tool) {
       return Reason::kSecureBootAttributes;
     }
@@ -144,7 +144,7 @@ class SetVariableCall {
         !(attributes_.Has(efi::kRuntimeAccess) && attributes_.Has(efi::kNonVolatile))) {
       return Reason::kNewVariableAtRuntime;
     }
-    if (IsSecureBootVariable(special_) && attributes_.WithoutAppend() != kSecureBootAttributes) {
+    if (IsGuardedByKeys(special_) && attributes_.WithoutAppend() != kSecureBootAttributes) {
       return Reason::kSecureBootAttributes;
     }
     return std::nullopt;
@@ -155,6 +155,8 @@ class SetVariableCall {
     switch (special_) {
       case Special::kComputed:
         return Reason::kReadOnly;
+      case Special::kReserved:
+        return policy_.tool ? std::nullopt : End(Reason::kReadOnly);
       case Special::kPpiBuffer:
         return Reason::kPpiBufferReadOnly;
       case Special::kPpiFlagsLock:
@@ -177,8 +179,8 @@ class SetVariableCall {
   }
 
   Reason WritePlain() {
-    // Without a descriptor, nothing would look at the lists.
-    if (IsSecureBootVariable(special_)) {
+    // Without a descriptor, nothing would look at the lists, or ask for a signature.
+    if (IsGuardedByKeys(special_)) {
       return Reason::kSecureBootAttributes;
     }
     base::Bytes data;
@@ -301,10 +303,11 @@ class SetVariableCall {
     return Staged();
   }
 
-  /// UEFI 2.10, 32.3: the mode follows PK at once.
+  /// UEFI 2.10, 32.3: the mode follows PK at once. SecureBoot says what this boot does (3.3), which
+  /// is over once the operating system runs.
   Reason Staged() {
     if (special_ == Special::kPk) {
-      StageModes(staged_, policy_.secure_boot);
+      StageModes(staged_, at_runtime_ ? std::nullopt : std::optional(policy_.secure_boot));
     }
     return Reason::kSuccess;
   }

@@ -12,7 +12,9 @@ enum class Special : std::uint8_t {
   kComputed,  // SetupMode, AuditMode, DeployedMode, SecureBoot, SignatureSupport
   kPk,
   kKek,
-  kDatabase,  // db, dbx, dbt, dbr
+  kDatabase,    // db, dbx, dbt, dbr
+  kOsRecovery,  // OsRecoveryOrder, OsRecovery####
+  kReserved,    // PKDefault, KEKDefault, dbDefault, dbxDefault, dbtDefault, dbrDefault, VendorKeys
   kMorControl,
   kMorLock,
   kPpiFlags,
@@ -26,6 +28,12 @@ enum class Special : std::uint8_t {
 /// PK, KEK, db, dbx, dbt, dbr: their content is lists of signatures, and a mode guards them.
 [[nodiscard]] constexpr bool IsSecureBootVariable(Special special) {
   return special == Special::kPk || special == Special::kKek || special == Special::kDatabase;
+}
+
+/// Those and the recovery options: the keys sign for them, so they have one set of attributes, and
+/// no signer of a first write.
+[[nodiscard]] constexpr bool IsGuardedByKeys(Special special) {
+  return IsSecureBootVariable(special) || special == Special::kOsRecovery;
 }
 
 }  // namespace varstored::engine

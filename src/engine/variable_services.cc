@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "boot_time_mark.h"
 #include "built_in.h"
 #include "certificate_update.h"
 #include "modes.h"
@@ -90,8 +91,7 @@ std::optional<Oddity> OddityOf(const store::Entry& entry) {
                   "breaks today's rules: it can be read, deleted and made smaller"};
   }
   if (entry.Has(efi::kTimeBasedAuthenticatedWriteAccess) &&
-      !IsSecureBootVariable(SpecialOf(store::KeyOf(entry))) &&
-      entry.signer() == store::SignerDigest{}) {
+      !IsGuardedByKeys(SpecialOf(store::KeyOf(entry))) && entry.signer() == store::SignerDigest{}) {
     return Oddity{base::Event::kVariableWithoutSigner,
                   "has no signer: it can be read, but nobody can sign a change of it"};
   }
@@ -199,8 +199,16 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   ReportOddities(store_, log_);
 
   store::StagedStore built_in(store_);
-  StageMorAtBoot(built_in);
-  StagePpiAtBoot(built_in);
+  if (keys.is_boot) {
+    StageMorAtBoot(built_in);
+    StagePpiAtBoot(built_in);
+  } else {
+    // Nobody knows how far the guest has come, so it begins with every restriction that it may
+    // have been under.
+    at_runtime_ = true;
+    StageMorAtTakeover(built_in);
+    StagePpiAtTakeover(built_in);
+  }
   StageSignatureSupport(built_in);
   StageModes(built_in, policy_.secure_boot);
   store_.Apply(std::move(built_in));
@@ -248,14 +256,9 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
   if (!blob) {
     return blob.failure();
   }
-  // Firmware has acted upon the value that it read, so it stays until PK changes.
-  bool secure_boot = policy_.secure_boot;
+  at_runtime_ = !HasBootTimeMark(*blob);
   store::Store loaded;
   for (store::Entry& entry : blob->entries) {
-    const store::Key key = store::KeyOf(entry);
-    if (efi::kSecureBoot.Is(key.name, key.vendor)) {
-      secure_boot = SingleByte(&entry) == 1;
-    }
     // The five computed ones too: they are replaced below, but where they stand, so that a walk
     // that was under way goes on.
     loaded.Append(std::move(entry));
@@ -268,7 +271,8 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
   StageMorAtResume(built_in);
   StagePpiAtResume(built_in);
   StageSignatureSupport(built_in);
-  StageModes(built_in, secure_boot);
+  // Firmware has acted upon the SecureBoot that it read.
+  StageModesAtResume(built_in, policy_.secure_boot);
   store_.Apply(std::move(built_in));
   if (auto kept = backend_.KeepResumed(store::StagedStore(store_)); !kept) {
     return base::Fail("the resumed state could not be stored: " + kept.error().message);
@@ -301,12 +305,13 @@ base::Bytes VariableServices::Save() const {
   entries.reserve(store_.size());
   store::StagedStore(store_).ForEach(
       [&entries](const store::Entry& entry) { entries.push_back(&entry); });
-  return store::EncodeVarsBlob(store_.ancillary(), entries);
+  return at_runtime_ ? store::EncodeVarsBlob(store_.ancillary(), entries)
+                     : EncodeWithBootTimeMark(store_.ancillary(), std::move(entries));
 }
 
 bool VariableServices::Latch(bool at_runtime) {
   at_runtime_ = at_runtime_ || at_runtime;
-  return at_runtime_;
+  return is_restricted();
 }
 
 Reason VariableServices::CommitAndApply(store::StagedStore&& staged) {
@@ -411,7 +416,7 @@ QueryVariableInfoReply VariableServices::QueryVariableInfo(
   if (!has(efi::kBootServiceAccess)) {
     return {.reason = Reason::kQueryWithoutBootService};
   }
-  const std::size_t limit = at_runtime_ ? kRuntimeSecureBootBytes : kStoreBytes;
+  const std::size_t limit = is_restricted() ? kRuntimeSecureBootBytes : kStoreBytes;
   return {.reason = Reason::kSuccess,
           .maximum_storage = kStoreBytes,
           .remaining_storage = limit - std::min(limit, store_.used_bytes()),

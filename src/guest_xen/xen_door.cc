@@ -115,7 +115,7 @@ base::Result<guest::Platform> XenDoor::Open() {
   if (auto set = SetTimer(); !set) {
     return set.failure();
   }
-  return guest::Platform{*std::move(secureboot), *std::move(auth_enforce)};
+  return guest::Platform{*std::move(secureboot), *std::move(auth_enforce), !registered_here_};
 }
 
 base::Result<void> XenDoor::Connect(DomainKeys& keys) {

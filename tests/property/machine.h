@@ -212,7 +212,6 @@ class Machine {
     Open();
     ASSERT_TRUE(services_->Resume(saved).ok());
     EXPECT_TRUE(services_->Save() == saved);
-    model_.Resume();
   }
 
   void Reboot() {

@@ -43,9 +43,6 @@ class Model {
 
   /// The VM starts anew: what is volatile is gone.
   void Reboot();
-  /// The VM goes on in another process, which has not been told that the operating system runs.
-  void Resume() { at_runtime_ = false; }
-
   /// The variable of that name, or null.
   [[nodiscard]] const Variable* Find(const std::string& name) const;
   /// In the order of a walk.

@@ -58,7 +58,9 @@ TEST(SaveFile, HoldsWhatAnOlderDaemonDoesNotMakeItself) {
     const store::Entry* entry = Find(blob, name);
     ASSERT_NE(entry, nullptr) << name;
     EXPECT_EQ(entry->raw_attributes(), attributes) << name;
-    EXPECT_EQ(entry->signer(), store::SignerDigest{}) << name;
+    if (name != "SetupMode") {  // where the mark of boot time is
+      EXPECT_EQ(entry->signer(), store::SignerDigest{}) << name;
+    }
   }
 }
 
@@ -168,11 +170,94 @@ TEST(SaveFile, OfAnotherModeIsNotBelieved) {
   Machine machine({.saved = BlobOf({
                        RecordOf(u"SetupMode", kGlobalGuid, 0x06, {0}),
                        RecordOf(u"DeployedMode", kGlobalGuid, 0x06, {1}),
-                       RecordOf(u"SecureBoot", kGlobalGuid, 0x06, {1}),
+                       RecordOf(u"SecureBoot", kGlobalGuid, 0x06, {2}),
                    })});
   EXPECT_EQ(machine.guest().GetVariable(u"SetupMode", kGlobalGuid).data, Bytes{1});
   EXPECT_EQ(machine.guest().GetVariable(u"DeployedMode", kGlobalGuid).data, Bytes{0});
   EXPECT_EQ(machine.guest().GetVariable(u"SecureBoot", kGlobalGuid).data, Bytes{0});
+}
+
+/// Whether the guest of this save file goes on in its firmware: nothing else reads a variable
+/// without runtime access.
+bool IsAtBootTime(const Bytes& saved) {
+  Machine machine({.saved = saved});
+  const auto reply = machine.guest().GetVariable(u"BootOnly", kVendor);
+  EXPECT_TRUE(reply.status == kEfiSuccess || reply.status == kEfiNotFound) << reply.status;
+  return reply.status == kEfiSuccess;
+}
+
+class BootTimeMark : public testing::Test {
+ protected:
+  /// The state of a guest in its firmware, or in its operating system.
+  static Bytes Saved(bool at_runtime) {
+    Machine machine;
+    EXPECT_EQ(machine.guest().SetVariable(u"BootOnly", kVendor, 0x03, Bytes{5}), kEfiSuccess);
+    static_cast<void>(machine.guest().GetVariable(u"None", kVendor, 64, at_runtime));
+    return machine.Save();
+  }
+  /// The same blob with its records in another order, or changed.
+  static Bytes Encoded(const store::VarsBlob& blob) {
+    std::vector<const store::Entry*> entries;
+    for (const store::Entry& entry : blob.entries) {
+      entries.push_back(&entry);
+    }
+    return store::EncodeVarsBlob(blob.ancillary, entries);
+  }
+};
+
+TEST_F(BootTimeMark, IsWrittenForAGuestInItsFirmwareOnly) {
+  EXPECT_TRUE(IsAtBootTime(Saved(false)));
+  EXPECT_FALSE(IsAtBootTime(Saved(true)));
+  const store::VarsBlob later = Decode(Saved(true));
+  EXPECT_EQ(Find(later, "SetupMode")->signer(), store::SignerDigest{});
+}
+
+TEST_F(BootTimeMark, TakesNoRoomAndLeavesEveryOtherByteAsItWas) {
+  store::VarsBlob marked = Decode(Saved(false));
+  const store::VarsBlob unmarked = Decode(Saved(true));
+  ASSERT_EQ(marked.entries.size(), unmarked.entries.size());
+  for (std::size_t i = 0; i < marked.entries.size(); ++i) {
+    const store::Entry& entry = marked.entries[i];
+    if (efi::NameToUtf8(entry.name()) == "SetupMode") {
+      EXPECT_NE(entry.signer(), store::SignerDigest{});
+      EXPECT_EQ(entry.data(), unmarked.entries[i].data());
+    } else {
+      EXPECT_EQ(entry, unmarked.entries[i]);
+    }
+  }
+}
+
+TEST_F(BootTimeMark, OfAnotherStateIsNoWord) {
+  const Bytes saved = Saved(false);
+  store::VarsBlob unmarked = Decode(Saved(true));
+  EXPECT_FALSE(IsAtBootTime(Encoded(unmarked)));
+
+  // An older daemon keeps the mark as it is, and writes the records in the opposite order.
+  store::VarsBlob reversed = Decode(saved);
+  std::ranges::reverse(reversed.entries);
+  EXPECT_FALSE(IsAtBootTime(Encoded(reversed)));
+
+  store::VarsBlob changed = Decode(saved);
+  changed.ancillary.ppi_index = 1;
+  EXPECT_FALSE(IsAtBootTime(Encoded(changed)));
+
+  // A mark of one state in another.
+  const store::Entry* mark = Find(reversed, "SetupMode");
+  for (store::Entry& entry : unmarked.entries) {
+    if (efi::NameToUtf8(entry.name()) == "SetupMode") {
+      entry = *mark;
+    } else if (efi::NameToUtf8(entry.name()) == "BootOnly") {
+      entry = store::MakeEntry(RecordOf(u"BootOnly", kVendor, 0x03, {6}));
+    }
+  }
+  EXPECT_FALSE(IsAtBootTime(Encoded(unmarked)));
+}
+
+TEST_F(BootTimeMark, InAFileWithARecordTwiceIsNoWord) {
+  store::VarsBlob twice = Decode(Saved(false));
+  const store::Entry last = twice.entries.back();
+  twice.entries.push_back(last);
+  EXPECT_FALSE(IsAtBootTime(Encoded(twice)));
 }
 
 /// A lock that nobody can understand stays shut until the next boot.

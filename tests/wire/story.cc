@@ -288,7 +288,7 @@ Story::Outcome Story::Take(const std::string& verb, const Step& step) {
   if (verb == "in") {
     return {NumberWord(machine().guest().ReadPort(number(0), number(1)), step.expected, 0)};
   }
-  if (verb == "boot" || verb == "resume") {
+  if (verb == "boot" || verb == "resume" || verb == "takeover") {
     return Restart(verb, step);
   }
   Fail("unknown word '" + verb + "'");
@@ -434,11 +434,15 @@ Story::Outcome Story::Restart(const std::string& verb, const Step& step) {
   if (!step.arguments.empty()) {
     options_.platform = step.arguments;
   }
-  if (verb == "boot") {
-    options_.kept = machine().ShutDown();
-    options_.saved.reset();
-  } else {
+  options_.saved.reset();
+  options_.arguments.clear();
+  if (verb == "resume") {
     options_.saved = machine().Save();
+  } else {
+    options_.kept = machine().ShutDown();
+  }
+  if (verb == "takeover") {
+    options_.arguments = {"--resume"};
   }
   machine_.emplace(options_);
   return {};

@@ -75,6 +75,28 @@ inline constexpr WellKnownVariable kDbx = {detail::NameOf<"dbx">(), kImageSecuri
 inline constexpr WellKnownVariable kDbt = {detail::NameOf<"dbt">(), kImageSecurityDatabaseGuid};
 inline constexpr WellKnownVariable kDbr = {detail::NameOf<"dbr">(), kImageSecurityDatabaseGuid};
 
+// UEFI 2.10, 3.3: what the platform was made with, which is firmware's to say.
+inline constexpr WellKnownVariable kPkDefault = {detail::NameOf<"PKDefault">(),
+                                                 kGlobalVariableGuid};
+inline constexpr WellKnownVariable kKekDefault = {detail::NameOf<"KEKDefault">(),
+                                                  kGlobalVariableGuid};
+inline constexpr WellKnownVariable kDbDefault = {detail::NameOf<"dbDefault">(),
+                                                 kGlobalVariableGuid};
+inline constexpr WellKnownVariable kDbxDefault = {detail::NameOf<"dbxDefault">(),
+                                                  kGlobalVariableGuid};
+inline constexpr WellKnownVariable kDbtDefault = {detail::NameOf<"dbtDefault">(),
+                                                  kGlobalVariableGuid};
+inline constexpr WellKnownVariable kDbrDefault = {detail::NameOf<"dbrDefault">(),
+                                                  kGlobalVariableGuid};
+inline constexpr WellKnownVariable kVendorKeys = {detail::NameOf<"VendorKeys">(),
+                                                  kGlobalVariableGuid};
+
+/// UEFI 2.10, 3.4.1: the vendors that have recovery options, as a list of GUIDs. Each option is a
+/// variable OsRecovery####, four hexadecimal digits, under the GUID of its vendor.
+inline constexpr WellKnownVariable kOsRecoveryOrder = {detail::NameOf<"OsRecoveryOrder">(),
+                                                       kGlobalVariableGuid};
+inline constexpr std::string_view kOsRecoveryPrefix = detail::NameOf<"OsRecovery">();
+
 inline constexpr WellKnownVariable kMorControl = {detail::NameOf<"MemoryOverwriteRequestControl">(),
                                                   kMorControlGuid};
 inline constexpr WellKnownVariable kMorLock = {

@@ -47,7 +47,7 @@ struct FirstBootKeys {
   /// revocations that nobody asked for stop a VM that still starts with an older boot loader.
   bool update_dbx = false;
   /// False when the guest goes on from before, without its saved state: then its certificates are
-  /// not updated.
+  /// not updated, the operating system counts as running, and MOR and physical presence as locked.
   bool is_boot = true;
 };
 
@@ -74,7 +74,8 @@ class VariableServices {
   [[nodiscard]] base::Result<void> Boot(const FirstBootKeys& keys);
 
   /// The continuation of a VM from what Save gave, here or on another host. The backend is asked
-  /// for nothing, and may keep what was resumed; that it cannot is a failure.
+  /// for nothing, and may keep what was resumed; that it cannot is a failure. The operating system
+  /// counts as running unless the state says otherwise.
   [[nodiscard]] base::Result<void> Resume(base::ByteSpan saved);
 
   /// For an administrator's tool, after Boot or Resume: removes PK, KEK, db and dbx and, when there
@@ -109,6 +110,8 @@ class VariableServices {
 
  private:
   [[nodiscard]] bool Latch(bool at_runtime);
+  /// Whether the rules of the operating system hold. They are none for a tool.
+  [[nodiscard]] bool is_restricted() const { return at_runtime_ && !policy_.tool; }
   void UpdateCertificates(const FirstBootKeys& keys);
   [[nodiscard]] Reason CommitAndApply(store::StagedStore&& staged);
 
@@ -116,7 +119,7 @@ class VariableServices {
   store::Backend& backend_;
   base::Log& log_;
   store::Store store_;
-  /// Some request said that the operating system runs: from then on it does.
+  /// Some request said that the operating system runs: from then on it does, also over a resume.
   bool at_runtime_ = false;
   bool secure_boot_failure_reported_ = false;
   BackendUse backend_use_;

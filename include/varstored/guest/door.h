@@ -11,10 +11,13 @@
 
 namespace varstored::guest {
 
-/// What the toolstack says about a VM: values below `platform/` in the domain's part of xenstore.
+/// What is known about a VM before it is served: values below `platform/` in the domain's part of
+/// xenstore, which the toolstack has put there, and whether it was served before.
 struct Platform {
   std::optional<std::string> secureboot;
   std::optional<std::string> auth_enforce;
+  /// A daemon that has ended has served the guest, which goes on from there and does not boot.
+  bool is_taken_over = false;
 };
 
 /// The way by which a guest's accesses to the ports reach the daemon. A door is used in the order
