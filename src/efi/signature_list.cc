@@ -13,7 +13,7 @@ constexpr std::uint32_t kListHeaderBytes = 28;
 
 // UEFI 2.10, 32.4.1, in the order of SignatureKind. The X.509 hashes are followed by the 16 bytes
 // of the time of revocation; that of SM3 too, by its structure (2.11's text says 32 bytes of it).
-constexpr std::array<SignatureType, 15> kTypes = {{
+constexpr std::array<SignatureType, kSignatureKinds> kTypes = {{
     {SignatureKind::kSha1, *ParseGuid("826ca512-cf10-4ac9-b187-be01496631bd"), 20, true},
     {SignatureKind::kSha224, *ParseGuid("0b6e5233-a65c-44c9-9407-d9ab83bfc8bd"), 28, true},
     {SignatureKind::kSha256, *ParseGuid("c1c41626-504c-4092-aca9-41f936934328"), 32, true},

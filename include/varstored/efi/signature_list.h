@@ -29,6 +29,9 @@ enum class SignatureKind : std::uint8_t {
   kExternalManagement,
 };
 
+/// How many they are.
+inline constexpr std::size_t kSignatureKinds = 15;
+
 /// What the specification says of a kind.
 struct SignatureType {
   SignatureKind kind{};
