@@ -13,7 +13,8 @@ namespace {
 
 void Check(base::ByteSpan bytes) {
   const auto lists = efi::ParseSignatureLists(bytes);
-  if (lists) {
+  if (lists && std::ranges::none_of(
+                   *lists, [](const efi::SignatureList& list) { return list.entries.empty(); })) {
     const base::Bytes again = efi::EncodeSignatureLists(*lists);
     Require(std::ranges::equal(again, bytes), "lists are written as they were read");
   }
@@ -27,7 +28,7 @@ void Check(base::ByteSpan bytes) {
 
 void CheckAppend(base::ByteSpan stored, base::ByteSpan incoming, engine::SameEntry same) {
   const auto both = engine::AppendNewEntries(stored, incoming, same);
-  Require(both.has_value() == efi::ParseSignatureLists(stored).has_value(),
+  Require(both.has_value() == efi::UsableSignatureLists(stored).has_value(),
           "what is stored decides whether an append works");
   if (!both) {
     return;
@@ -35,7 +36,10 @@ void CheckAppend(base::ByteSpan stored, base::ByteSpan incoming, engine::SameEnt
   Require(std::ranges::equal(base::ByteSpan(*both).first(stored.size()), stored),
           "an append leaves what is stored as it is");
   Require(both->size() <= stored.size() + incoming.size(), "an append adds no byte of its own");
-  Require(efi::ParseSignatureLists(*both).has_value(), "an append makes a sequence of lists");
+  Require(efi::UsableSignatureLists(*both).has_value(), "an append makes a sequence of lists");
+  Require(
+      efi::ParseSignatureLists(*both).has_value() == efi::ParseSignatureLists(stored).has_value(),
+      "an append brings no list that cannot be used");
   const auto again = engine::AppendNewEntries(*both, incoming, same);
   Require(again == both, "a second append of the same adds nothing");
 }

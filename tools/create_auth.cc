@@ -43,6 +43,7 @@ struct Arguments {
   std::optional<std::string> key, certificate, signature, time, guid;
   bool signable = false;
   bool append = false;
+  bool managed = false;
   std::string name;
   std::string output;
   std::vector<std::string> inputs;
@@ -245,7 +246,7 @@ base::Result<Signed> MakeSignature(const Arguments& arguments, base::ByteSpan si
 base::Result<void> Try(const Arguments& arguments, const signer::Update& update,
                        base::ByteSpan auth_file, const Signed& made, base::Log& log) {
   const bool is_pk = arguments.name == "PK";
-  if (is_pk && !made.signer) {
+  if (is_pk && !made.signer && !arguments.managed) {
     return base::Fail(
         "PK has to be signed (UEFI 2.10, 8.2.2), at a first boot by itself: -k and -c, or -s");
   }
@@ -292,7 +293,8 @@ base::Result<base::Bytes> Make(const Arguments& arguments, const efi::WellKnownV
   if (!time || !owner) {
     return !time ? time.failure() : owner.failure();
   }
-  auto payload = ReadInputs(arguments, *owner, files, log);
+  auto payload = arguments.managed ? base::Result<base::Bytes>(signer::ManagedByTheHost(*owner))
+                                   : ReadInputs(arguments, *owner, files, log);
   if (!payload) {
     return payload.failure();
   }
@@ -340,7 +342,11 @@ base::Result<void> CreateAuth(const Arguments& arguments) {
 
 /// What does not go together; empty when all does.
 std::string_view MisuseOf(const Arguments& arguments) {
-  if (arguments.inputs.empty()) {
+  if (arguments.managed) {
+    if (arguments.name != "PK" || arguments.append || !arguments.inputs.empty()) {
+      return "--managed makes a PK of nothing else: PK and OUTPUT, no INPUT, no -a";
+    }
+  } else if (arguments.inputs.empty()) {
     return "NAME, OUTPUT and at least one INPUT are needed";
   }
   if (arguments.signable && arguments.signature) {
@@ -373,12 +379,14 @@ int Misuse(std::string_view message) {
 
 int Run(int argc, char** argv) {
   constexpr int kVersionOption = 256;
+  constexpr int kManagedOption = 257;
   constexpr option kLong[] = {
       {"append", no_argument, nullptr, 'a'},
       {"certificate", required_argument, nullptr, 'c'},
       {"guid", required_argument, nullptr, 'g'},
       {"help", no_argument, nullptr, 'h'},
       {"key", required_argument, nullptr, 'k'},
+      {"managed", no_argument, nullptr, kManagedOption},
       {"signable", no_argument, nullptr, 'o'},
       {"signature", required_argument, nullptr, 's'},
       {"time", required_argument, nullptr, 't'},
@@ -416,6 +424,9 @@ int Run(int argc, char** argv) {
         break;
       case 't':
         arguments.time = optarg;
+        break;
+      case kManagedOption:
+        arguments.managed = true;
         break;
       case kVersionOption:
         std::cout << page::kName << ' ' << kVersion << '\n';

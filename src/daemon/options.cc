@@ -204,9 +204,11 @@ constexpr std::array kOptions = {
     Option{"require-kek", true, AssignYesOrNo<&Options::require_kek>, true},
     Option{"require-db", true, AssignYesOrNo<&Options::require_db>, true},
     Option{"update-dbx", true, AssignYesOrNo<&Options::update_dbx>, true},
+    Option{"default-keys", true, AssignYesOrNo<&Options::default_keys>, true},
     Option{"live", true, ApplyLive, true},
     Option{"start-budget", true, AssignSeconds<&Options::start_budget>, true},
     Option{"request-budget", true, AssignSeconds<&Options::request_budget>, true},
+    Option{"capabilities", false, Set<&Options::capabilities>},
     Option{"version", false, Set<&Options::version>},
     Option{"help", false, Set<&Options::help>},
 };
@@ -342,7 +344,7 @@ base::Result<Options, OptionError> ReadOptions(const Program& program,
   if (auto applied = ApplyAll(*all, alone); !applied) {
     return applied.failure();
   }
-  if (alone.help || alone.version) {
+  if (alone.help || alone.version || alone.capabilities) {
     return alone;
   }
   if (auto complete = CheckComplete(program, *all, alone); !complete) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "announcer.h"
+#include "capabilities.h"
 #include "live_snapshot.h"
 #include "live_socket.h"
 #include "pid_file.h"
@@ -170,8 +171,10 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   if (const auto opened = signals.OpenDescriptor(); !opened) {
     return In(Event::kStartFailed, opened.error());
   }
-  auto keys = options.resume ? engine::FirstBootKeys()
-                             : ReadFirstBootKeys(options, std::string(program.auth_folder));
+  auto keys = ReadFirstBootKeys(options, std::string(program.auth_folder));
+  if (!keys && options.resume) {
+    keys = engine::FirstBootKeys();  // it needs none
+  }
   if (!keys) {
     return In(Event::kKeysUnreadable, keys.error());
   }
@@ -218,6 +221,9 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   engine::VariableServices services(PolicyOf(*platform), **backend, log);
   if (const auto loaded = Load(options, *keys, services, log); !loaded) {
     return In(Event::kVariablesNotLoaded, loaded.error());
+  }
+  if (options.default_keys) {
+    services.ServeDefaultKeys(*keys);
   }
   if (const auto entered = confinement->Enter(); !entered) {
     return In(Event::kRightsNotDropped, entered.error());
@@ -267,6 +273,10 @@ int RunWithLog(const Program& program, std::span<const std::string_view> argumen
     const std::string text = options->help
                                  ? std::string(program.help)
                                  : std::string(program.name) + " " + std::string(kVersion) + "\n";
+    return std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? 0 : 1;
+  }
+  if (options->capabilities) {
+    const std::string text = CapabilitiesText(program.name) + "\n";
     return std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0 ? 0 : 1;
   }
   log.set_level(options->log_level);

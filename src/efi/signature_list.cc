@@ -12,8 +12,8 @@ constexpr std::uint32_t kOwnerBytes = 16;
 constexpr std::uint32_t kListHeaderBytes = 28;
 
 // UEFI 2.10, 32.4.1, in the order of SignatureKind. The X.509 hashes are followed by the 16 bytes
-// of the time of revocation.
-constexpr std::array<SignatureType, 12> kTypes = {{
+// of the time of revocation; that of SM3 too, by its structure (2.11's text says 32 bytes of it).
+constexpr std::array<SignatureType, kSignatureKinds> kTypes = {{
     {SignatureKind::kSha1, *ParseGuid("826ca512-cf10-4ac9-b187-be01496631bd"), 20, true},
     {SignatureKind::kSha224, *ParseGuid("0b6e5233-a65c-44c9-9407-d9ab83bfc8bd"), 28, true},
     {SignatureKind::kSha256, *ParseGuid("c1c41626-504c-4092-aca9-41f936934328"), 32, true},
@@ -26,6 +26,10 @@ constexpr std::array<SignatureType, 12> kTypes = {{
     {SignatureKind::kX509Sha256, *ParseGuid("3bd2a492-96c0-4079-b420-fcf98ef103ed"), 48, true},
     {SignatureKind::kX509Sha384, *ParseGuid("7076876e-80c2-4ee6-aad2-28b349a6865b"), 64, true},
     {SignatureKind::kX509Sha512, *ParseGuid("446dbf63-2502-4cda-bcfa-2465d2b0fe9d"), 80, true},
+    {SignatureKind::kSm3, *ParseGuid("57347f87-7a9b-403a-b93c-dc4afb7a0ebc"), 32, true},
+    {SignatureKind::kX509Sm3, *ParseGuid("60d807e5-10b4-49a9-9331-e40437888d37"), 48, true},
+    {SignatureKind::kExternalManagement, *ParseGuid("452e8ced-dfff-4b8c-ae01-5118862e682c"), 1,
+     false},
 }};
 
 const SignatureType* FindType(const Guid& guid) {
@@ -37,36 +41,63 @@ const SignatureType* FindType(const Guid& guid) {
   return nullptr;
 }
 
-std::optional<SignatureList> ReadList(base::Reader& reader) {
-  Guid guid;
-  std::uint32_t list_bytes = 0;
+/// One list as its own sizes bound it.
+struct Frame {
+  Guid type;
   std::uint32_t header_bytes = 0;
   std::uint32_t entry_bytes = 0;
-  if (!reader.ReadArray(guid.bytes) || !reader.ReadU32(list_bytes) ||
-      !reader.ReadU32(header_bytes) || !reader.ReadU32(entry_bytes)) {
-    return std::nullopt;
-  }
-  const SignatureType* type = FindType(guid);
-  // An X.509 entry has no size of its own kind, but it is not empty.
-  if (type == nullptr || header_bytes != 0 || list_bytes < kListHeaderBytes ||
-      entry_bytes <= kOwnerBytes ||
-      (type->data_bytes != 0 && entry_bytes != kOwnerBytes + type->data_bytes)) {
-    return std::nullopt;
-  }
   base::ByteSpan body;
-  if (!reader.ReadBytes(list_bytes - kListHeaderBytes, body) || body.empty() ||
-      body.size() % entry_bytes != 0) {
+};
+
+std::optional<Frame> ReadFrame(base::Reader& reader) {
+  Frame frame;
+  std::uint32_t list_bytes = 0;
+  if (!reader.ReadArray(frame.type.bytes) || !reader.ReadU32(list_bytes) ||
+      !reader.ReadU32(frame.header_bytes) || !reader.ReadU32(frame.entry_bytes) ||
+      list_bytes < kListHeaderBytes ||
+      !reader.ReadBytes(list_bytes - kListHeaderBytes, frame.body)) {
     return std::nullopt;
   }
-  SignatureList list{type->kind, entry_bytes, {}};
-  list.entries.reserve(body.size() / entry_bytes);
-  base::Reader entries(body);
+  return frame;
+}
+
+std::optional<SignatureList> ListIn(const Frame& frame) {
+  const SignatureType* type = FindType(frame.type);
+  // An X.509 entry has no size of its own kind, but it is not empty, and there is one.
+  if (type == nullptr || frame.header_bytes != 0 || frame.entry_bytes <= kOwnerBytes ||
+      frame.body.size() % frame.entry_bytes != 0 ||
+      (type->data_bytes != 0 ? frame.entry_bytes != kOwnerBytes + type->data_bytes
+                             : frame.body.empty())) {
+    return std::nullopt;
+  }
+  SignatureList list{type->kind, frame.entry_bytes, {}};
+  list.entries.reserve(frame.body.size() / frame.entry_bytes);
+  base::Reader entries(frame.body);
   SignatureEntry entry;
   while (entries.ReadArray(entry.owner.bytes) &&
-         entries.ReadBytes(entry_bytes - kOwnerBytes, entry.data)) {
+         entries.ReadBytes(frame.entry_bytes - kOwnerBytes, entry.data)) {
     list.entries.push_back(entry);
   }
   return list;
+}
+
+/// What to do with a list whose form is wrong, as long as its size is believable.
+enum class Wrong : std::uint8_t { kRefuse, kPassOver };
+
+std::optional<std::vector<SignatureList>> ReadLists(base::ByteSpan bytes, Wrong wrong) {
+  std::vector<SignatureList> lists;
+  base::Reader reader(bytes);
+  while (!reader.empty()) {
+    const auto frame = ReadFrame(reader);
+    auto list = frame ? ListIn(*frame) : std::nullopt;
+    if (!frame || (!list && wrong == Wrong::kRefuse)) {
+      return std::nullopt;
+    }
+    if (list) {
+      lists.push_back(*std::move(list));
+    }
+  }
+  return lists;
 }
 
 }  // namespace
@@ -74,16 +105,17 @@ std::optional<SignatureList> ReadList(base::Reader& reader) {
 const SignatureType& TypeOf(SignatureKind kind) { return kTypes[static_cast<std::size_t>(kind)]; }
 
 std::optional<std::vector<SignatureList>> ParseSignatureLists(base::ByteSpan bytes) {
-  std::vector<SignatureList> lists;
-  base::Reader reader(bytes);
-  while (!reader.empty()) {
-    auto list = ReadList(reader);
-    if (!list) {
-      return std::nullopt;
-    }
-    lists.push_back(*std::move(list));
-  }
-  return lists;
+  return ReadLists(bytes, Wrong::kRefuse);
+}
+
+std::optional<std::vector<SignatureList>> UsableSignatureLists(base::ByteSpan bytes) {
+  return ReadLists(bytes, Wrong::kPassOver);
+}
+
+bool IsManagedByTheHost(base::ByteSpan bytes) {
+  const auto lists = ParseSignatureLists(bytes);
+  return lists && lists->size() == 1 && lists->front().kind == SignatureKind::kExternalManagement &&
+         lists->front().entries.size() == 1;
 }
 
 base::Bytes EncodeSignatureLists(const std::vector<SignatureList>& lists) {

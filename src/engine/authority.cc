@@ -23,10 +23,11 @@ namespace {
 constexpr std::size_t kMaxCommonNameBytes = 127;
 
 /// The usable certificates of a variable that holds signature lists. What is stored may be older
-/// than the rules on it, so what cannot be read is left out: it can then verify nothing.
+/// than the rules on it, so what cannot be read is left out: it can then verify nothing, and keeps
+/// nothing else from being used.
 std::vector<crypto::Certificate> CertificatesIn(base::ByteSpan lists_bytes) {
   std::vector<crypto::Certificate> certificates;
-  const auto lists = efi::ParseSignatureLists(lists_bytes);
+  const auto lists = efi::UsableSignatureLists(lists_bytes);
   if (!lists) {
     return certificates;
   }
@@ -185,7 +186,10 @@ bool ChecksTime(Authority authority) {
 base::Result<store::SignerDigest, Reason> VerifyAuthority(
     Authority authority, const store::StagedStore& staged, const store::Entry* current,
     const SetVariableRequest& request, const efi::AuthenticationDescriptor& descriptor) {
-  if (authority == Authority::kNobody) {
+  // UEFI 2.10, 32.3.1: in setup mode a new PK "may be signed with its PKpriv". One that says
+  // that the host manages the keys has none (32.4.1).
+  if (authority == Authority::kNobody ||
+      (authority == Authority::kNewKeyItself && efi::IsManagedByTheHost(descriptor.payload))) {
     return store::SignerDigest{};
   }
   // UEFI 2.10, 8.2.2: what is signed is VariableName without its terminator, VendorGuid,

@@ -34,7 +34,7 @@ constexpr std::array<Succession, 3> kSuccessions = {{
 /// The SHA-256 of every X.509 entry. Lists that cannot be read hold none that anybody could use.
 std::vector<crypto::Sha256Digest> DigestsIn(base::ByteSpan lists_bytes) {
   std::vector<crypto::Sha256Digest> digests;
-  const auto lists = efi::ParseSignatureLists(lists_bytes);
+  const auto lists = efi::UsableSignatureLists(lists_bytes);
   if (!lists) {
     return digests;
   }

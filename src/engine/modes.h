@@ -1,17 +1,39 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
+#include "varstored/engine/reason.h"
+#include "varstored/engine/requests.h"
+#include "varstored/engine/variable_services.h"
 #include "varstored/store/store.h"
 
 namespace varstored::engine {
 
-/// User mode: a platform key is enrolled (UEFI 2.10, 32.3.1). Without one it is setup mode.
+/// UEFI 2.10, 32.3, "Secure Boot Modes". The values are stored.
+enum class SecureBootMode : std::uint8_t { kSetup = 0, kUser = 1, kAudit = 2, kDeployed = 3 };
+
+/// A platform key is enrolled (UEFI 2.10, 32.3.1): user or deployed mode.
 [[nodiscard]] bool HasPlatformKey(const store::StagedStore& staged);
 
-/// Puts the variables that follow from PK: SetupMode, AuditMode, DeployedMode and SecureBoot, which
-/// is 1 if there is a platform key and the host wants `secure_boot`. Without a value SecureBoot
-/// stays as it is: this boot is over, and what it did does not change.
+/// The mode that a guest, or an administrator's tool, has chosen, with all that followed from it.
+/// Nothing as long as nobody has: then PK alone decides between setup and deployed mode, which are
+/// the values that the older daemon shows. It is kept in a mark that counts only while PK is as it
+/// was when the mark was made.
+[[nodiscard]] std::optional<SecureBootMode> ChosenMode(const store::StagedStore& staged);
+
+/// Keeps in the mark what a change of PK makes of the mode that was chosen before it (figure 32-4).
+/// It fails when memory runs out.
+[[nodiscard]] Reason StageModeAfterPk(store::StagedStore& staged, SecureBootMode before);
+
+/// A write of AuditMode or DeployedMode (UEFI 2.10, 3.3, 32.3.3, 32.3.4) that comes before the
+/// operating system runs.
+[[nodiscard]] Reason StageModeWrite(store::StagedStore& staged, const Policy& policy,
+                                    const SetVariableRequest& request);
+
+/// Puts the variables that follow from PK and the chosen mode: SetupMode, AuditMode, DeployedMode
+/// and SecureBoot, which is 1 if there is a platform key and the host wants `secure_boot`. Without
+/// a value SecureBoot stays as it is: this boot is over, and what it did does not change.
 void StageModes(store::StagedStore& staged, std::optional<bool> secure_boot);
 
 /// The same for a machine that goes on: SecureBoot keeps what was saved, and is computed only where

@@ -52,7 +52,8 @@ constexpr std::array<Row, kReasonCount> kRows = {{
      "boot-service-variable-at-runtime"},
     {Reason::kVolatileVariableAtRuntime, Status::kWriteProtected, "volatile-variable-at-runtime"},
     {Reason::kNewVariableAtRuntime, Status::kInvalidParameter, "new-variable-at-runtime"},
-    {Reason::kReadOnly, Status::kWriteProtected, "read-only"},  // 3.3
+    {Reason::kReadOnly, Status::kWriteProtected, "read-only"},              // 3.3
+    {Reason::kModeMalformed, Status::kInvalidParameter, "mode-malformed"},  // 3.3
 
     {Reason::kMorControlMalformed, Status::kInvalidParameter, "mor-control-malformed"},
     {Reason::kMorLocked, Status::kAccessDenied, "mor-locked"},

@@ -155,6 +155,8 @@ class SetVariableCall {
     switch (special_) {
       case Special::kComputed:
         return Reason::kReadOnly;
+      case Special::kMode:
+        return StageModeWrite(staged_, policy_, request_);
       case Special::kReserved:
         return policy_.tool ? std::nullopt : End(Reason::kReadOnly);
       case Special::kPpiBuffer:
@@ -294,21 +296,28 @@ class SetVariableCall {
     if (current_ != nullptr && *current_ == entry) {
       return Reason::kUnchanged;
     }
-    staged_.Put(std::move(entry));
-    return Staged();
+    return Stage([&] { staged_.Put(std::move(entry)); });
   }
 
   Reason Delete() {
-    staged_.Erase(key_);
-    return Staged();
+    return Stage([&] { staged_.Erase(key_); });
   }
 
   /// UEFI 2.10, 32.3: the mode follows PK at once. SecureBoot says what this boot does (3.3), which
   /// is over once the operating system runs.
-  Reason Staged() {
-    if (special_ == Special::kPk) {
-      StageModes(staged_, at_runtime_ ? std::nullopt : std::optional(policy_.secure_boot));
+  template <class Change>
+  Reason Stage(const Change& change) {
+    const auto chosen = special_ == Special::kPk ? ChosenMode(staged_) : std::nullopt;
+    change();
+    if (special_ != Special::kPk) {
+      return Reason::kSuccess;
     }
+    if (chosen) {
+      if (const Reason kept = StageModeAfterPk(staged_, *chosen); kept != Reason::kSuccess) {
+        return kept;
+      }
+    }
+    StageModes(staged_, at_runtime_ ? std::nullopt : std::optional(policy_.secure_boot));
     return Reason::kSuccess;
   }
 

@@ -16,7 +16,11 @@ namespace {
 class Identity {
  public:
   Identity(efi::SignatureKind kind, const efi::SignatureEntry& entry, SameEntry same)
-      : kind_(kind), data_(entry.data) {
+      : kind_(kind) {
+    // UEFI 2.10, 32.4.1: the byte of this type is ignored.
+    if (kind != efi::SignatureKind::kExternalManagement) {
+      data_ = entry.data;
+    }
     if (same == SameEntry::kOwnerAndData || !efi::TypeOf(kind).is_hash) {
       owner_ = entry.owner;
     }
@@ -43,7 +47,7 @@ std::optional<Reason> CheckSignatureDatabase(Special special, base::ByteSpan con
   if (!lists || lists->empty()) {
     return Reason::kSignatureListMalformed;
   }
-  if (special == Special::kPk &&
+  if (special == Special::kPk && !efi::IsManagedByTheHost(content) &&
       (lists->size() != 1 || lists->front().kind != efi::SignatureKind::kX509 ||
        lists->front().entries.size() != 1)) {
     return Reason::kPkNotOneCertificate;
@@ -63,7 +67,7 @@ std::optional<Reason> CheckSignatureDatabase(Special special, base::ByteSpan con
 
 std::optional<base::Bytes> AppendNewEntries(base::ByteSpan stored, base::ByteSpan incoming,
                                             SameEntry same) {
-  const auto stored_lists = efi::ParseSignatureLists(stored);
+  const auto stored_lists = efi::UsableSignatureLists(stored);
   auto new_lists = efi::ParseSignatureLists(incoming);
   if (!stored_lists || !new_lists) {
     return std::nullopt;

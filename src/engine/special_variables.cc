@@ -14,10 +14,10 @@ struct Row {
   Special special = Special::kNone;
 };
 
-constexpr std::array<Row, 24> kRows = {{
+constexpr std::array<Row, 25> kRows = {{
     {efi::kSetupMode, Special::kComputed},          // UEFI 2.10, 3.3: read-only
-    {efi::kAuditMode, Special::kComputed},          // 3.3; only firmware may change it here
-    {efi::kDeployedMode, Special::kComputed},       // 3.3; likewise
+    {efi::kAuditMode, Special::kMode},              // 3.3, 32.3: written at boot, in some modes
+    {efi::kDeployedMode, Special::kMode},           // likewise
     {efi::kSecureBoot, Special::kComputed},         // 3.3: read-only
     {efi::kSignatureSupport, Special::kComputed},   // 3.3: read-only
     {efi::kPk, Special::kPk},                       // 32.3.1
@@ -34,6 +34,7 @@ constexpr std::array<Row, 24> kRows = {{
     {efi::kDbtDefault, Special::kReserved},         // 3.3, likewise
     {efi::kDbrDefault, Special::kReserved},         // 3.3, likewise
     {efi::kVendorKeys, Special::kReserved},         // 3.3: only firmware may change it
+    {efi::kModeMark, Special::kReserved},           // what is behind these two
     {efi::kMorControl, Special::kMorControl},
     {efi::kMorLock, Special::kMorLock},
     {efi::kPpiFlags, Special::kPpiFlags},

@@ -9,12 +9,14 @@ namespace varstored::engine {
 /// Variables that SetVariable treats by rules of their own.
 enum class Special : std::uint8_t {
   kNone,
-  kComputed,  // SetupMode, AuditMode, DeployedMode, SecureBoot, SignatureSupport
+  kComputed,  // SetupMode, SecureBoot, SignatureSupport
+  kMode,      // AuditMode, DeployedMode: computed, and written to choose a mode
   kPk,
   kKek,
   kDatabase,    // db, dbx, dbt, dbr
   kOsRecovery,  // OsRecoveryOrder, OsRecovery####
-  kReserved,    // PKDefault, KEKDefault, dbDefault, dbxDefault, dbtDefault, dbrDefault, VendorKeys
+  kReserved,    // PKDefault, KEKDefault, dbDefault, dbxDefault, dbtDefault, dbrDefault, VendorKeys,
+                // and the mark of a mode
   kMorControl,
   kMorLock,
   kPpiFlags,

@@ -11,6 +11,7 @@
 #include "boot_time_mark.h"
 #include "built_in.h"
 #include "certificate_update.h"
+#include "default_keys.h"
 #include "modes.h"
 #include "mor.h"
 #include "ppi.h"
@@ -50,6 +51,15 @@ bool NeedsCommit(const store::StagedStore& staged) {
   const auto changes = staged.Changes();
   return std::any_of(changes.begin(), changes.end(), [&](const auto& change) {
     return is_kept(change.before) || is_kept(change.after);
+  });
+}
+
+/// Whether PK, KEK or one of the databases differs.
+bool ChangesKeys(const store::StagedStore& staged) {
+  const auto changes = staged.Changes();
+  return std::any_of(changes.begin(), changes.end(), [](const auto& change) {
+    const store::Entry* entry = change.after != nullptr ? change.after : change.before;
+    return IsSecureBootVariable(SpecialOf(store::KeyOf(*entry)));
   });
 }
 
@@ -190,7 +200,8 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   store::Store loaded;
   for (store::Entry& entry : kept->value_or(std::vector<store::Entry>())) {
     // Computed anew below; a stored mode is nobody's word.
-    if (SpecialOf(store::KeyOf(entry)) != Special::kComputed) {
+    const Special special = SpecialOf(store::KeyOf(entry));
+    if (special != Special::kComputed && special != Special::kMode) {
       loaded.Append(std::move(entry));
     }
   }
@@ -279,6 +290,13 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
   return {};
 }
 
+void VariableServices::ServeDefaultKeys(const FirstBootKeys& keys) {
+  store::StagedStore served(served_);
+  StageDefaultKeys(served, keys);
+  StageVendorKeys(served, store::StagedStore(store_));
+  served_.Apply(std::move(served));
+}
+
 base::Result<void> VariableServices::ReplaceKeys(const std::optional<FirstBootKeys>& keys) {
   store::StagedStore staged(store_);
   for (const FirstBootFile& file : kFirstBootFiles) {
@@ -317,6 +335,10 @@ Reason VariableServices::CommitAndApply(store::StagedStore&& staged) {
   if (!staged.changed()) {
     return Reason::kUnchanged;
   }
+  store::StagedStore served(served_);
+  if (ChangesKeys(staged)) {
+    StageVendorKeys(served, staged);
+  }
   if (NeedsCommit(staged)) {
     const auto kept = [&] {
       const Stopwatch stopwatch(backend_use_);
@@ -329,7 +351,25 @@ Reason VariableServices::CommitAndApply(store::StagedStore&& staged) {
     }
   }
   store_.Apply(std::move(staged));
+  served_.Apply(std::move(served));
   return Reason::kSuccess;
+}
+
+const store::Entry* VariableServices::Find(const store::Key& key) const {
+  const store::Entry* entry = served_.Find(key);
+  return entry != nullptr ? entry : store_.Find(key);
+}
+
+const store::Entry* VariableServices::After(const store::Entry* previous) const {
+  if (previous != nullptr && served_.Find(store::KeyOf(*previous)) == previous) {
+    return served_.After(*previous);
+  }
+  const store::Entry* entry = previous != nullptr ? store_.After(*previous) : store_.First();
+  // One that was stored under such a name is not seen while the host's is there.
+  while (entry != nullptr && served_.Find(store::KeyOf(*entry)) != nullptr) {
+    entry = store_.After(*entry);
+  }
+  return entry != nullptr ? entry : served_.First();
 }
 
 GetVariableReply VariableServices::GetVariable(const GetVariableRequest& request) {
@@ -338,7 +378,7 @@ GetVariableReply VariableServices::GetVariable(const GetVariableRequest& request
     return {.reason = *refused};
   }
   const std::string name = base::ToString(request.name);
-  const store::Entry* entry = store_.Find({name, request.vendor});
+  const store::Entry* entry = Find({name, request.vendor});
   if (entry == nullptr) {
     return {.reason = Reason::kNotFound};
   }
@@ -377,17 +417,17 @@ GetNextVariableNameReply VariableServices::GetNextVariableName(
   }
   const store::Entry* entry = nullptr;
   if (request.name.empty()) {
-    entry = store_.First();
+    entry = After(nullptr);
   } else {
     const std::string name = base::ToString(request.name);
-    const store::Entry* previous = store_.Find({name, request.vendor});
+    const store::Entry* previous = Find({name, request.vendor});
     if (previous == nullptr || !IsWalkable(*previous, at_runtime)) {
       return {.reason = Reason::kWalkFromUnknownName};
     }
-    entry = store_.After(*previous);
+    entry = After(previous);
   }
   while (entry != nullptr && !IsWalkable(*entry, at_runtime)) {
-    entry = store_.After(*entry);
+    entry = After(entry);
   }
   if (entry == nullptr) {
     return {.reason = Reason::kEndOfWalk};

@@ -231,11 +231,14 @@ class Search {
   void CheckRevocations() {
     const store::Entry* dbx = FindEntry(state_, efi::kDbx);
     const auto compact = dbx == nullptr ? std::nullopt : WithoutDoubles(dbx->data());
-    if (!compact || compact->size() == dbx->data().size()) {
+    if (!compact) {
       return;
     }
     const Census before = CensusOf(dbx->data());
     const Census after = CensusOf(*compact);
+    if (before.entries == after.entries) {
+      return;
+    }
     Add(FindingKind::kRevocationsDoubled, IdOf(efi::kDbx),
         Text(before.entries - after.entries) + " of its " + Plural(before.entries, "revocation") +
             " are there more than once, under " + Plural(before.owners, "owner") + ". " +

@@ -153,8 +153,9 @@ bool HasRightForm(const store::Entry& key) {
   }
   const bool is_pk = efi::kPk.Is(key.name(), key.vendor());
   const efi::SignatureList& first = lists->front();
-  if (is_pk && (lists->size() != 1 || first.entries.size() != 1 ||
-                first.kind != efi::SignatureKind::kX509)) {
+  if (is_pk && !efi::IsManagedByTheHost(key.data()) &&
+      (lists->size() != 1 || first.entries.size() != 1 ||
+       first.kind != efi::SignatureKind::kX509)) {
     return false;
   }
   return std::all_of(lists->begin(), lists->end(), [](const efi::SignatureList& list) {

@@ -56,7 +56,8 @@ inline constexpr std::uint32_t kKeyAttributes = 0x27;
 [[nodiscard]] std::optional<base::Bytes> WithOwnerMicrosoft(base::ByteSpan bytes);
 
 /// Whether the content keeps the form that this key wants (UEFI 2.10, 32.3 to 32.5): at least one
-/// list, every X.509 entry a certificate, PK exactly one of those and nothing else.
+/// list, every X.509 entry a certificate, PK exactly one entry, which is a certificate or says that
+/// the host manages the keys.
 [[nodiscard]] bool HasRightForm(const store::Entry& key);
 
 /// The lists in front of the first whose form is broken, without X.509 entries that are no

@@ -78,6 +78,7 @@ Json KeyJson(const KeyVariable& key) {
       .Add("name", key.name)
       .Add("is_present", key.is_present)
       .Add("is_readable", key.is_readable)
+      .Add("is_managed_by_host", key.is_managed_by_host)
       .Add("certificates", certificates)
       .Add("others", others);
 }

@@ -254,6 +254,10 @@ void ShowKeys(Screen& screen, const Report& report) {
       screen.Field(name, "its lists cannot be read", Colour::kRed, kKeyTab);
       continue;
     }
+    if (key.is_managed_by_host) {
+      screen.Field(name, "managed by the host, no certificate", Colour::kPlain, kKeyTab);
+      continue;
+    }
     std::string label = name;
     for (const CertificateInfo& certificate : key.certificates) {
       ShowCertificate(screen, label, certificate);

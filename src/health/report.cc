@@ -41,6 +41,12 @@ std::string_view KindText(efi::SignatureKind kind) {
       return "X.509 by SHA-384";
     case efi::SignatureKind::kX509Sha512:
       return "X.509 by SHA-512";
+    case efi::SignatureKind::kSm3:
+      return "SM3";
+    case efi::SignatureKind::kX509Sm3:
+      return "X.509 by SM3";
+    case efi::SignatureKind::kExternalManagement:
+      return "external management";
   }
   return "";
 }
@@ -74,6 +80,7 @@ KeyVariable KeyOf(const State& state, const KeyRow& row, const Context& context)
   }
   const auto lists = efi::ParseSignatureLists(entry->data());
   key.is_readable = lists.has_value();
+  key.is_managed_by_host = efi::IsManagedByTheHost(entry->data());
   if (!lists) {
     return key;
   }

@@ -63,10 +63,15 @@ bool Allow(int rules, const std::string& path, std::uint64_t access) {
 
 }  // namespace
 
-base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files) {
-  Confinement confinement;
+int LandlockVersion() {
   const long version =
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  return version < 1 ? 0 : static_cast<int>(version);
+}
+
+base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files) {
+  Confinement confinement;
+  const int version = LandlockVersion();
   if (version < 1) {
     return confinement;
   }

@@ -2,6 +2,7 @@
 
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <vector>
 
@@ -54,6 +56,11 @@ base::Result<void> ChangeRoot(const std::string& folder) {
     return FailWithErrno(folder + ": cannot make it the root folder");
   }
   return {};
+}
+
+bool CanFilterCalls() {
+  // The kernel says whether it would know the null pointer's filter (seccomp(2)).
+  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, nullptr, 0, 0) != 0 && errno == EFAULT;
 }
 
 void ForgoCapabilities() {

@@ -1,6 +1,7 @@
 #include "varstored/signer/content.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <set>
 #include <string>
@@ -151,6 +152,14 @@ base::Bytes EncodeContent(const Content& content, const efi::Guid& owner) {
   add(efi::SignatureKind::kSha256, content.hashes);
   writer.WriteBytes(content.signature_lists);
   return writer.Take();
+}
+
+base::Bytes ManagedByTheHost(const efi::Guid& owner) {
+  constexpr std::array<std::uint8_t, 1> kIgnored = {0};
+  return efi::EncodeSignatureLists(
+      {{efi::SignatureKind::kExternalManagement,
+        static_cast<std::uint32_t>(owner.bytes.size() + kIgnored.size()),
+        {{owner, kIgnored}}}});
 }
 
 }  // namespace varstored::signer

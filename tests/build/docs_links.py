@@ -16,7 +16,7 @@ ROOTS = "bench|certs|fuzz|cmake|docs|include|packaging|src|systemd|tests|tools"
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(rf"`((?:{ROOTS})/[\w./-]*)`")
-TEST_NAME = re.compile(r"`([A-Z]\w*\.[A-Z]\w*[a-z]\w*|Vectors/\w+|(?:build|faults|fuzz|load|xapi|xen)\.\w+)`")
+TEST_NAME = re.compile(r"`([A-Z]\w*\.[A-Z]\w*[a-z]\w*|Vectors/\w+|(?:build|daemon|faults|fuzz|load|xapi|xen)\.\w+)`")
 TEST = re.compile(r"\b(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)")
 SCRIPT = re.compile(r"add_test\(\s*NAME ([\w.]+)")
 FUZZER = re.compile(r"^varstored_fuzzer\((\w+)", re.M)

@@ -99,6 +99,12 @@ TEST(Options, EachHasItsEffect) {
   EXPECT_EQ(options->live_folder, "/l");
 }
 
+TEST(Options, TheHostsKeysAreShownUnlessItIsSaid) {
+  EXPECT_TRUE(ReadMore({})->default_keys);
+  EXPECT_FALSE(ReadMore({"--default-keys", "no"})->default_keys);
+  EXPECT_EQ(ReadMore({"--default-keys", "maybe"}).error().exit_code, 1);
+}
+
 TEST(Options, ARunningVmIsLookedIntoWhereItIsSaidAndElseWhereTheProgramSays) {
   EXPECT_EQ(ReadMore({})->live_folder, std::nullopt);
   EXPECT_EQ(ReadMore({"--live", "no"})->live_folder, "");

@@ -45,6 +45,9 @@ const std::vector<TypeRow> kTypes = {
     {SignatureKind::kX509Sha256, "3bd2a492-96c0-4079-b420-fcf98ef103ed", 16 + 48, true},
     {SignatureKind::kX509Sha384, "7076876e-80c2-4ee6-aad2-28b349a6865b", 16 + 64, true},
     {SignatureKind::kX509Sha512, "446dbf63-2502-4cda-bcfa-2465d2b0fe9d", 16 + 80, true},
+    {SignatureKind::kSm3, "57347f87-7a9b-403a-b93c-dc4afb7a0ebc", 16 + 32, true},
+    {SignatureKind::kX509Sm3, "60d807e5-10b4-49a9-9331-e40437888d37", 16 + 48, true},
+    {SignatureKind::kExternalManagement, "452e8ced-dfff-4b8c-ae01-5118862e682c", 16 + 1, false},
 };
 constexpr std::string_view kSha256 = "c1c41626-504c-4092-aca9-41f936934328";
 constexpr std::string_view kX509 = "a5c059a1-94e4-4aa7-87b5-ab155c2bf072";
@@ -76,10 +79,11 @@ Bytes Join(const std::vector<Bytes>& parts) {
   return all;
 }
 
-/// Whether `bytes` are taken. When they are, encoding gives them again.
+/// Whether `bytes` are taken. When they are, encoding gives them again, but for empty lists.
 bool Accepted(const Bytes& bytes) {
   const auto lists = ParseSignatureLists(bytes);
-  if (lists) {
+  if (lists && std::ranges::none_of(
+                   *lists, [](const SignatureList& list) { return list.entries.empty(); })) {
     EXPECT_EQ(EncodeSignatureLists(*lists), bytes);
   }
   return lists.has_value();
@@ -112,7 +116,7 @@ TEST(SignatureList, EntriesAreOwnersAndData) {
   }
 }
 
-TEST(SignatureList, AllTwelveTypesAreTaken) {
+TEST(SignatureList, AllFifteenTypesAreTaken) {
   std::vector<Bytes> all;
   for (const TypeRow& row : kTypes) {
     for (const std::uint32_t count : {1U, 2U, 7U}) {
@@ -161,7 +165,8 @@ TEST(SignatureList, L15_EntrySizes) {
     constexpr std::uint32_t kBody = 16 * 17 * 18 * 15;
     for (const std::uint32_t entry_bytes : edges) {
       const bool fits =
-          row.kind == SignatureKind::kX509 && (entry_bytes == 17 || entry_bytes == 18);
+          (row.kind == SignatureKind::kX509 && (entry_bytes == 17 || entry_bytes == 18)) ||
+          (row.kind == SignatureKind::kExternalManagement && entry_bytes == 17);
       EXPECT_EQ(Accepted(RawList(row.guid, 28 + kBody, 0, entry_bytes, kBody)), fits)
           << row.guid << " " << entry_bytes;
     }
@@ -173,10 +178,11 @@ TEST(SignatureList, L15_EntrySizes) {
 }
 
 TEST(SignatureList, L15_ListSizes) {
-  // No size below the header, none that is only a header.
+  // No size below the header; one that is only a header is a list without an entry.
   for (std::uint32_t list_bytes = 0; list_bytes <= 29; ++list_bytes) {
     for (const std::size_t body : {std::size_t{0}, std::size_t{1}, std::size_t{48}}) {
-      EXPECT_FALSE(Accepted(RawList(kSha256, list_bytes, 0, 48, body))) << list_bytes;
+      EXPECT_EQ(Accepted(RawList(kSha256, list_bytes, 0, 48, body)), list_bytes == 28 && body == 0)
+          << list_bytes;
       EXPECT_FALSE(Accepted(RawList(kX509, list_bytes, 0, 17, body))) << list_bytes;
       EXPECT_FALSE(Accepted(RawList(kX509, list_bytes, 0, 1, body))) << list_bytes;
     }
@@ -232,12 +238,58 @@ TEST(SignatureList, CutAtEveryByteOnlyWholeListsAreTaken) {
 
 TEST(SignatureList, OneBadListSpoilsAll) {
   const Bytes good = List(kSha256, 48, 1);
-  const Bytes empty = RawList(kSha256, 28, 0, 48, 0);
-  EXPECT_FALSE(Accepted(empty));
-  EXPECT_FALSE(Accepted(Join({good, empty})));
-  EXPECT_FALSE(Accepted(Join({empty, good})));
+  const Bytes unknown = List("00000000-0000-0000-0000-000000000000", 48, 1);
+  EXPECT_FALSE(Accepted(Join({good, unknown})));
+  EXPECT_FALSE(Accepted(Join({unknown, good})));
   EXPECT_FALSE(Accepted(Join({good, Bytes{0}})));
   EXPECT_TRUE(Accepted(Join({good, good, good})));
+}
+
+TEST(SignatureList, OfEveryTypeButX509AListMayBeEmpty) {
+  for (const TypeRow& row : kTypes) {
+    const Bytes empty = List(row.guid, row.entry_bytes, 0);
+    EXPECT_EQ(Accepted(empty), row.kind != SignatureKind::kX509) << row.guid;
+    EXPECT_EQ(Accepted(Join({List(kSha256, 48, 1), empty})), row.kind != SignatureKind::kX509);
+    EXPECT_FALSE(Accepted(RawList(row.guid, 28, 0, row.entry_bytes == 17 ? 18 : 17, 0)))
+        << "the size of an entry counts all the same";
+    EXPECT_FALSE(Accepted(RawList(row.guid, 28, 0, 0, 0)));
+  }
+}
+
+TEST(SignatureList, AStoredListThatCannotBeUsedKeepsNoOtherFromBeingUsed) {
+  const Bytes first = List(kSha256, 48, 2);
+  const Bytes last = List(kX509, 61, 1);
+  const std::vector<Bytes> odd = {List("00000000-0000-0000-0000-000000000000", 48, 1),
+                                  List(kSha256, 47, 1), RawList(kSha256, 28 + 48, 1, 48, 48),
+                                  RawList(kX509, 28, 0, 61, 0), RawList(kX509, 28 + 50, 0, 0, 50)};
+  for (const Bytes& between : odd) {
+    const Bytes bytes = Join({first, between, last});
+    const auto lists = UsableSignatureLists(bytes);
+    ASSERT_TRUE(lists);
+    ASSERT_EQ(lists->size(), 2U);
+    EXPECT_EQ(EncodeSignatureLists(*lists), Join({first, last}));
+    EXPECT_FALSE(Accepted(bytes)) << "nobody writes it";
+  }
+}
+
+TEST(SignatureList, WhereASizeIsWrongNothingOfAStoredVariableIsUsable) {
+  const Bytes good = List(kSha256, 48, 1);
+  for (const std::uint32_t size : {0U, 27U, 28U + 49U, kMax32}) {
+    EXPECT_FALSE(UsableSignatureLists(Join({good, RawList(kSha256, size, 0, 48, 48)}))) << size;
+  }
+  EXPECT_FALSE(UsableSignatureLists(Join({good, Bytes(27)})));
+}
+
+TEST(SignatureList, OneEntryOfExternalManagementIsManagedByTheHost) {
+  constexpr std::string_view kManaged = "452e8ced-dfff-4b8c-ae01-5118862e682c";
+  const Bytes managed = List(kManaged, 17, 1);
+  EXPECT_TRUE(IsManagedByTheHost(managed));
+  EXPECT_FALSE(IsManagedByTheHost({}));
+  EXPECT_FALSE(IsManagedByTheHost(List(kManaged, 17, 0)));
+  EXPECT_FALSE(IsManagedByTheHost(List(kManaged, 17, 2)));
+  EXPECT_FALSE(IsManagedByTheHost(List(kSha256, 48, 1)));
+  EXPECT_FALSE(IsManagedByTheHost(Join({managed, managed})));
+  EXPECT_FALSE(IsManagedByTheHost(Join({managed, List(kX509, 61, 1)})));
 }
 
 TEST(SignatureList, AListWithoutEntriesIsLeftOutOfTheEncoding) {

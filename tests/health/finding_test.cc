@@ -413,6 +413,40 @@ TEST(Findings, CommandsAreOneLineAndNameTheTarget) {
   }
 }
 
+TEST(Findings, KeysThatTheHostManagesAreNone) {
+  const base::Bytes managed =
+      Lists(efi::SignatureKind::kExternalManagement, kSomebody, {base::Bytes(1)});
+  State state = Healthy();
+  for (store::Entry& entry : state.entries) {
+    if (efi::kPk.Is(entry.name(), entry.vendor())) {
+      entry = Make(efi::kPk, managed);
+    } else if (efi::kKek.Is(entry.name(), entry.vendor())) {
+      entry = Make(efi::kKek, managed + entry.data());
+    }
+  }
+  EXPECT_EQ(FindingsOf(state, VmContext()).size(), 0U);
+  const Report report = MakeReport(state, VmContext());
+  EXPECT_TRUE(report.is_user_mode);
+  EXPECT_TRUE(report.keys[0].is_managed_by_host);
+  EXPECT_FALSE(report.keys[1].is_managed_by_host) << "a certificate can sign for it";
+  EXPECT_FALSE(report.keys[1].certificates.empty());
+}
+
+TEST(Findings, AListWithoutEntriesIsNone) {
+  State state = Healthy();
+  for (store::Entry& entry : state.entries) {
+    if (efi::kDbx.Is(entry.name(), entry.vendor())) {
+      base::Writer list;
+      list.WriteBytes(efi::TypeOf(efi::SignatureKind::kSha256).guid.bytes);
+      for (const std::uint32_t size : {28U, 0U, 48U}) {
+        list.WriteU32(size);
+      }
+      entry = Make(efi::kDbx, list.Take() + entry.data());
+    }
+  }
+  EXPECT_EQ(FindingsOf(state, VmContext()).size(), 0U);
+}
+
 TEST(Report, BootOptionsComeInTheOrderInWhichTheyAreTried) {
   State state = Healthy();
   state.entries.push_back(Make("Boot0000", BootOptionData(u"Hidden", u"\\h")));

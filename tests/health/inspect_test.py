@@ -20,6 +20,8 @@ import uuid
 import xml.dom.minidom
 
 PROGRAM, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
+sys.path.insert(0, str(SOURCE / "tests/support"))
+from json_schema import validate  # noqa: E402
 GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c").bytes_le
 HOSTILE = "\x1b]0;t\x07\x1b[31m\u202e\u200b\u2066\x9b\n\r\0x</text><script>\"'&\ud800"
 
@@ -59,34 +61,6 @@ def snapshot(blob_bytes, name="Name", backend=b"xapidb", call=b"SetVariable"):
     return (b"LIVE" + struct.pack("<I", 1) + text(b"varstored 9") + text(backend) +
             struct.pack("<6QI", 90_000_000, 0, 0, 2, 1500, 1000, 1) + answer + struct.pack("<Q", 7) +
             b"\1" + answer + struct.pack("<Q", 5_000_000) + GLOBAL + text(name) + blob_bytes)
-
-
-def validate(value, schema, top, where="$"):
-    """The part of JSON Schema that the schema uses."""
-    if "$ref" in schema:
-        schema = top["$defs"][schema["$ref"].rsplit("/", 1)[1]]
-    known = {"$schema", "$defs", "title", "description", "type", "required", "additionalProperties", "properties",
-             "items", "enum", "const", "pattern", "$ref"}
-    assert set(schema) <= known, f"{where}: the test does not know {set(schema) - known}"
-    if "const" in schema:
-        assert value == schema["const"], f"{where}: {value!r}"
-    if "enum" in schema:
-        assert value in schema["enum"], f"{where}: {value!r}"
-    if "type" in schema:
-        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        found = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer",
-                 type(None): "null"}[type(value)]
-        assert found in types, f"{where}: {found} is none of {types}"
-    if "pattern" in schema:
-        assert re.search(schema["pattern"], value), f"{where}: {value!r}"
-    if isinstance(value, dict):
-        assert set(schema.get("required", [])) <= set(value), f"{where}: lacks {set(schema['required']) - set(value)}"
-        assert set(value) <= set(schema["properties"]), f"{where}: has {set(value) - set(schema['properties'])}"
-        for name, member in value.items():
-            validate(member, schema["properties"][name], top, f"{where}.{name}")
-    if isinstance(value, list):
-        for i, item in enumerate(value):
-            validate(item, schema["items"], top, f"{where}[{i}]")
 
 
 class Inspect(unittest.TestCase):

@@ -66,7 +66,7 @@ struct ListType {
   std::size_t entry_bytes;
 };
 
-constexpr std::array<ListType, 12> kListTypes = {{
+constexpr std::array<ListType, 15> kListTypes = {{
     {"sha1", "826ca512-cf10-4ac9-b187-be01496631bd", 20},
     {"sha224", "0b6e5233-a65c-44c9-9407-d9ab83bfc8bd", 28},
     {"sha256", "c1c41626-504c-4092-aca9-41f936934328", 32},
@@ -79,6 +79,9 @@ constexpr std::array<ListType, 12> kListTypes = {{
     {"x509-sha256", "3bd2a492-96c0-4079-b420-fcf98ef103ed", 48},
     {"x509-sha384", "7076876e-80c2-4ee6-aad2-28b349a6865b", 64},
     {"x509-sha512", "446dbf63-2502-4cda-bcfa-2465d2b0fe9d", 80},
+    {"sm3", "57347f87-7a9b-403a-b93c-dc4afb7a0ebc", 32},
+    {"x509-sm3", "60d807e5-10b4-49a9-9331-e40437888d37", 48},
+    {"managed", "452e8ced-dfff-4b8c-ae01-5118862e682c", 1},
 }};
 
 const ListType* FindListType(std::string_view name) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "support/signing.h"
 #include "support/temporary_folder.h"
 #include "varstored/base/file.h"
+#include "varstored/efi/well_known.h"
 #include "wire/expressions.h"
 #include "wire/machine.h"
 
@@ -216,6 +218,93 @@ TEST_F(FirstBoot, ABadPkIsFoundAlsoWhenItIsNotEnrolledYet) {
   const Identity stranger = Identity::Make();
   Put("PK.auth", Content(KeyFiles()[3], stranger));
   ExpectNoStart("PK.auth", {"--require-kek", "yes"});
+}
+
+TEST_F(FirstBoot, APkThatTheHostManagesIsEnrolledWithoutASignature) {
+  KeyRing keys({});
+  Put("PK.auth", WithDescriptor({}, {}, ParseBytes("managed(00)", keys)));
+  Machine machine({.arguments = Arguments()});
+  EXPECT_EQ(ByteOf(machine, u"SetupMode"), 0);
+  EXPECT_EQ(machine.guest().GetVariable(u"PK", kGlobalGuid).data, ParseBytes("managed(00)", keys));
+}
+
+TEST_F(FirstBoot, TheHostsKeysAreShownAsDefaults) {
+  for (const KeyFile& file : KeyFiles()) {
+    PutGoodFile(file);
+  }
+  Machine machine({.arguments = Arguments()});
+  const auto remaining = [&machine] {
+    return machine.guest().QueryVariableInfo(0x07).remaining_storage;
+  };
+  const auto before = remaining();
+  for (const KeyFile& file : KeyFiles()) {
+    const auto key = machine.guest().GetVariable(file.name, file.guid);
+    const auto shown = machine.guest().GetVariable(file.name + u"Default", kGlobalGuid);
+    EXPECT_EQ(shown.status, kEfiSuccess);
+    EXPECT_EQ(shown.attributes, 0x06U);
+    EXPECT_EQ(shown.data, key.data) << "without a descriptor";
+    EXPECT_EQ(machine.guest().SetVariable(file.name + u"Default", kGlobalGuid, 0x06, {}),
+              kEfiWriteProtected);
+  }
+  EXPECT_EQ(ByteOf(machine, u"VendorKeys"), 1);
+  EXPECT_EQ(remaining(), before);
+
+  // A walk meets each once, the host's behind the VM's own.
+  std::vector<std::u16string> names;
+  for (auto next = machine.guest().GetNextVariableName(u"", Guid{}); next.status == kEfiSuccess;
+       next = machine.guest().GetNextVariableName(next.name, next.guid)) {
+    names.push_back(next.name);
+  }
+  for (const std::u16string_view name :
+       {u"PKDefault", u"KEKDefault", u"dbDefault", u"dbxDefault", u"VendorKeys"}) {
+    EXPECT_EQ(std::ranges::count(names, name), 1);
+  }
+}
+
+TEST_F(FirstBoot, VendorKeysSaysWhetherTheKeysAreTheHosts) {
+  for (const KeyFile& file : KeyFiles()) {
+    PutGoodFile(file);
+  }
+  Machine machine({.arguments = Arguments()});
+  const auto set = [&](const KeyFile& file, std::uint32_t attributes, std::uint8_t day,
+                       const std::string& payload) {
+    KeyRing keys({});
+    return machine.guest().SetVariable(file.name, file.guid, attributes,
+                                       AuthPayload({.name = file.name,
+                                                    .guid = file.guid,
+                                                    .attributes = attributes,
+                                                    .time = {.day = day},
+                                                    .payload = ParseBytes(payload, keys)},
+                                                   pk_));
+  };
+  const auto& [dbx, db, kek, pk] = KeyFiles();
+  EXPECT_EQ(set(dbx, 0x67, 2, "sha256(01,02)"), kEfiSuccess);
+  EXPECT_EQ(ByteOf(machine, u"VendorKeys"), 1) << "who has the host's keys has signed it";
+  EXPECT_EQ(set(dbx, 0x27, 3, "sha256(02)"), kEfiSuccess);
+  EXPECT_EQ(ByteOf(machine, u"VendorKeys"), 0) << "an entry of the host's is gone";
+  EXPECT_EQ(set(dbx, 0x27, 4, "sha256(01)"), kEfiSuccess);
+  EXPECT_EQ(ByteOf(machine, u"VendorKeys"), 1);
+  EXPECT_EQ(set(kek, 0x67, 2, "sha256(01)"), kEfiSuccess);
+  EXPECT_EQ(ByteOf(machine, u"VendorKeys"), 0) << "somebody else may sign";
+}
+
+TEST_F(FirstBoot, DefaultsAreNeitherKeptNorSavedAndAnOptionLeavesThemOut) {
+  for (const KeyFile& file : KeyFiles()) {
+    PutGoodFile(file);
+  }
+  Machine machine({.arguments = Arguments()});
+  const Bytes name = base::ToBytes(efi::kPkDefault.name);
+  const Bytes saved = machine.Save();
+  EXPECT_TRUE(std::ranges::search(saved, name).empty());
+  Machine resumed({.saved = saved, .arguments = Arguments()});
+  EXPECT_EQ(resumed.guest().GetVariable(u"PKDefault", kGlobalGuid).status, kEfiSuccess);
+  const Bytes kept = resumed.ShutDown();
+  EXPECT_TRUE(std::ranges::search(kept, name).empty());
+
+  Machine without({.arguments = Arguments({"--default-keys", "no"})});
+  EXPECT_EQ(without.guest().GetVariable(u"PKDefault", kGlobalGuid).status, kEfiNotFound);
+  EXPECT_EQ(without.guest().GetVariable(u"VendorKeys", kGlobalGuid).status, kEfiNotFound);
+  EXPECT_TRUE(IsThere(without, KeyFiles()[3]));
 }
 
 TEST_F(FirstBoot, TheOtherFilesNeedNoSignature) {

@@ -35,6 +35,7 @@ struct Program {
 struct Options {
   bool help = false;
   bool version = false;
+  bool capabilities = false;
 
   std::uint32_t domain = 0;  // Program::Door::kXen
   std::string listen_path;   // Program::Door::kLoopback
@@ -64,6 +65,8 @@ struct Options {
   bool require_kek = false;
   bool require_db = false;
   bool update_dbx = false;
+  /// The guest is shown PKDefault and the like: what the host's files hold.
+  bool default_keys = true;
   /// Where the running VM is looked into (LiveSocket); nothing: as the Program says. Empty:
   /// nowhere.
   std::optional<std::string> live_folder;

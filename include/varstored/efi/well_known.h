@@ -97,6 +97,10 @@ inline constexpr WellKnownVariable kOsRecoveryOrder = {detail::NameOf<"OsRecover
                                                        kGlobalVariableGuid};
 inline constexpr std::string_view kOsRecoveryPrefix = detail::NameOf<"OsRecovery">();
 
+/// Ours: in which mode of Secure Boot a VM is whose guest has chosen one (docs/engine.md, "Modes").
+inline constexpr WellKnownVariable kModeMark = {detail::NameOf<"SecureBootMode">(),
+                                                *ParseGuid("5c2f8e0a-1d74-4b0c-9a3e-7f6d2b91c845")};
+
 inline constexpr WellKnownVariable kMorControl = {detail::NameOf<"MemoryOverwriteRequestControl">(),
                                                   kMorControlGuid};
 inline constexpr WellKnownVariable kMorLock = {

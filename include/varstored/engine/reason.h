@@ -44,6 +44,7 @@ enum class Reason : std::uint8_t {
   kVolatileVariableAtRuntime,
   kNewVariableAtRuntime,
   kReadOnly,
+  kModeMalformed,
   // Memory overwrite request and physical presence.
   kMorControlMalformed,
   kMorLocked,

@@ -78,6 +78,11 @@ class VariableServices {
   /// counts as running unless the state says otherwise.
   [[nodiscard]] base::Result<void> Resume(base::ByteSpan saved);
 
+  /// After Boot or Resume: serves PKDefault, KEKDefault, dbDefault and dbxDefault with the content
+  /// of those `keys` that are there, and VendorKeys (docs/engine.md, "Keys of the host"). They are
+  /// not part of the store: they take no room in it, and are neither kept nor saved.
+  void ServeDefaultKeys(const FirstBootKeys& keys);
+
   /// For an administrator's tool, after Boot or Resume: removes PK, KEK, db and dbx and, when there
   /// are `keys`, enrolls them as a first boot does. All at once, in one commit; a failure has
   /// changed nothing. A VM that has keys but no PK in the end would be in setup mode, so that is a
@@ -114,11 +119,17 @@ class VariableServices {
   [[nodiscard]] bool is_restricted() const { return at_runtime_ && !policy_.tool; }
   void UpdateCertificates(const FirstBootKeys& keys);
   [[nodiscard]] Reason CommitAndApply(store::StagedStore&& staged);
+  /// The entry that a guest is given under this name, or null.
+  [[nodiscard]] const store::Entry* Find(const store::Key& key) const;
+  /// The next of a walk behind `previous`, or the first; null at the end.
+  [[nodiscard]] const store::Entry* After(const store::Entry* previous) const;
 
   Policy policy_;
   store::Backend& backend_;
   base::Log& log_;
   store::Store store_;
+  /// PKDefault and the like: computed, read-only, apart from the guest's room.
+  store::Store served_;
   /// Some request said that the operating system runs: from then on it does, also over a resume.
   bool at_runtime_ = false;
   bool secure_boot_failure_reported_ = false;

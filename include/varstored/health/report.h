@@ -39,6 +39,9 @@ struct KeyVariable {
   bool is_present = false;
   /// False when its lists break their form; then the rest is empty.
   bool is_readable = true;
+  /// It is one entry of external management (UEFI 2.10, 32.4.1) and nothing else: no certificate
+  /// can sign for it, only the host's tools change what it guards.
+  bool is_managed_by_host = false;
   std::vector<CertificateInfo> certificates;
   std::vector<EntryCount> others;
 };

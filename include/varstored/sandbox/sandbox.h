@@ -80,6 +80,12 @@ class Confinement {
   base::UniqueFd rules_;
 };
 
+/// The version of Landlock that the running kernel has; 0: none.
+[[nodiscard]] int LandlockVersion();
+
+/// Whether the running kernel can filter system calls (seccomp).
+[[nodiscard]] bool CanFilterCalls();
+
 /// What happens at a system call that is not in the list.
 enum class OnViolation : std::uint8_t {
   kKill,        // the process ends with SIGSYS; the kernel's log has the number of the call

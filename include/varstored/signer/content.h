@@ -46,4 +46,8 @@ struct Content {
 /// Signature lists stay as they are, with the owners that they name.
 [[nodiscard]] base::Bytes EncodeContent(const Content& content, const efi::Guid& owner);
 
+/// A list of one entry of external management (UEFI 2.10, 32.4.1) of `owner`: the content of a PK
+/// that has no private half, so that only the host's tools change PK and KEK.
+[[nodiscard]] base::Bytes ManagedByTheHost(const efi::Guid& owner);
+
 }  // namespace varstored::signer

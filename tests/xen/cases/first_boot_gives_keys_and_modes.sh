@@ -12,7 +12,9 @@ get global:SetupMode        -> SUCCESS 6 hex:00
 get global:AuditMode        -> SUCCESS 6 hex:00
 get global:DeployedMode     -> SUCCESS 6 hex:01
 get global:SecureBoot       -> SUCCESS 6 hex:01
-walk -> global:PK global:KEK security:db security:dbx global:SetupMode global:AuditMode global:DeployedMode global:SecureBoot global:SignatureSupport mor:MemoryOverwriteRequestControl morlock:MemoryOverwriteRequestControlLock ppi:PPIBuffer ppi:Tcg2PhysicalPresenceFlagsLock
+walk -> global:PK global:KEK security:db security:dbx global:SetupMode global:AuditMode global:DeployedMode global:SecureBoot global:SignatureSupport mor:MemoryOverwriteRequestControl morlock:MemoryOverwriteRequestControlLock ppi:PPIBuffer ppi:Tcg2PhysicalPresenceFlagsLock global:VendorKeys global:dbxDefault global:dbDefault global:KEKDefault global:PKDefault
+get global:KEKDefault       -> SUCCESS 6 file:$KEYS/KEK.esl
+get global:VendorKeys       -> SUCCESS 6 hex:01
 
 # SetVariable and GetVariable
 get test:Fox                                        -> NOT_FOUND

@@ -1,0 +1,30 @@
+"""The part of JSON Schema that the schemas of docs/tools use."""
+import re
+
+
+def validate(value, schema, top, where="$"):
+    """The part of JSON Schema that the schema uses."""
+    if "$ref" in schema:
+        schema = top["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    known = {"$schema", "$defs", "title", "description", "type", "required", "additionalProperties", "properties",
+             "items", "enum", "const", "pattern", "$ref"}
+    assert set(schema) <= known, f"{where}: the test does not know {set(schema) - known}"
+    if "const" in schema:
+        assert value == schema["const"], f"{where}: {value!r}"
+    if "enum" in schema:
+        assert value in schema["enum"], f"{where}: {value!r}"
+    if "type" in schema:
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        found = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer",
+                 type(None): "null"}[type(value)]
+        assert found in types, f"{where}: {found} is none of {types}"
+    if "pattern" in schema:
+        assert re.search(schema["pattern"], value), f"{where}: {value!r}"
+    if isinstance(value, dict):
+        assert set(schema.get("required", [])) <= set(value), f"{where}: lacks {set(schema['required']) - set(value)}"
+        assert set(value) <= set(schema["properties"]), f"{where}: has {set(value) - set(schema['properties'])}"
+        for name, member in value.items():
+            validate(member, schema["properties"][name], top, f"{where}.{name}")
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            validate(item, schema["items"], top, f"{where}[{i}]")
