@@ -24,8 +24,7 @@ class Silence final : public base::Log {
 
 DatabaseFiles::DatabaseFiles(const std::string& path) {
   for (const char* suffix : kSuffixes) {
-    const auto content =
-        base::ReadFileIfThere(path + suffix, backend::kMaxDatabaseBytes);
+    const auto content = base::ReadFileIfThere(path + suffix, backend::kMaxDatabaseBytes);
     if (!content) {
       throw std::runtime_error(content.error().message);
     }
