@@ -91,7 +91,8 @@ class Machine {
     // What this boot did, which the PK of a moment later does not change.
     Require(ByteOf(efi::kSecureBoot) == 0 || (ByteOf(efi::kSecureBoot) == 1 && secure_boot_),
             "SecureBoot is on only when the host wants it");
-    Require(ByteOf(efi::kAuditMode) == 0, "AuditMode is never on");
+    Require(ByteOf(efi::kAuditMode) == 0 || (!has_pk && ByteOf(efi::kDeployedMode) == 0),
+            "in audit mode there is no PK");
     Walk(count);
   }
 

@@ -1,6 +1,7 @@
 #include "modes.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,12 +40,15 @@ Reason Choose(store::StagedStore& staged, SecureBootMode mode) {
   if (!seal) {
     return Reason::kOutOfMemory;
   }
+  const std::size_t before = staged.used_bytes();
   staged.Put(store::MakeEntry({.name = std::string(efi::kModeMark.name),
                                .vendor = efi::kModeMark.vendor,
                                .attributes = kMarkAttributes.raw(),
                                .data = {static_cast<std::uint8_t>(mode)},
                                .signer = *seal}));
-  return Reason::kSuccess;
+  // docs/engine.md, "Limits": only growth is refused.
+  const std::size_t after = staged.used_bytes();
+  return after > before && after > kStoreBytes ? Reason::kStoreFull : Reason::kSuccess;
 }
 
 SecureBootMode ModeNow(const store::StagedStore& staged) {

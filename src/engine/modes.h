@@ -23,7 +23,7 @@ enum class SecureBootMode : std::uint8_t { kSetup = 0, kUser = 1, kAudit = 2, kD
 [[nodiscard]] std::optional<SecureBootMode> ChosenMode(const store::StagedStore& staged);
 
 /// Keeps in the mark what a change of PK makes of the mode that was chosen before it (figure 32-4).
-/// It fails when memory runs out.
+/// It fails when memory runs out; the mark is there already, so it takes no room.
 [[nodiscard]] Reason StageModeAfterPk(store::StagedStore& staged, SecureBootMode before);
 
 /// A write of AuditMode or DeployedMode (UEFI 2.10, 3.3, 32.3.3, 32.3.4) that comes before the
