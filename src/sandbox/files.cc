@@ -31,6 +31,8 @@ struct Attributes {
 constexpr std::uint64_t kReading = LANDLOCK_ACCESS_FS_READ_FILE;
 constexpr std::uint64_t kWriting = LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
 constexpr std::uint64_t kMaking = LANDLOCK_ACCESS_FS_MAKE_REG;
+constexpr std::uint64_t kFolder =
+    kReading | kWriting | kMaking | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 
 /// All that the kernel of this Landlock version can forbid and this program knows of.
 Attributes AllOf(long version) {
