@@ -64,8 +64,8 @@ base::Result<std::string> Prepare(OpenSubject& subject, const RepairOptions& opt
   }
   std::string backup;
   if (subject.place.kept().bytes) {
-    auto made = MakeBackup(FolderFor(subject, options), SubjectOf(subject), *subject.place.kept().bytes,
-                           subject.context.now);
+    auto made = MakeBackup(FolderFor(subject, options), SubjectOf(subject),
+                           *subject.place.kept().bytes, subject.context.now);
     if (!made) {
       return base::Fail("nothing was written, because there is no backup: " + made.error().message);
     }

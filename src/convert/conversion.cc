@@ -121,9 +121,10 @@ base::Result<void> ReadTemplate(const Conversion& conversion, Input& input, base
 }
 
 bool IsDatabase(const Conversion& conversion, base::ByteSpan bytes) {
-  return conversion.from ? conversion.from == Format::kSqlite
-                         : std::ranges::equal(bytes.first(std::min(bytes.size(), kDatabaseMagic.size())),
-                                              kDatabaseMagic);
+  return conversion.from
+             ? conversion.from == Format::kSqlite
+             : std::ranges::equal(bytes.first(std::min(bytes.size(), kDatabaseMagic.size())),
+                                  kDatabaseMagic);
 }
 
 base::Result<Input> ReadIn(const Conversion& conversion, base::Log& log) {
@@ -308,7 +309,8 @@ class NewFile {
 };
 
 base::Result<void> WriteSqlite(const std::string& path, base::ByteSpan rows, base::Log& log) {
-  if (auto kept = tool::WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log); !kept) {
+  if (auto kept = tool::WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log);
+      !kept) {
     return kept;
   }
   // The log is folded into the database at the end, and SQLite does not say whether that went well.
@@ -359,8 +361,8 @@ void WarnOfSize(const std::vector<const store::Entry*>& entries, base::Log& log)
 
 /// What is written, and what is lost by that.
 struct Target {
-  bool is_template = false;         // the template as it is, and no bytes
-  base::Bytes bytes;                // of qcow2 what is to be in the container; of a database its rows
+  bool is_template = false;  // the template as it is, and no bytes
+  base::Bytes bytes;         // of qcow2 what is to be in the container; of a database its rows
   std::vector<VariableFile> files;  // efivarfs
   Losses lost;
 };
