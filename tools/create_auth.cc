@@ -55,8 +55,7 @@ using Files = std::map<std::string, base::Bytes>;
 /// Lines for people, on standard error.
 class Diagnostics final : public base::Log {
   void Put(base::LogLevel level, std::string_view /*name*/, std::string_view line) override {
-    std::cerr << page::kName
-              << (level == base::LogLevel::kWarning ? ": warning: " : ": note: ")
+    std::cerr << page::kName << (level == base::LogLevel::kWarning ? ": warning: " : ": note: ")
               << base::Printable(line) << '\n';
   }
 };
@@ -108,7 +107,8 @@ base::Result<efi::Time> TimeOf(const Arguments& arguments, base::Log& log) {
       return base::Fail("-t " + text + ": not a number of seconds since 1970");
     }
     if (seconds > Now() + kDaySeconds) {
-      log.Warning("-t " + text + " is in the future: until then, nothing can replace what this sets");
+      log.Warning("-t " + text +
+                  " is in the future: until then, nothing can replace what this sets");
     }
   }
   const auto time = signer::TimeOf(seconds);
@@ -153,7 +153,7 @@ void WarnOfExpired(const std::string& path, const crypto::Certificate& certifica
   const auto end = certificate.not_after();
   if (end && *end < Now()) {
     log.Warning(path + ": the certificate " + NameOf(certificate) +
-         " has expired; Secure Boot does not look at dates");
+                " has expired; Secure Boot does not look at dates");
   }
 }
 
@@ -256,7 +256,7 @@ base::Result<void> Try(const Arguments& arguments, const signer::Update& update,
   }
   if (is_pk && !signer::TryAuthFile(update, auth_file, std::nullopt)) {
     log.Warning("this PK is not signed by itself: it can follow the PK " + NameOf(*made.signer) +
-         ", but not be a VM's first");
+                ", but not be a VM's first");
   }
   return {};
 }

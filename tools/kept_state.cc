@@ -91,8 +91,8 @@ base::Result<health::State> ReadableStateOf(const Subject& subject) {
 tool::NewBytes BytesOf(const health::State& state, const tool::Kept& kept) {
   base::Bytes bytes = health::EncodeState(state);
   if (IsBase64(kept)) {
-    const bool ends_in_newline = kept.form == tool::Kept::Form::kFile && !kept.bytes->empty() &&
-                                 kept.bytes->back() == '\n';
+    const bool ends_in_newline =
+        kept.form == tool::Kept::Form::kFile && !kept.bytes->empty() && kept.bytes->back() == '\n';
     bytes = base::ToBytes(base::EncodeBase64(bytes) + (ends_in_newline ? "\n" : ""));
   }
   return {std::move(bytes), tool::AreCertificatesUpToDate(state.entries)};

@@ -26,9 +26,7 @@ struct OpenSubject {
 
   [[nodiscard]] Subject subject() const { return {place.kept(), context}; }
   /// Whether a toolstack has the variables.
-  [[nodiscard]] bool is_toolstack() const {
-    return place.kept().form == tool::Kept::Form::kText;
-  }
+  [[nodiscard]] bool is_toolstack() const { return place.kept().form == tool::Kept::Form::kText; }
 };
 
 /// Opens what `options` name: a VM's variables in the toolstack, a database, or a file.

@@ -34,7 +34,7 @@ namespace {
 constexpr int kMostFailuresInARow = 3;
 
 /// What the VM at hand may still take after a signal; a second with what comes behind it.
-constexpr std::chrono::milliseconds kMostAtTheEnd(400);
+constexpr std::chrono::milliseconds kMostAtTheEnd(200);
 
 /// SIGINT, SIGTERM and SIGHUP as a descriptor, from here on: the VM at hand is finished first.
 class StopSignals {
@@ -248,10 +248,9 @@ class PoolHelper {
            {(*vm)->uuid, (*vm)->name, (*vm)->power_state, (*vm)->variables.value_or("")}) {
         WriteText(writer, text);
       }
-      for (const bool flag :
-           {(*vm)->is_template, (*vm)->is_snapshot, (*vm)->is_default_template,
-            (*vm)->is_control_domain, (*vm)->is_uefi, (*vm)->wants_secure_boot,
-            (*vm)->variables.has_value()}) {
+      for (const bool flag : {(*vm)->is_template, (*vm)->is_snapshot, (*vm)->is_default_template,
+                              (*vm)->is_control_domain, (*vm)->is_uefi, (*vm)->wants_secure_boot,
+                              (*vm)->variables.has_value()}) {
         writer.WriteU8(flag ? 1 : 0);
       }
     }
@@ -460,9 +459,9 @@ class Walk {
     if (!subject) {
       return subject.failure();
     }
-    const auto fixed =
-        FixPlace(*subject, {.backup_folder = wishes_.backup_folder, .stop = &soon_},
-                 [](const Repair& repair) { return Encode(LookOf(repair)); }, log_);
+    const auto fixed = FixPlace(
+        *subject, {.backup_folder = wishes_.backup_folder, .stop = &soon_},
+        [](const Repair& repair) { return Encode(LookOf(repair)); }, log_);
     if (!fixed) {
       return fixed.failure();
     }

@@ -50,8 +50,8 @@ base::Result<std::string> Check(const tools::HostKeysOptions& host, const tool::
   if (auto dropped = tool::DropRights(rights, log); !dropped) {
     return dropped.failure();
   }
-  return sandbox::TextInHelper(
-      [&](base::Log& lines) { return CheckKeys(*keys, explains, lines); }, log);
+  return sandbox::TextInHelper([&](base::Log& lines) { return CheckKeys(*keys, explains, lines); },
+                               log);
 }
 
 }  // namespace

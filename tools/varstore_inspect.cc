@@ -140,10 +140,10 @@ base::Result<std::string> Report(const Wishes& wishes, const Input& input,
       finding.command.clear();
     }
   }
-  return (report.findings.empty() ? " " : "!") +
-         (wishes.json  ? health::RenderJson(report)
-          : wishes.svg ? health::RenderSvg(report)
-                       : health::RenderScreen(report, screen));
+  return (report.findings.empty() ? " " : "!") + (wishes.json ? health::RenderJson(report)
+                                                  : wishes.svg
+                                                      ? health::RenderSvg(report)
+                                                      : health::RenderScreen(report, screen));
 }
 
 // And up to here.

@@ -121,9 +121,10 @@ base::Result<void> ReadTemplate(const Conversion& conversion, Input& input, base
 }
 
 bool IsDatabase(const Conversion& conversion, base::ByteSpan bytes) {
-  return conversion.from ? conversion.from == Format::kSqlite
-                         : std::ranges::equal(bytes.first(std::min(bytes.size(), kDatabaseMagic.size())),
-                                              kDatabaseMagic);
+  return conversion.from
+             ? conversion.from == Format::kSqlite
+             : std::ranges::equal(bytes.first(std::min(bytes.size(), kDatabaseMagic.size())),
+                                  kDatabaseMagic);
 }
 
 base::Result<Input> ReadIn(const Conversion& conversion, base::Log& log) {
@@ -328,8 +329,8 @@ void WarnOfSize(const std::vector<const store::Entry*>& entries, base::Log& log)
 
 /// What is written, and what is lost by that.
 struct Target {
-  bool is_template = false;         // the template as it is, and no bytes
-  base::Bytes bytes;                // of qcow2 what is to be in the container; of a database its rows
+  bool is_template = false;  // the template as it is, and no bytes
+  base::Bytes bytes;         // of qcow2 what is to be in the container; of a database its rows
   std::vector<VariableFile> files;  // efivarfs
   Losses lost;
 };

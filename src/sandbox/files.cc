@@ -96,8 +96,8 @@ base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files
             Allow(rules, path, (IsFolder(path) ? kFolder : kReading | kWriting) & all.files));
         break;
       case FileUse::Kind::kPrograms:
-        static_cast<void>(Allow(rules, path, kReading | LANDLOCK_ACCESS_FS_READ_DIR |
-                                                 LANDLOCK_ACCESS_FS_EXECUTE));
+        static_cast<void>(Allow(
+            rules, path, kReading | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE));
         break;
     }
   }

@@ -357,9 +357,10 @@ base::Failure<base::Error> Helper::Ended() {
     case SIGKILL:
       return base::Fail(who + "was ended: it took more processor time than any honest file needs");
     case SIGSYS:
-      return base::Fail(who +
-                        "was ended: it made a system call that is not allowed. What it looked at may be "
-                        "an attack; nothing was changed");
+      return base::Fail(
+          who +
+          "was ended: it made a system call that is not allowed. What it looked at may be "
+          "an attack; nothing was changed");
     default:
       return base::Fail(who + "was ended by signal " + std::to_string(WTERMSIG(status)) +
                         ". What it looked at may be an attack; nothing was changed");

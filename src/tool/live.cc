@@ -151,8 +151,7 @@ base::Result<LiveAnswer> AskLive(const std::string& vm, const Rights& rights, ba
 
 base::Result<live::Snapshot> ReadLive(const LiveAnswer& answer) {
   auto snapshot = live::DecodeSnapshot(answer.bytes);
-  return snapshot ? std::move(snapshot)
-                  : base::Fail(answer.path + ": " + snapshot.error().message);
+  return snapshot ? std::move(snapshot) : base::Fail(answer.path + ": " + snapshot.error().message);
 }
 
 }  // namespace varstored::tool

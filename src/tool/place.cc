@@ -37,7 +37,8 @@ class FileVariables final : public KeptVariables {
  public:
   FileVariables(const Kept& kept, BlobFile file) : file_(std::move(file)) {
     if (file_.form.is_save_file) {
-      saved_ = file_.form.is_base64 ? *base::DecodeBase64(base::ToString(*kept.bytes)) : *kept.bytes;
+      saved_ =
+          file_.form.is_base64 ? *base::DecodeBase64(base::ToString(*kept.bytes)) : *kept.bytes;
     }
   }
 
@@ -386,8 +387,7 @@ base::Result<std::unique_ptr<KeptVariables>> KeptVariables::Decode(const Kept& k
     if (!file) {
       return base::Fail(kept.path + ": " + file.error().message);
     }
-    return std::unique_ptr<KeptVariables>(
-        std::make_unique<FileVariables>(kept, *std::move(file)));
+    return std::unique_ptr<KeptVariables>(std::make_unique<FileVariables>(kept, *std::move(file)));
   }
   const bool is_text = kept.form == Kept::Form::kText;
   std::optional<std::vector<store::Entry>> entries;
@@ -442,8 +442,9 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
       return place;
     }
   }
-  const std::string name =
-      is_path ? "sqlite" : options.backend.empty() ? "xapidb" : options.backend;
+  const std::string name = is_path                   ? "sqlite"
+                           : options.backend.empty() ? "xapidb"
+                                                     : options.backend;
   backend::BackendArguments arguments = options.arguments;
   if (options.backend.empty()) {
     arguments.insert_or_assign(is_path ? "path" : "uuid", options.operand);
@@ -510,9 +511,9 @@ base::Result<void> Place::Keep(const NewBytes& changed, base::Log& log) {
   if (file_) {
     return file_->Replace(changed.bytes);
   }
-  return database_ ? WriteRows(*database_, backend::DatabaseUse::kChange, kept_.bytes,
-                               changed.bytes, log)
-                   : toolstack_->Keep(changed, log);
+  return database_
+             ? WriteRows(*database_, backend::DatabaseUse::kChange, kept_.bytes, changed.bytes, log)
+             : toolstack_->Keep(changed, log);
 }
 
 void Place::Close() { toolstack_.reset(); }

@@ -139,7 +139,8 @@ class Session::Loaded final : public store::Backend {
   std::vector<store::Entry> entries_;
 };
 
-Session::Session(std::unique_ptr<KeptVariables> place, std::unique_ptr<Loaded> loaded, base::Log& log)
+Session::Session(std::unique_ptr<KeptVariables> place, std::unique_ptr<Loaded> loaded,
+                 base::Log& log)
     : place_(std::move(place)),
       loaded_(std::move(loaded)),
       log_(log),
@@ -209,8 +210,7 @@ base::Result<bool> Session::Save(Keep keep) {
   WarnBeforeSave();
   // Where nothing was ever kept, all that is built in is new as well.
   const store::Store nothing;
-  auto kept =
-      place_->Commit(is_first_boot() ? Difference(nothing, store()) : std::move(staged));
+  auto kept = place_->Commit(is_first_boot() ? Difference(nothing, store()) : std::move(staged));
   if (!kept) {
     return kept.failure();
   }
@@ -235,7 +235,8 @@ base::Result<std::string> WithSession(const PlaceOptions& options, const Rights&
           return session.failure();
         }
         const auto text = work(*session, lines);
-        return text ? base::Result<base::Bytes>(Encode({*text, session->changed()})) : text.failure();
+        return text ? base::Result<base::Bytes>(Encode({*text, session->changed()}))
+                    : text.failure();
       },
       log);
   if (!answer) {

@@ -59,9 +59,9 @@ base::Result<base::Bytes> Serve(store::Backend& backend, base::ByteSpan request)
   if (what != kKeep || !reader.ReadU8(word)) {
     return base::Fail("it is not known what is asked for");
   }
-  const auto kept = backend.KeepText(
-      base::ToString(reader.ReadRest()),
-      word == kNoWord ? std::nullopt : std::optional(word == kUpToDate));
+  const auto kept =
+      backend.KeepText(base::ToString(reader.ReadRest()),
+                       word == kNoWord ? std::nullopt : std::optional(word == kUpToDate));
   return kept ? base::Result<base::Bytes>(base::Bytes()) : kept.failure();
 }
 

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -287,6 +288,28 @@ class PoolTest(unittest.TestCase):
             self.repair(3, "--fix")
             self.check_fixed()
             self.assertEqual(sorted(self.pool.writes), self.fixable)
+
+    def test_a_signal_ends_it_within_a_second_whatever_the_toolstack_does(self):
+        for at in ("VM.get_all", "VM.get_record", "VM.get_by_uuid", "VM.get_NVRAM", "VM.get_power_state", peer.SET):
+            self.pool.vms.clear()
+            reference = self.pool.add(DANGLING)
+            before = self.pool.kept(reference)
+            goes_on = threading.Event()
+            begun = []
+
+            def hang(method, at=at, goes_on=goes_on, begun=begun):
+                if method == at and not begun:
+                    begun.append(time.monotonic())
+                    process.send_signal(signal.SIGINT)
+                    goes_on.wait(20)
+
+            self.pool.before = hang
+            process = subprocess.Popen(self.command("--fix"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.assertEqual(process.wait(60), 1, at)
+            self.assertLess(time.monotonic() - begun[0], 1, at)
+            self.pool.before = None
+            self.assertEqual(self.pool.kept(reference), before)
+            goes_on.set()
 
     def test_killed_at_any_call_it_leaves_nothing_half_done(self):
         for at in ("VM.get_record", "VM.get_by_uuid", "VM.get_NVRAM", "VM.get_power_state", peer.CERTIFICATES, peer.SET,

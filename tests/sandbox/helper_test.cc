@@ -1,5 +1,5 @@
-// What somebody would do who has taken over a helper process: each act is tried from inside, and ends
-// the process, or fails.
+// What somebody would do who has taken over a helper process: each act is tried from inside, and
+// ends the process, or fails.
 
 #include "varstored/sandbox/helper.h"
 
@@ -85,9 +85,9 @@ TEST(Helper, ItsEndIsAnErrorAndNotTheCallers) {
 
 TEST(Helper, AnAnswerIsBounded) {
   Lines ignored;
-  const std::string large = Done(
-      [](base::Log&) -> base::Result<base::Bytes> { return base::Bytes(5000); }, ignored,
-      {.max_answer_bytes = 4096});
+  const std::string large =
+      Done([](base::Log&) -> base::Result<base::Bytes> { return base::Bytes(5000); }, ignored,
+           {.max_answer_bytes = 4096});
   EXPECT_EQ(large, "!the helper process answers with more than there can be");
 }
 
@@ -154,15 +154,15 @@ TEST(Helper, RootIsNobodyAndHasNoWayBack) {
   ASSERT_TRUE(process);
   std::string status;
   {
-    const base::UniqueFd file(::open(("/proc/" + base::ToString(*process) + "/status").c_str(),
-                                     O_RDONLY | O_CLOEXEC));
+    const base::UniqueFd file(
+        ::open(("/proc/" + base::ToString(*process) + "/status").c_str(), O_RDONLY | O_CLOEXEC));
     std::array<char, 4096> text{};
     const ssize_t size = ::read(file.get(), text.data(), text.size());
     status.assign(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
   }
-  for (const char* line : {"Uid:\t65534\t65534\t65534\t65534\n", "Gid:\t65534\t65534\t65534\t65534\n",
-                           "CapPrm:\t0000000000000000\n", "CapEff:\t0000000000000000\n",
-                           "NoNewPrivs:\t1\n"}) {
+  for (const char* line :
+       {"Uid:\t65534\t65534\t65534\t65534\n", "Gid:\t65534\t65534\t65534\t65534\n",
+        "CapPrm:\t0000000000000000\n", "CapEff:\t0000000000000000\n", "NoNewPrivs:\t1\n"}) {
     EXPECT_NE(status.find(line), std::string::npos) << line << status;
   }
   if (HasListOfCalls()) {
@@ -233,21 +233,21 @@ TEST(Helper, OneWithFilesHasTheseAndNoOthers) {
   const base::UniqueFd one(::open(folder.File("one").c_str(), O_RDWR | O_CLOEXEC));
   const base::UniqueFd two(::open(folder.File("two").c_str(), O_RDWR | O_CLOEXEC));
   Lines ignored;
-  EXPECT_EQ(Done(
-                [](base::Log&) -> base::Result<base::Bytes> {
-                  // In the caller's order, and within the bound.
-                  std::array<char, 2> found{};
-                  if (::pread(Helper::kFirstFile, found.data(), 1, 0) != 1 ||
-                      ::pread(Helper::kFirstFile + 1, found.data() + 1, 1, 0) != 1) {
-                    return base::Fail("they cannot be read");
-                  }
-                  const bool is_bounded =
-                      ::pwrite(Helper::kFirstFile, "x", 1, 100) < 0 && errno == EFBIG;
-                  return base::ToBytes(std::string(found.data(), 2) + (is_bounded ? " bounded" : ""));
-                },
-                ignored,
-                {.keeps = HelperKeeps::kFiles, .files = {two.get(), one.get()}, .max_file_bytes = 100}),
-            "21 bounded");
+  EXPECT_EQ(
+      Done(
+          [](base::Log&) -> base::Result<base::Bytes> {
+            // In the caller's order, and within the bound.
+            std::array<char, 2> found{};
+            if (::pread(Helper::kFirstFile, found.data(), 1, 0) != 1 ||
+                ::pread(Helper::kFirstFile + 1, found.data() + 1, 1, 0) != 1) {
+              return base::Fail("they cannot be read");
+            }
+            const bool is_bounded = ::pwrite(Helper::kFirstFile, "x", 1, 100) < 0 && errno == EFBIG;
+            return base::ToBytes(std::string(found.data(), 2) + (is_bounded ? " bounded" : ""));
+          },
+          ignored,
+          {.keeps = HelperKeeps::kFiles, .files = {two.get(), one.get()}, .max_file_bytes = 100}),
+      "21 bounded");
 }
 
 TEST(Helper, AfterAStopItIsGivenUpWithinItsTime) {

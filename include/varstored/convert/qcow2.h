@@ -14,8 +14,9 @@ namespace varstored::convert {
 /// error.
 [[nodiscard]] base::Result<void> CheckQcow2(base::ByteSpan image);
 
-/// The content of a qcow2 image, for which CheckQcow2 is asked first. `qemu-img` does it, in a folder
-/// of its own below TMPDIR and with no right beyond that (sandbox::RunProgram); it has to be there.
+/// The content of a qcow2 image, for which CheckQcow2 is asked first. `qemu-img` does it, in a
+/// folder of its own below TMPDIR and with no right beyond that (sandbox::RunProgram); it has to be
+/// there.
 [[nodiscard]] base::Result<base::Bytes> FromQcow2(base::ByteSpan image, base::Log& log);
 
 /// The reverse.

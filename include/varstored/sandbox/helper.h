@@ -33,10 +33,10 @@ struct Stop {
 };
 
 /// A process that looks at foreign bytes for a tool. It has given up everything before it sees one:
-/// files, descriptors, child processes, capabilities, memory beyond a bound, processor time beyond a
-/// bound, and all system calls that the list has no line for in its section (docs/security.md, "The
-/// tools"). Questions and answers are bytes. An answer is bounded, and as foreign to the caller as
-/// what the helper looked at.
+/// files, descriptors, child processes, capabilities, memory beyond a bound, processor time beyond
+/// a bound, and all system calls that the list has no line for in its section (docs/security.md,
+/// "The tools"). Questions and answers are bytes. An answer is bounded, and as foreign to the
+/// caller as what the helper looked at.
 class Helper {
  public:
   /// What is done about one request. What is logged reaches the caller's log with the answer.

@@ -13,8 +13,8 @@ namespace varstored::tool {
 /// What the daemon of a running VM says of it. A guest may have taken the daemon over.
 struct LiveAnswer {
   live::SocketName name;
-  std::string path;    // of the socket, for messages
-  base::Bytes bytes;   // a snapshot that nobody has looked into
+  std::string path;   // of the socket, for messages
+  base::Bytes bytes;  // a snapshot that nobody has looked into
 };
 
 /// Asks the daemon of `vm`: the number or the uuid of its domain, where the daemons' sockets are

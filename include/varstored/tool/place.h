@@ -117,13 +117,14 @@ void WriteNewBytes(base::Writer& writer, const NewBytes& changed);
 /// The conversation with a toolstack, in a helper process.
 class ToolstackHelper;
 
-/// The place where a VM's variables are kept, open. It reads and replaces bytes, and looks into none:
-/// that is for a helper process (sandbox::InHelper).
+/// The place where a VM's variables are kept, open. It reads and replaces bytes, and looks into
+/// none: that is for a helper process (sandbox::InHelper).
 class Place {
  public:
-  /// Opens what `options` name. A file is told by its first bytes: a database of the sqlite backend,
-  /// or something else. Nothing is made that is not there. A database that the VM's daemon has open
-  /// is an error, since the daemon locks it. With `stop` a toolstack is given up when it says so.
+  /// Opens what `options` name. A file is told by its first bytes: a database of the sqlite
+  /// backend, or something else. Nothing is made that is not there. A database that the VM's daemon
+  /// has open is an error, since the daemon locks it. With `stop` a toolstack is given up when it
+  /// says so.
   [[nodiscard]] static base::Result<Place> Open(const PlaceOptions& options, base::Log& log,
                                                 sandbox::Stop* stop = nullptr);
   ~Place();
@@ -163,8 +164,8 @@ class Place {
 };
 
 /// The variables in what is kept, in the process that looks at them. Load gives the non-volatile
-/// entries; Commit makes the bytes that are to be kept instead. What is kept in a file keeps its form
-/// and the entries that did not change, and gets volatile entries only if it has such.
+/// entries; Commit makes the bytes that are to be kept instead. What is kept in a file keeps its
+/// form and the entries that did not change, and gets volatile entries only if it has such.
 class KeptVariables : public store::Backend {
  public:
   [[nodiscard]] static base::Result<std::unique_ptr<KeptVariables>> Decode(const Kept& kept);
@@ -180,8 +181,8 @@ class KeptVariables : public store::Backend {
   std::optional<NewBytes> changed_;
 };
 
-/// The rows of the database at `path` as a raw `VARS` blob; nothing when nothing was ever kept. That
-/// another process uses the database is an error.
+/// The rows of the database at `path` as a raw `VARS` blob; nothing when nothing was ever kept.
+/// That another process uses the database is an error.
 [[nodiscard]] base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path,
                                                                 base::Log& log);
 /// Makes the variables of `blob` all rows of the database at `path`, whose rows are `before` still;

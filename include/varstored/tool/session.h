@@ -17,8 +17,8 @@
 namespace varstored::tool {
 
 /// The variables of one VM in an administrator's hands: the variable services, permissive and
-/// without Secure Boot (docs/engine.md, "Modes"), over what is kept. What is done to them is seen by
-/// nobody before what Save makes is kept. It lives in a helper process: see WithSession.
+/// without Secure Boot (docs/engine.md, "Modes"), over what is kept. What is done to them is seen
+/// by nobody before what Save makes is kept. It lives in a helper process: see WithSession.
 class Session {
  public:
   /// Loads the variables: as a boot would, and those of a save file as a resume would. That nothing
@@ -68,8 +68,8 @@ class Session {
 /// What is done with a session. Gives what the tool writes to its standard output.
 using SessionWork = std::function<base::Result<std::string>(Session& session, base::Log& log)>;
 
-/// DropRights and Place::Open; then `work` on the variables, in a helper process; then what was saved
-/// there is kept. Warns when the VM's own process may undo it.
+/// DropRights and Place::Open; then `work` on the variables, in a helper process; then what was
+/// saved there is kept. Warns when the VM's own process may undo it.
 [[nodiscard]] base::Result<std::string> WithSession(const PlaceOptions& place, const Rights& rights,
                                                     base::Log& log, const SessionWork& work);
 
