@@ -287,7 +287,7 @@ base::Result<base::Bytes> MakeSqlite(base::ByteSpan rows, base::Log& log) {
   if (!error && log_bytes != 0) {
     return base::Fail(path + ": cannot write all of the database; is the disk full?");
   }
-  return base::ReadFile(path, backend::SqliteBackend::kMaxDatabaseBytes);
+  return base::ReadFile(path, backend::kMaxDatabaseBytes);
 }
 
 // ---- in the helper process: what is to be written ----

@@ -1,5 +1,6 @@
 #include "varstored/tool/place.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
