@@ -15,7 +15,7 @@ SSH = ssh
 deploy = packaging/deploy --ssh "$(SSH)" $(if $(DRYRUN),--dry-run) $(if $(filter no,$(XAPI)),--no-xapi)
 
 .PHONY: demo check bench used-calls docs format lint install auth fuzz fuzz-coverage soak fleet \
-	package firmware deploy deploy-revert
+	package firmware firmware-package deploy deploy-revert
 
 demo:
 	./demo
@@ -65,9 +65,11 @@ install:
 firmware:
 	firmware/build
 
-package: firmware
-	packaging/make-packages
+firmware-package: firmware
 	packaging/pack-firmware build/packages
+
+package:
+	packaging/make-packages
 
 deploy:
 	@[ -n "$(HOST)" ] || $(deploy)
