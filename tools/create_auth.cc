@@ -67,7 +67,8 @@ base::Failure<base::Error> In(const std::string& path, const base::Error& error)
 base::Result<Files> ReadFiles(const Arguments& arguments) {
   std::vector<std::string> paths = arguments.inputs;
   for (const auto& path : {arguments.certificate, arguments.signature, arguments.key}) {
-    if (path) {
+    // Who only wants what is to be signed may name a key, as older versions take it.
+    if (path && !arguments.signable) {
       paths.push_back(*path);
     }
   }
