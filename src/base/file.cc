@@ -19,6 +19,10 @@
 namespace varstored::base {
 namespace {
 
+/// O_NONBLOCK: the end of the process must not wait for a reader of a pipe. What is written
+/// is the file of this name itself, and none that a link leads to.
+constexpr int kOpenInPlace = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+
 Failure<Error> FailWithErrno(const std::string& path, const char* what) {
   return Fail(path + ": " + what + ": " + ErrnoText());
 }
@@ -95,9 +99,7 @@ Result<Bytes> ReadFile(const std::string& path, std::size_t max_bytes) {
 }
 
 Result<void> WriteFileInPlace(const std::string& path, ByteSpan bytes) {
-  // O_NONBLOCK as above: the end of the process must not wait for a reader of a pipe.
-  const UniqueFd fd(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600));
+  const UniqueFd fd(::open(path.c_str(), kOpenInPlace | O_TRUNC, 0600));
   if (!fd.valid()) {
     return FailWithErrno(path, "cannot open for writing");
   }
@@ -105,7 +107,7 @@ Result<void> WriteFileInPlace(const std::string& path, ByteSpan bytes) {
 }
 
 Result<FileInPlace> FileInPlace::Open(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600));
+  UniqueFd fd(::open(path.c_str(), kOpenInPlace, 0600));
   struct stat status = {};
   if (!fd.valid() || ::fstat(fd.get(), &status) != 0) {
     return FailWithErrno(path, "cannot open for writing");

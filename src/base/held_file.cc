@@ -275,6 +275,20 @@ Result<HeldFolder> HeldFolder::MakeFolder(const std::string& name, mode_t mode) 
                         : FailWithErrno(path, "cannot open");
 }
 
+Result<void> HeldFolder::MakeFile(const std::string& name, ByteSpan bytes, mode_t mode) const {
+  const std::string path = path_ + "/" + name;
+  const UniqueFd made(
+      ::openat(fd(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (!made.valid()) {
+    return FailWithErrno(path, "cannot make it");
+  }
+  auto done = WriteAll(made.get(), path, bytes);
+  if (!done) {
+    ::unlinkat(fd(), name.c_str(), 0);
+  }
+  return done;
+}
+
 Result<std::vector<std::string>> HeldFolder::Names(std::size_t limit) const {
   UniqueFd folder(::openat(fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const std::unique_ptr<DIR, CloseList> list(folder.valid() ? ::fdopendir(folder.get()) : nullptr);

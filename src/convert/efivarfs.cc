@@ -63,11 +63,7 @@ bool PutFolderInPlace(int folder, const std::string& from, const std::string& to
 base::Result<void> MakeFiles(const base::HeldFolder& folder,
                              const std::vector<VariableFile>& files) {
   for (const VariableFile& file : files) {
-    auto held = base::HeldFile::OpenIn(folder, file.name);
-    if (!held) {
-      return held.failure();
-    }
-    if (auto made = held->Make(file.bytes, 0600); !made) {
+    if (auto made = folder.MakeFile(file.name, file.bytes, 0600); !made) {
       return made;
     }
   }

@@ -213,6 +213,21 @@ TEST_F(File, AFileInPlaceIsMadeAndKeepsWhatIsInItUntilItIsWritten) {
   EXPECT_EQ(Content(path_), "short");
 }
 
+TEST_F(File, ALinkInTheFilesPlaceLeadsNothingThatIsWrittenElsewhere) {
+  const std::string link = folder_.File("link");
+  for (const bool there : {false, true}) {
+    if (there) {
+      Make(path_, "another's");
+    }
+    static_cast<void>(::unlink(link.c_str()));
+    ASSERT_EQ(::symlink(path_.c_str(), link.c_str()), 0);
+    EXPECT_FALSE(WriteFileInPlace(link, ToBytes("x")));
+    EXPECT_FALSE(FileInPlace::Open(link));
+    EXPECT_EQ(::access(path_.c_str(), F_OK) == 0, there);
+  }
+  EXPECT_EQ(Content(path_), "another's");
+}
+
 TEST_F(File, AFileInPlaceIsARegularOneThatIsStillThere) {
   EXPECT_EQ(FileInPlace::Open("/dev/null").error().message, "/dev/null: not a regular file");
   EXPECT_FALSE(FileInPlace::Open(folder_.path()));

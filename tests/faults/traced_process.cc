@@ -27,7 +27,7 @@ namespace {
 
 constexpr int kCallStop = SIGTRAP | 0x80;
 
-constexpr std::array<std::pair<long, const char*>, 27> kNames = {{
+constexpr std::array<std::pair<long, const char*>, 31> kNames = {{
     {SYS_access, "access"},       {SYS_close, "close"},         {SYS_connect, "connect"},
     {SYS_fchmod, "fchmod"},       {SYS_fchown, "fchown"},       {SYS_fcntl, "fcntl"},
     {SYS_fdatasync, "fdatasync"}, {SYS_flock, "flock"},         {SYS_fstat, "fstat"},
@@ -37,6 +37,8 @@ constexpr std::array<std::pair<long, const char*>, 27> kNames = {{
     {SYS_openat, "openat"},       {SYS_pread64, "pread64"},     {SYS_pwrite64, "pwrite64"},
     {SYS_read, "read"},           {SYS_readlink, "readlink"},   {SYS_rename, "rename"},
     {SYS_stat, "stat"},           {SYS_unlink, "unlink"},       {SYS_write, "write"},
+    {SYS_linkat, "linkat"},       {SYS_renameat, "renameat"},   {SYS_renameat2, "renameat2"},
+    {SYS_unlinkat, "unlinkat"},
 }};
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace varstored::base {
 class FileInPlace {
  public:
   /// Opens the regular file, which is made with mode 0600 when it is missing. What is in it stays.
+  /// A symbolic link as the last name is an error: it may be another user's.
   [[nodiscard]] static Result<FileInPlace> Open(const std::string& path);
 
   /// Makes `bytes` the whole content, and syncs it. When it fails, what is in it may be cut off. An

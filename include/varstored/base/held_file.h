@@ -36,6 +36,11 @@ class HeldFolder {
   /// an error.
   [[nodiscard]] Result<HeldFolder> MakeFolder(const std::string& name, mode_t mode) const;
 
+  /// Makes the file `name`, which is no path, with these bytes, which are on the disk afterwards.
+  /// That something has the name already is an error. It is there before it is whole: for a folder
+  /// that nobody else knows yet. What fails leaves no file.
+  [[nodiscard]] Result<void> MakeFile(const std::string& name, ByteSpan bytes, mode_t mode) const;
+
   /// The names of all that is in it, without "." and "..", in no certain order. More than `limit`
   /// are an error.
   [[nodiscard]] Result<std::vector<std::string>> Names(std::size_t limit) const;
