@@ -419,6 +419,43 @@ def make_messages():
                     seed("authentication", head + uuid.UUID("4aafd29d-68df-49ee-8aa9-347d375665a7").bytes_le + data + payload)
 
 
+def make_costly_messages():
+    """Messages that nobody signed, whose signer has the dearest key (tests/hostile/costly_certificates.cc)."""
+    def der(tag, *parts):
+        body = b"".join(parts)
+        size = bytes([len(body)]) if len(body) < 128 else b"\x82" + struct.pack(">H", len(body))
+        return bytes([tag]) + size + body
+
+    def number(value):
+        return der(2, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+    rsa, data = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d010701")
+    signed, sha256 = bytes.fromhex("300d06092a864886f70d01010b0500"), bytes.fromhex("300d06096086480165030402010500")
+    prime = 15 * 2**654 + 1
+    generator = b"\x02" + bytes(83)
+    curve = der(0x30, number(1), der(0x30, bytes.fromhex("06072a8648ce3d0101"), number(prime)),
+                der(0x30, der(4, bytes(83)), der(4, (121).to_bytes(83, "big"))), der(4, generator), number(prime))
+    explicit = der(0x30, der(0x30, bytes.fromhex("06072a8648ce3d0201"), curve), der(3, b"\0", generator))
+    large = der(0x30, der(0x30, rsa, b"\5\0"), der(3, b"\0", der(0x30, number(2**8192 - 1), number(2**64 - 1))))
+
+    def name(text):
+        return der(0x30, der(0x31, der(0x30, bytes.fromhex("0603550403"), der(0x0C, text))))
+
+    def certificate(subject, issuer, key):
+        time = der(0x17, b"240101000000Z")
+        tbs = der(0x30, der(0xA0, number(2)), number(7), signed, name(issuer), der(0x30, time, time), name(subject), key)
+        return der(0x30, tbs, signed, der(3, b"\0", b"\1" * 1024))
+
+    for key, count in ((explicit, 1), (large, 1), (large, 7)):
+        anchor = certificate(b"KEK", b"KEK", key)
+        info = der(0x30, number(1), der(0x30, name(b"KEK"), number(7)), sha256, der(0x30, rsa, b"\5\0"),
+                   der(4, b"\1" * 1024))
+        message = der(0x30, number(1), der(0x31, sha256), der(0x30, data), der(0xA0, anchor * count), der(0x31, info))
+        head = struct.pack("<HBBBBB9x", 2024, 1, 2, 3, 4, 5) + struct.pack("<IHH", 24 + len(message), 0x200, 0xEF1)
+        seed("authentication",
+             head + uuid.UUID("4aafd29d-68df-49ee-8aa9-347d375665a7").bytes_le + message + anchor)
+
+
 def make_choices():
     for start in range(8):
         seed("model", b"".join(hashlib.sha256(bytes([start, i])).digest() for i in range(16)))
@@ -436,4 +473,5 @@ if __name__ == "__main__":
     make_conversions()
     make_states()
     make_messages()
+    make_costly_messages()
     make_choices()

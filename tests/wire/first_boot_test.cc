@@ -295,11 +295,11 @@ TEST_F(FirstBoot, DefaultsAreNeitherKeptNorSavedAndAnOptionLeavesThemOut) {
   Machine machine({.arguments = Arguments()});
   const Bytes name = base::ToBytes(efi::kPkDefault.name);
   const Bytes saved = machine.Save();
-  EXPECT_TRUE(std::ranges::search(saved, name).empty());
+  EXPECT_EQ(std::search(saved.begin(), saved.end(), name.begin(), name.end()), saved.end());
   Machine resumed({.saved = saved, .arguments = Arguments()});
   EXPECT_EQ(resumed.guest().GetVariable(u"PKDefault", kGlobalGuid).status, kEfiSuccess);
   const Bytes kept = resumed.ShutDown();
-  EXPECT_TRUE(std::ranges::search(kept, name).empty());
+  EXPECT_EQ(std::search(kept.begin(), kept.end(), name.begin(), name.end()), kept.end());
 
   Machine without({.arguments = Arguments({"--default-keys", "no"})});
   EXPECT_EQ(without.guest().GetVariable(u"PKDefault", kGlobalGuid).status, kEfiNotFound);

@@ -31,7 +31,8 @@ constexpr std::array<std::pair<std::string_view, KeyType>, 5> kKeyTypes = {{
     {"rsa4096", KeyType::kRsa4096},
 }};
 
-constexpr std::array<std::pair<std::string_view, Digest>, 2> kDigests = {{
+constexpr std::array<std::pair<std::string_view, Digest>, 3> kDigests = {{
+    {"md5", Digest::kMd5},
     {"sha1", Digest::kSha1},
     {"sha256", Digest::kSha256},
 }};

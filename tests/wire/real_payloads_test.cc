@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 #include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 
@@ -216,6 +218,39 @@ TEST_F(RealPayloads, AVendorsKekUpdateIsTakenUnderItsPlatformKey) {
     taken += is_good ? 1 : 0;
   }
   EXPECT_EQ(taken, 9);
+}
+
+// What an update needs of the list of keys that are decoded (docs/engine.md).
+TEST_F(RealPayloads, EachVendorsUpdateIsSignedByAnRsaKeyOfAKnownSize) {
+  const std::map<std::string, int> bits_of = {{"db/DBUpdate2024.bin", 2048},
+                                              {"db/DBUpdate3P2023.bin", 2048},
+                                              {"dbx/DBXUpdate_amd64.bin", 2048},
+                                              {"dbx/DBXUpdate_x86.bin", 2048},
+                                              {"kek/KEKUpdate_ASUS_PKB3840DFC.bin", 4096},
+                                              {"kek/KEKUpdate_Acer_PK1.bin", 2048},
+                                              {"kek/KEKUpdate_Dell_PK1.bin", 2048},
+                                              {"kek/KEKUpdate_Dynabook_PK2.bin", 2048},
+                                              {"kek/KEKUpdate_ECS_PK1.bin", 2048},
+                                              {"kek/KEKUpdate_Gigabyte_PK1.bin", 2048},
+                                              {"kek/KEKUpdate_HP_PK1.bin", 2048},
+                                              {"kek/KEKUpdate_HP_PK4.bin", 2048},
+                                              {"kek/KEKUpdate_Intel_PK2.bin", 2048},
+                                              {"kek/KEKUpdate_XiaoMi_PK1.bin", 2048}};
+  EXPECT_EQ(Find("secureboot_objects/dbx", "DBXUpdate").size() +
+                Find("secureboot_objects/db", "DBUpdate").size() +
+                Find("secureboot_objects/kek", "KEKUpdate_").size(),
+            bits_of.size());
+  for (const auto& [name, bits] : bits_of) {
+    SCOPED_TRACE(name);
+    const Bytes der = SignerCertificate(ReadUpdate("secureboot_objects/" + name).signed_data);
+    const unsigned char* in = der.data();
+    const std::unique_ptr<X509, Deleter<X509_free>> certificate(
+        d2i_X509(nullptr, &in, static_cast<long>(der.size())));
+    const EVP_PKEY* key = X509_get0_pubkey(certificate.get());
+    ASSERT_NE(key, nullptr);
+    EXPECT_EQ(EVP_PKEY_get_base_id(key), EVP_PKEY_RSA);
+    EXPECT_EQ(EVP_PKEY_get_bits(key), bits);
+  }
 }
 
 TEST_F(RealPayloads, AVendorsKekUpdateIsRefusedUnderAnotherPlatformKey) {
