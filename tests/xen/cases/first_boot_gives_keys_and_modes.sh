@@ -20,7 +20,7 @@ get global:VendorKeys       -> SUCCESS 6 hex:01
 get test:Fox                                        -> NOT_FOUND
 set test:Fox 7 text:quick                           -> SUCCESS
 get test:Fox                                        -> SUCCESS 7 text:quick
-get test:Fox size=4                                 -> BUFFER_TOO_SMALL 5
+get test:Fox size=4                                 -> BUFFER_TOO_SMALL 5 7
 set test:Fox 47 text:er                             -> SUCCESS
 get test:Fox size=7                                 -> SUCCESS 7 text:quicker
 set test:Fox 6 text:slow                            -> INVALID_PARAMETER

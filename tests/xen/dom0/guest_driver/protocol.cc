@@ -97,6 +97,10 @@ Answer Decode(uint32_t command, const Reply& reply) {
   if (reply.status() == kBufferTooSmall && sized) {
     answer.text += ' ' + std::to_string(reply.Little(8, 8));
     answer.reply_bytes = 16;
+    if (command == kGet) {
+      answer.text += ' ' + ShowHexNumber(reply.Little(16, 4));
+      answer.reply_bytes = 20;
+    }
   }
   if (reply.status() != kSuccess) return answer;
   if (command == kGet) {
