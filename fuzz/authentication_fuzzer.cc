@@ -2,8 +2,8 @@
 // that. Input: the data of a SetVariable call, of which the payload alone is signed. A payload that
 // is a certificate is an anchor, so that chains are built from what the message holds.
 //
-// What OpenSSL is asked to do for one message is counted, and has a bound (README.md, "Work"). The
-// linker hands the calls of room crypto to the functions __wrap_ here.
+// What OpenSSL is asked to do for one message is counted, and has a bound (fuzz/README.md, "Work").
+// The linker hands the calls of room crypto to the functions __wrap_ here.
 
 #include <algorithm>
 #include <cstdint>

@@ -269,8 +269,8 @@ base::Result<NewName> FindNewName(const std::string& path) {
   return NewName{*std::move(folder), name};
 }
 
-/// The bytes of a database with the variables of `rows`, which is made where nobody else has a hand in
-/// it.
+/// The bytes of a database with the variables of `rows`, which is made where nobody else has a hand
+/// in it.
 base::Result<base::Bytes> MakeSqlite(base::ByteSpan rows, base::Log& log) {
   const auto folder = ScratchFolder::Make();
   if (!folder) {

@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::array<std::uint8_t, 4> kMagic = {'Q', 'F', 'I', 0xFB};
 
-
 base::Result<base::Bytes> Convert(base::ByteSpan bytes, const std::string& from,
                                   const std::string& to) {
   const std::string program = sandbox::FindProgram("qemu-img");

@@ -20,8 +20,8 @@ constexpr std::uint64_t kMaxWrittenFileBytes = 2 * store::kMaxLoadedBytes;
 /// largest answer together less than 20.
 constexpr std::uint64_t kMaxMemoryBytes = std::uint64_t{128} << 20;
 
-/// What is read before the process serves. Then there is nothing more to open: a database and the file
-/// of save: are open already.
+/// What is read before the process serves. Then there is nothing more to open: a database and the
+/// file of save: are open already.
 std::vector<FileUse> FilesOfStart(const Options& options) {
   std::vector<FileUse> files;
   if (options.resume_path) {

@@ -23,8 +23,8 @@ namespace varstored::base {
 
 /// Makes `bytes` the whole content of the file at `path` and syncs it to the disk. The file is
 /// opened as it is, made if missing (mode 0600), and truncated: the folder of a save file belongs
-/// to root, so no second file could be made there to be renamed. A symbolic link as the last name is
-/// an error.
+/// to root, so no second file could be made there to be renamed. A symbolic link as the last name
+/// is an error.
 [[nodiscard]] Result<void> WriteFileInPlace(const std::string& path, ByteSpan bytes);
 
 /// HeldFile::Open, and its Replace; or its Make with mode 0644 where there is no file.

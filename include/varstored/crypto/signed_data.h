@@ -66,8 +66,8 @@ inline constexpr std::size_t kMaxCertificates = 16;
 [[nodiscard]] base::Result<Certificate, VerifyError> VerifyDetached(
     base::ByteSpan signed_data, std::initializer_list<base::ByteSpan> content, const Trust& trust);
 
-/// Whether `signed_data` is a SignedData, of however many signers, and each certificate in it may be
-/// decoded: for whoever hands the message to a library that decodes all of them.
+/// Whether `signed_data` is a SignedData, of however many signers, and each certificate in it may
+/// be decoded: for whoever hands the message to a library that decodes all of them.
 [[nodiscard]] bool MayBeDecoded(base::ByteSpan signed_data);
 
 }  // namespace varstored::crypto

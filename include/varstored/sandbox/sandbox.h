@@ -54,7 +54,7 @@ void ForgoCapabilities();
 struct FileUse {
   enum class Kind : std::uint8_t {
     kRead,
-    kFolder,    // all files below this folder: read, written, made and removed; a file: the first two
+    kFolder,  // all files below this folder: read, written, made and removed; a file: the first two
     kPrograms,  // all files below this folder: read and executed
   };
   std::string path;
@@ -93,7 +93,8 @@ enum class OnViolation : std::uint8_t {
   kRefuse,      // it fails as one that the kernel does not know; for programs that are not ours
 };
 
-/// From here on only the calls of src/sandbox/system_calls.txt can be made: those of these sections. To be called last, without other threads, after ForbidNewPrivileges.
+/// From here on only the calls of src/sandbox/system_calls.txt can be made: those of these
+/// sections. To be called last, without other threads, after ForbidNewPrivileges.
 [[nodiscard]] base::Result<void> AllowOnlyListedCalls(std::span<const std::string_view> sections,
                                                       OnViolation on_violation);
 

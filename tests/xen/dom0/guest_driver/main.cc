@@ -7,7 +7,8 @@
 // where * stands for any one word. A line that gets another answer is printed with FAILED, and the
 // exit status is 1 in the end. -q prints only those lines. Lines that begin with # are comments.
 //
-//   get VARIABLE [size=N] [runtime]      -> SUCCESS ATTRIBUTES DATA | BUFFER_TOO_SMALL N ATTRIBUTES | STATUS
+//   get VARIABLE [size=N] [runtime]      -> SUCCESS ATTRIBUTES DATA
+//                                         | BUFFER_TOO_SMALL N ATTRIBUTES | STATUS
 //   set VARIABLE ATTRIBUTES DATA [runtime] -> STATUS
 //   next VARIABLE|- [size=N] [runtime]   -> SUCCESS VARIABLE | BUFFER_TOO_SMALL N | STATUS
 //   walk [runtime]                       -> VARIABLE... (all of them, in any order)
