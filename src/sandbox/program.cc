@@ -82,7 +82,7 @@ std::string FindProgram(const std::string& name) {
   std::string_view rest = path != nullptr ? path : "/usr/bin:/bin";
   for (;;) {
     const std::size_t end = rest.find(':');
-    const std::string found = std::string(rest.substr(0, end)) + "/" + name;
+    std::string found = std::string(rest.substr(0, end)) + "/" + name;
     if (found.front() == '/' && ::access(found.c_str(), X_OK) == 0) {
       return found;
     }

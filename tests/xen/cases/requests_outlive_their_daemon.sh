@@ -30,17 +30,19 @@ kill_daemon
 start_daemon --backend memory --auth-dir "$KEYS" --arg save:/run/saved.vars
 guest <<'END'
 get test:Volatile -> NOT_FOUND
-set test:Volatile 6 text:again -> SUCCESS
+# What the guest has done is not known: it is as restricted as an operating system.
+set test:Volatile 6 text:again -> INVALID_PARAMETER
+set test:Kept 7 text:again -> SUCCESS
 END
 [ "$(record)" = "$server" ] || fail "server $(record) instead of $server"
 
 say "ended with a saved state: nothing is lost in between"
 stop_daemon
-echo 'set test:Waiting 6 text:asked -> timeout' | guest -t 1
+echo 'set test:Waiting 7 text:asked -> timeout' | guest -t 1
 start_daemon --backend memory --auth-dir "$KEYS" --resume --arg resume:/run/saved.vars
 guest <<'END'
-get test:Volatile -> SUCCESS 6 text:again
-get test:Waiting -> SUCCESS 6 text:asked
+get test:Kept -> SUCCESS 7 text:again
+get test:Waiting -> SUCCESS 7 text:asked
 END
 [ "$(record)" = "$server" ] || fail "server $(record) instead of $server"
 
