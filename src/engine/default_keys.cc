@@ -32,17 +32,17 @@ constexpr std::array<Row, 4> kRows = {{
     {efi::kDbxDefault, efi::kDbx, &FirstBootKeys::dbx, true},
 }};
 
-/// Whether every entry of `wanted` is in `held`.
-bool Holds(base::ByteSpan held, base::ByteSpan wanted) {
-  const auto both = AppendNewEntries(held, wanted, SameEntry::kOwnerAndData);
-  return both && both->size() == held.size();
+/// Whether every entry of `part` is in `whole`.
+bool Holds(base::ByteSpan whole, base::ByteSpan part) {
+  const auto both = AppendNewEntries(whole, part, SameEntry::kOwnerAndData);
+  return both && both->size() == whole.size();
 }
 
 bool IsTheHosts(const Row& row, const store::StagedStore& served,
                 const store::StagedStore& variables) {
-  const base::ByteSpan held = store::ContentOf(variables, row.key);
-  const base::ByteSpan host = store::ContentOf(served, row.served);
-  return Holds(held, host) && (row.may_grow || Holds(host, held));
+  const base::ByteSpan vms = store::ContentOf(variables, row.key);
+  const base::ByteSpan hosts = store::ContentOf(served, row.served);
+  return Holds(vms, hosts) && (row.may_grow || Holds(hosts, vms));
 }
 
 }  // namespace

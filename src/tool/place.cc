@@ -166,6 +166,27 @@ Option IdOption(char letter, std::string name, std::optional<Id>& id) {
           }};
 }
 
+/// What a backend is told. `is_path`: the operand is a database.
+base::Result<backend::BackendArguments> ArgumentsOf(const PlaceOptions& options, bool is_path) {
+  const std::string name = is_path                   ? "sqlite"
+                           : options.backend.empty() ? "xapidb"
+                                                     : options.backend;
+  backend::BackendArguments arguments = options.arguments;
+  if (options.backend.empty()) {
+    arguments.insert_or_assign(is_path ? "path" : "uuid", options.operand);
+  }
+  const auto* kind = backend::FindBackendKind(name);
+  if (options.socket && kind->Takes("socket")) {
+    arguments.insert_or_assign("socket", *options.socket);
+  }
+  for (const backend::BackendArgument& argument : kind->arguments) {
+    if (argument.is_required && !arguments.contains(argument.name)) {
+      return Misuse("--arg " + std::string(argument.name) + ":... is missing");
+    }
+  }
+  return arguments;
+}
+
 }  // namespace
 
 std::vector<Option> OptionsOf(Rights& rights) {
@@ -443,24 +464,12 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
       return place;
     }
   }
-  const std::string name = is_path                   ? "sqlite"
-                           : options.backend.empty() ? "xapidb"
-                                                     : options.backend;
-  backend::BackendArguments arguments = options.arguments;
-  if (options.backend.empty()) {
-    arguments.insert_or_assign(is_path ? "path" : "uuid", options.operand);
-  }
-  const auto* kind = backend::FindBackendKind(name);
-  if (options.socket && kind->Takes("socket")) {
-    arguments.insert_or_assign("socket", *options.socket);
-  }
-  for (const backend::BackendArgument& argument : kind->arguments) {
-    if (argument.is_required && !arguments.contains(argument.name)) {
-      return Misuse("--arg " + std::string(argument.name) + ":... is missing");
-    }
+  const auto arguments = ArgumentsOf(options, is_path);
+  if (!arguments) {
+    return arguments.failure();
   }
   place.kept_.form = Kept::Form::kRows;
-  if (const auto path = arguments.find("path"); path != arguments.end()) {
+  if (const auto path = arguments->find("path"); path != arguments->end()) {
     // The daemon would make a database that is not there; a tool has nothing to look for in it.
     struct stat status = {};
     if (::stat(path->second.c_str(), &status) != 0) {
@@ -468,7 +477,7 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
     }
     place.database_ = path->second;
   } else {
-    auto toolstack = ToolstackHelper::Start(arguments, options.wait, stop);
+    auto toolstack = ToolstackHelper::Start(*arguments, options.wait, stop);
     if (!toolstack) {
       return toolstack.failure();
     }

@@ -20,7 +20,7 @@ END
 
 dirty_pages "$DOMAIN" watch
 expect_dirty 0000000000000000
-echo 'get test:Empty size=0 -> BUFFER_TOO_SMALL 1 7' | guest
+echo 'get test:Empty size=0 -> BUFFER_TOO_SMALL 1 6' | guest
 expect_dirty 1000000000000000
 
 dirty_pages "$DOMAIN" watch
