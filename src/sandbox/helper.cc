@@ -268,11 +268,11 @@ base::Result<Helper> Helper::Start(const Options& options, const Begin& begin) {
   return Helper(options, process, std::move(ours));
 }
 
-Helper::Helper(const Options& options, pid_t process, base::UniqueFd socket)
-    : options_(options), process_(process), socket_(std::move(socket)) {}
+Helper::Helper(Options options, pid_t process, base::UniqueFd socket)
+    : options_(std::move(options)), process_(process), socket_(std::move(socket)) {}
 
 Helper::Helper(Helper&& other) noexcept
-    : options_(other.options_),
+    : options_(std::move(other.options_)),
       process_(std::exchange(other.process_, -1)),
       socket_(std::move(other.socket_)) {}
 

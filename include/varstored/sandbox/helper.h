@@ -74,7 +74,7 @@ class Helper {
   [[nodiscard]] base::Result<base::Bytes> Ask(base::ByteSpan request, base::Log& log);
 
  private:
-  Helper(const Options& options, pid_t process, base::UniqueFd socket);
+  Helper(Options options, pid_t process, base::UniqueFd socket);
 
   /// Waits until the answer can be read; gives up when the time after a stop is over.
   [[nodiscard]] bool MayRead();
