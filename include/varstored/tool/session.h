@@ -70,8 +70,9 @@ using SessionWork = std::function<base::Result<std::string>(Session& session, ba
 
 /// DropRights and Place::Open; then `work` on the variables, in a helper process; then what was
 /// saved there is kept. Warns when the VM's own process may undo it.
-[[nodiscard]] base::Result<std::string> WithSession(const PlaceOptions& place, const Rights& rights,
-                                                    base::Log& log, const SessionWork& work);
+[[nodiscard]] base::Result<std::string> WithSession(const PlaceOptions& options,
+                                                    const Rights& rights, base::Log& log,
+                                                    const SessionWork& work);
 
 /// A variable as a command line names it: GUID and name, as Describe or in UTF-8
 /// (efi::UnescapeName).
