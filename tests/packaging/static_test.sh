@@ -48,7 +48,9 @@ for file in $programs; do
 done
 cp "$work"/varstor* "$work/create-auth" "$root/"
 
-# A VM's variables come in, are looked at, changed, signed for and mended.
+# A VM's variables come in, are looked at, changed, signed for and mended. A database is made in a folder of its own
+# in /tmp before it takes its place.
+mkdir "$root/tmp"
 guid=11111111-2222-3333-4444-555555555555
 mkdir "$root/vars.efivars"
 printf '\007\000\000\000first' >"$root/vars.efivars/Kept-$guid"
