@@ -91,8 +91,9 @@ Bytes KeyOf(ByteSpan certificate) {
   constexpr std::array<std::uint8_t, 13> kStart = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A,
                                                    0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01};
   constexpr std::size_t kBytes = 91;
-  const auto found = std::ranges::search(certificate, kStart);
-  return {found.begin(), found.begin() + kBytes};
+  const auto found =
+      std::search(certificate.begin(), certificate.end(), kStart.begin(), kStart.end());
+  return {found, found + kBytes};
 }
 
 Bytes CertificateOf(const CertificateParts& parts) {
