@@ -167,6 +167,20 @@ base::Result<void> MakeDatabase(base::HeldFile& file) {
   return file.Make(*content, S_IRUSR | S_IWUSR);
 }
 
+/// In a folder in which others may write, a second name may have been made for a file of the
+/// host's, which would then be written.
+base::Result<void> CheckOneName(const base::HeldFile& file, const char* end, int fd) {
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) {
+    return FailWithErrno(file.path() + end, "cannot stat");
+  }
+  return status.st_nlink <= 1 || file.folder().IsOursAlone()
+             ? base::Result<void>()
+             : base::Fail(file.path() + end +
+                          ": it has a second name elsewhere, and others may write in its folder; "
+                          "nothing was written. Put a copy of it in its place");
+}
+
 base::Result<DatabaseFiles> OpenFound(const base::HeldFile& file, DatabaseUse use) {
   auto database = OpenDatabase(file);
   if (!database) {
@@ -176,8 +190,13 @@ base::Result<DatabaseFiles> OpenFound(const base::HeldFile& file, DatabaseUse us
   if (!log) {
     return log.failure();
   }
-  // A log whose name is not on the disk would be lost with all that is in it.
   if (use != DatabaseUse::kLook) {
+    auto alone = CheckOneName(file, "", database->get());
+    alone = alone ? CheckOneName(file, kLogEnd, log->get()) : std::move(alone);
+    if (!alone) {
+      return alone.failure();
+    }
+    // A log whose name is not on the disk would be lost with all that is in it.
     if (auto synced = file.folder().Sync(); !synced) {
       return synced.failure();
     }

@@ -295,6 +295,34 @@ TEST_F(SqliteRefusedTest, ALogThatIsTooLong) {
   ExpectRefused("its log has 2097153 bytes, the limit is 2097152");
 }
 
+TEST_F(SqliteRefusedTest, ASecondNameWhereOthersMayWrite) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can give a folder away";
+  }
+  constexpr uid_t kOther = 65534;
+  MakeDatabase();
+  const std::string other = folder_.File("other");
+  for (const char* end : {"", "-wal"}) {
+    SCOPED_TRACE(end);
+    if (*end != '\0') {
+      MakeDatabase();
+      std::filesystem::remove(path_ + end);
+      Write(other, base::Bytes{'x'});
+      std::filesystem::create_hard_link(other, path_ + end);
+    } else {
+      std::filesystem::create_hard_link(path_, other);
+    }
+    ASSERT_EQ(::chown(folder_.path().c_str(), kOther, kOther), 0);
+    const auto files = backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kChange);
+    ASSERT_FALSE(files);
+    EXPECT_TRUE(Says(files.error().message, "it has a second name elsewhere"));
+    EXPECT_TRUE(backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kLook));
+    ASSERT_EQ(::chown(folder_.path().c_str(), 0, 0), 0);
+    EXPECT_TRUE(backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kChange));
+    std::filesystem::remove(other);
+  }
+}
+
 TEST_F(SqliteRefusedTest, VariablesThatNobodyKept) {
   MakeDatabase();
   Run("UPDATE state SET kept = 0");
