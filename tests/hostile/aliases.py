@@ -4,13 +4,14 @@
 Each tool that reads a database, and the daemon, is called for one with such a row; it is to name the row and end."""
 
 import argparse
-import json
 import pathlib
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+
+from databases import make_database
 
 GUID = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 NAME = "dbx".encode("utf-16-le")
@@ -104,22 +105,13 @@ class Attack:
                 if database.read_bytes() != before:
                     self.got.append(f"{program}: {what}: the database is another one")
 
-    def make_database(self):
-        with tempfile.TemporaryDirectory() as name:
-            inside = pathlib.Path(name)
-            (inside / "in.json").write_text(json.dumps({"version": 2, "variables": [
-                {"name": "dbx", "guid": GUID, "attr": 39, "data": b"new".hex(),
-                 "time": "e9070101000000000000000000000000"}]}))
-            subprocess.run([self.programs / "varstore-convert", "--to", "sqlite", inside / "in.json", inside / "vm.db"],
-                           check=True)
-            return (inside / "vm.db").read_bytes()
-
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     attack = Attack(parser.parse_args().bin.resolve())
-    template = attack.make_database()
+    template = make_database(attack.programs, [{"name": "dbx", "guid": GUID, "attr": 39, "data": b"new".hex(),
+                                                "time": "e9070101000000000000000000000000"}])
     for what, row in ALIASES.items():
         attack.attempt(template, what, lambda database, row=row: add_row(database, row), "damaged: variable 0: ")
     attack.attempt(template, "two rows of one key", add_row_behind_the_index, "damaged: ")

@@ -5,7 +5,6 @@ Whoever can leave a database for an administrator to look at can leave files bes
 and the daemon, is called for one that has a journal; nothing but a refusal is to come of it."""
 
 import argparse
-import json
 import os
 import pathlib
 import signal
@@ -13,6 +12,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+
+from databases import make_database
 
 GUID = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -112,22 +113,13 @@ class Attack:
                 program = pathlib.Path(command[0]).name
                 self.got.append(f"{program} {command[1]}: {what}, {kind}: " + "; ".join(spoiled))
 
-    def make_database(self):
-        """The bytes of a database as the program itself makes it."""
-        with tempfile.TemporaryDirectory() as name:
-            inside = pathlib.Path(name)
-            (inside / "in.json").write_text(json.dumps({"version": 2, "variables": [
-                {"name": f"Boot000{i}", "guid": GUID, "attr": 7, "data": "ab" * 3000} for i in range(3)]}))
-            subprocess.run([self.programs / "varstore-convert", "--to", "sqlite", inside / "in.json", inside / "vm.db"],
-                           check=True)
-            return (inside / "vm.db").read_bytes()
-
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     attack = Attack(parser.parse_args().bin.resolve())
-    template = attack.make_database()
+    template = make_database(attack.programs, [
+        {"name": f"Boot000{i}", "guid": GUID, "attr": 7, "data": "ab" * 3000} for i in range(3)])
     pages = len(template) // PAGE
     for number in range(len(list(attack.victims(pathlib.Path("/"))))):
         attack.attempt(number, template, "super-journal", "file", pages)
