@@ -172,12 +172,14 @@ endfunction()
 
 # varstored_test(<name> SOURCES file... [USES room...] [LIBS target...])
 #
-# The GoogleTest executable <name>_test; each of its tests is the CTest test <name>.Suite.Test.
+# The GoogleTest executable <name>_test; each of its tests is the CTest test <name>.Suite.Test. What is tested is
+# compiled as it is shipped; the test's own files are not optimised, which halves what they take to compile.
 function(varstored_test name)
   varstored_arguments(varstored_test ${name} "")
   varstored_room_targets("the test ${name}" "${ARG_USES}" used_targets)
   add_executable(${name}_test ${ARG_SOURCES})
   target_link_libraries(${name}_test PRIVATE ${used_targets} ${ARG_LIBS} GTest::gtest_main)
+  target_compile_options(${name}_test PRIVATE -O0)
   gtest_discover_tests(${name}_test
     TEST_PREFIX ${name}.
     DISCOVERY_MODE PRE_TEST
