@@ -15,7 +15,7 @@ await 'revoked.efi -> 0x0'
 await 'REBOOT'
 await 'SECOND BOOT'
 [ "$(xl domid vm)" != "$first" ] || fail "no reboot by xl: it is the same domain"
-await 'KEPT: 62 6C 75 65'
+await '62 6C 75 65'
 varstore-inspect --live "$uuid" >/out/inspected
 grep -q 'Colour' /out/inspected || fail "varstore-inspect --live does not show the variable"
 await 'GOODBYE'
