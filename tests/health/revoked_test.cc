@@ -48,7 +48,7 @@ const CertificateInfo& DbCertificate(const Report& report, std::size_t number = 
   return report.keys[2].certificates.at(number);
 }
 
-Bytes Digest(crypto::DigestKind kind, base::ByteSpan bytes) { return *crypto::Digest(kind, bytes); }
+Bytes HashOf(crypto::DigestKind kind, base::ByteSpan bytes) { return *crypto::Digest(kind, bytes); }
 
 TEST(Revoked, ACertificateIsByEachFormOfAnEntry) {
   const Bytes der = MakeCertificate("Loaders");
@@ -61,21 +61,21 @@ TEST(Revoked, ACertificateIsByEachFormOfAnEntry) {
   };
   const std::vector<Row> rows = {
       {SignatureKind::kX509, der, RevokedBy::kCertificate},
-      {SignatureKind::kX509Sha256, Digest(crypto::DigestKind::kSha256, tbs) + always,
+      {SignatureKind::kX509Sha256, HashOf(crypto::DigestKind::kSha256, tbs) + always,
        RevokedBy::kTbsHash},
-      {SignatureKind::kX509Sha384, Digest(crypto::DigestKind::kSha384, tbs) + always,
+      {SignatureKind::kX509Sha384, HashOf(crypto::DigestKind::kSha384, tbs) + always,
        RevokedBy::kTbsHash},
-      {SignatureKind::kX509Sha512, Digest(crypto::DigestKind::kSha512, tbs) + always,
+      {SignatureKind::kX509Sha512, HashOf(crypto::DigestKind::kSha512, tbs) + always,
        RevokedBy::kTbsHash},
-      {SignatureKind::kSha256, Digest(crypto::DigestKind::kSha256, der), RevokedBy::kHash},
-      {SignatureKind::kSha384, Digest(crypto::DigestKind::kSha384, der), RevokedBy::kHash},
-      {SignatureKind::kSha512, Digest(crypto::DigestKind::kSha512, der), RevokedBy::kHash},
-      {SignatureKind::kSha224, Digest(crypto::DigestKind::kSha224, der), RevokedBy::kHash},
-      {SignatureKind::kSha1, Digest(crypto::DigestKind::kSha1, der), RevokedBy::kHash},
+      {SignatureKind::kSha256, HashOf(crypto::DigestKind::kSha256, der), RevokedBy::kHash},
+      {SignatureKind::kSha384, HashOf(crypto::DigestKind::kSha384, der), RevokedBy::kHash},
+      {SignatureKind::kSha512, HashOf(crypto::DigestKind::kSha512, der), RevokedBy::kHash},
+      {SignatureKind::kSha224, HashOf(crypto::DigestKind::kSha224, der), RevokedBy::kHash},
+      {SignatureKind::kSha1, HashOf(crypto::DigestKind::kSha1, der), RevokedBy::kHash},
       // The hash of one thing under the type of the other says nothing.
-      {SignatureKind::kX509Sha256, Digest(crypto::DigestKind::kSha256, der) + always,
+      {SignatureKind::kX509Sha256, HashOf(crypto::DigestKind::kSha256, der) + always,
        RevokedBy::kNothing},
-      {SignatureKind::kSha256, Digest(crypto::DigestKind::kSha256, tbs), RevokedBy::kNothing},
+      {SignatureKind::kSha256, HashOf(crypto::DigestKind::kSha256, tbs), RevokedBy::kNothing},
   };
   for (const Row& row : rows) {
     const State state =
@@ -86,8 +86,8 @@ TEST(Revoked, ACertificateIsByEachFormOfAnEntry) {
     EXPECT_EQ(NamesIn(state), row.by == RevokedBy::kNothing
                                   ? std::vector<std::string>()
                                   : std::vector<std::string>{"db-all-revoked"});
-    EXPECT_EQ(DbCertificate(report).sha256, Digest(crypto::DigestKind::kSha256, der));
-    EXPECT_EQ(DbCertificate(report).sha1, Digest(crypto::DigestKind::kSha1, der));
+    EXPECT_EQ(DbCertificate(report).sha256, HashOf(crypto::DigestKind::kSha256, der));
+    EXPECT_EQ(DbCertificate(report).sha1, HashOf(crypto::DigestKind::kSha1, der));
   }
 }
 
@@ -119,7 +119,7 @@ TEST(Revoked, FromADayOnNothingIsProvedWithoutDbt) {
   time[3] = 1;
   State state = WithKeys(CertificateList(kSomebody, der),
                          Lists(SignatureKind::kX509Sha256, kMicrosoft,
-                               {Digest(crypto::DigestKind::kSha256, tbs) + time}));
+                               {HashOf(crypto::DigestKind::kSha256, tbs) + time}));
   EXPECT_EQ(DbCertificate(MakeReport(state, VmContext())).revoked_since, "2024-02-01");
   EXPECT_EQ(NamesIn(state), std::vector<std::string>{"db-all-revoked"});
   state.entries.push_back(
@@ -181,7 +181,8 @@ TEST(Versions, AreNoRevocations) {
   EXPECT_EQ(dbx.others[0].count, 2U);
   ASSERT_EQ(dbx.versions.size(), 4U);
   EXPECT_EQ(dbx.versions[0].program, "Windows boot manager");
-  EXPECT_EQ(std::pair(dbx.versions[0].major, dbx.versions[0].minor), std::pair(9, 0));
+  EXPECT_EQ(dbx.versions[0].major, 9);
+  EXPECT_EQ(dbx.versions[0].minor, 0);
   EXPECT_FALSE(dbx.versions[0].is_superseded);
   EXPECT_TRUE(dbx.versions[1].is_superseded);
   EXPECT_EQ(dbx.versions[2].program, kOther);
