@@ -2,7 +2,10 @@
 #include <cstdint>
 #include <iomanip>
 #include <sstream>
+#include <string>
+#include <vector>
 
+#include "certificate_files.h"
 #include "page.h"
 #include "varstored/efi/attributes.h"
 #include "varstored/tool/session.h"
@@ -40,6 +43,19 @@ std::string AttributesText(const store::Entry& entry) {
   return text.str();
 }
 
+base::Result<std::string> SaveCertificates(tool::PlaceOptions& place, const tool::Rights& rights,
+                                           const std::string& folder,
+                                           std::vector<std::string>& operands, base::Log& log) {
+  if (auto taken = tool::TakePlace(place, operands, 0); !taken) {
+    return taken.failure();
+  }
+  const auto certificates =
+      tool::WithSession(place, rights, log, [](tool::Session& session, base::Log& /*lines*/) {
+        return tools::CertificatesIn(session.store());
+      });
+  return certificates ? tools::WriteCertificates(folder, *certificates) : certificates.failure();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -47,12 +63,17 @@ int main(int argc, char** argv) {
   place.only_looks = true;
   tool::Rights rights;
   bool wants_attributes = false;
+  std::string certificates;
   return tool::Main(
       {page::kName, page::kHelp}, argc, argv,
       tool::Joined({tool::OptionsOf(place),
                     tool::OptionsOf(rights),
-                    {tool::Flag('a', "attributes", wants_attributes)}}),
+                    {tool::Flag('a', "attributes", wants_attributes),
+                     tool::Value('\0', "certificates", certificates)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
+        if (!certificates.empty()) {
+          return SaveCertificates(place, rights, certificates, operands, log);
+        }
         if (auto taken = tool::TakePlace(place, operands, 2); !taken) {
           return taken.failure();
         }

@@ -2,6 +2,9 @@
 #include <ctime>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "kept_state.h"
 #include "page.h"
@@ -10,9 +13,13 @@
 #include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/signature_list.h"
+#include "varstored/health/check.h"
 #include "varstored/health/render.h"
 #include "varstored/health/report.h"
+#include "varstored/health/text.h"
 #include "varstored/sandbox/helper.h"
+#include "varstored/signer/content.h"
+#include "varstored/signer/revocation_list.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/live.h"
 #include "varstored/tool/place.h"
@@ -26,6 +33,9 @@ constexpr int kFoundExitCode = 2;
 
 constexpr std::size_t kMaxUpdateBytes = std::size_t{1024} * 1024;
 
+/// Microsoft's list, where a host has a newer one than this program knows.
+constexpr const char* kDefaultLists = "/usr/share/varstored/dbx_info_msft_latest.json";
+
 struct Wishes {
   tool::Rights rights;
   tool::PlaceOptions place;
@@ -33,6 +43,8 @@ struct Wishes {
   bool json = false;
   bool svg = false;
   std::string dbx_update;
+  std::string lists;
+  std::string check;
 };
 
 /// What was read for an inspection, and looked into by nobody.
@@ -40,9 +52,18 @@ struct Input {
   tools::Subject subject;
   std::optional<tool::LiveAnswer> live;
   std::optional<base::Bytes> update;
+  std::optional<base::Bytes> lists;
 };
 
-base::Result<Input> ReadInput(const Wishes& wishes, base::Log& log) {
+base::Result<std::optional<base::Bytes>> AsOptional(base::Result<base::Bytes> bytes) {
+  return bytes ? base::Result<std::optional<base::Bytes>>(*std::move(bytes)) : bytes.failure();
+}
+
+/// What a helper process says of a verdict.
+constexpr std::string_view kVerdicts = " ?!";
+
+/// The files of --dbx-update and --lists, or what is there instead.
+base::Result<Input> ReadFiles(const Wishes& wishes) {
   Input input;
   if (!wishes.dbx_update.empty()) {
     auto update = base::ReadFile(wishes.dbx_update, kMaxUpdateBytes);
@@ -51,36 +72,65 @@ base::Result<Input> ReadInput(const Wishes& wishes, base::Log& log) {
     }
     input.update = *std::move(update);
   }
+  auto lists = wishes.lists.empty() ? base::ReadFileIfThere(kDefaultLists, kMaxUpdateBytes)
+                                    : AsOptional(base::ReadFile(wishes.lists, kMaxUpdateBytes));
+  if (!lists) {
+    return lists.failure();
+  }
+  input.lists = *std::move(lists);
+  return input;
+}
+
+/// Adds the VM's variables to what ReadFiles gave. Rights are dropped already, but for --live.
+base::Result<void> ReadVm(const Wishes& wishes, Input& input, base::Log& log) {
   if (wishes.live) {
     auto live = tool::AskLive(wishes.place.operand, wishes.rights, log);
     if (!live) {
       return live.failure();
     }
     input.live = *std::move(live);
-    return input;
-  }
-  if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
-    return dropped.failure();
+    return {};
   }
   const auto opened = tools::OpenKept(wishes.place, log);
   if (!opened) {
     return opened.failure();
   }
   input.subject = opened->subject();
-  return input;
+  return {};
 }
 
 // From here on it is for the helper process.
 
-/// The signature lists of an update: of a signed one those behind its descriptor, else the file.
+/// The signature lists of an update: of a signed one those behind its descriptor, else what the
+/// file is.
 base::Result<base::Bytes> ListsOf(const std::string& path, base::ByteSpan content) {
   const auto descriptor = efi::ParseAuthenticationDescriptor(content);
-  const base::ByteSpan lists = descriptor ? descriptor->payload : content;
-  const auto parsed = efi::ParseSignatureLists(lists);
-  if (!parsed || parsed->empty()) {
-    return base::Fail(path + ": neither a signed update nor signature lists");
+  if (descriptor) {
+    const auto parsed = efi::ParseSignatureLists(descriptor->payload);
+    if (parsed && !parsed->empty()) {
+      return base::ToBytes(descriptor->payload);
+    }
   }
-  return base::ToBytes(lists);
+  const auto lists = signer::ParseContent(content);
+  if (!lists) {
+    return base::Fail(path +
+                      ": neither a signed update, nor signature lists, nor Microsoft's list: " +
+                      lists.error().message);
+  }
+  return signer::EncodeContent(*lists, efi::Guid{});
+}
+
+base::Result<std::vector<health::ListedRevocation>> RevocationsOf(const std::string& path,
+                                                                  base::ByteSpan content) {
+  const auto listed = signer::ParseRevocationList(content);
+  if (!listed) {
+    return base::Fail(path + ": " + listed.error().message);
+  }
+  std::vector<health::ListedRevocation> revocations;
+  for (const signer::ListedHash& one : *listed) {
+    revocations.push_back({one.date, one.hash});
+  }
+  return revocations;
 }
 
 struct Inspected {
@@ -117,22 +167,25 @@ base::Result<Inspected> LookAt(const Wishes& wishes, const Input& input) {
   return Inspected{*std::move(state), input.subject.context};
 }
 
-/// What is shown; in front of it a character that says whether there are findings.
-base::Result<std::string> Report(const Wishes& wishes, const Input& input,
-                                 const health::ScreenOptions& screen) {
-  std::optional<base::Bytes> update;
+base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input) {
+  auto inspected = LookAt(wishes, input);
+  if (!inspected) {
+    return inspected.failure();
+  }
   if (input.update) {
     auto lists = ListsOf(wishes.dbx_update, *input.update);
     if (!lists) {
       return lists.failure();
     }
-    update = *std::move(lists);
+    inspected->context.dbx_update = *std::move(lists);
   }
-  auto inspected = LookAt(wishes, input);
-  if (!inspected) {
-    return inspected.failure();
+  if (input.lists) {
+    auto lists = RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *input.lists);
+    if (!lists) {
+      return lists.failure();
+    }
+    inspected->context.microsoft_list = *std::move(lists);
   }
-  inspected->context.dbx_update = std::move(update);
   health::Report report = health::MakeReport(inspected->state, inspected->context);
   if (wishes.live && !inspected->context.is_vm) {
     // They would need the file in which the variables are kept, of which nothing is known here.
@@ -140,49 +193,136 @@ base::Result<std::string> Report(const Wishes& wishes, const Input& input,
       finding.command.clear();
     }
   }
-  return (report.findings.empty() ? " " : "!") + (wishes.json ? health::RenderJson(report)
-                                                  : wishes.svg
-                                                      ? health::RenderSvg(report)
-                                                      : health::RenderScreen(report, screen));
+  return report;
+}
+
+/// What is shown; in front of it a character that says whether there are findings.
+base::Result<std::string> Show(const Wishes& wishes, const Input& input,
+                               const health::ScreenOptions& screen) {
+  const auto report = ReportOf(wishes, input);
+  if (!report) {
+    return report.failure();
+  }
+  return (report->findings.empty() ? " " : "!") + (wishes.json ? health::RenderJson(*report)
+                                                   : wishes.svg
+                                                       ? health::RenderSvg(*report)
+                                                       : health::RenderScreen(*report, screen));
+}
+
+/// The words of a judgement; in front of them the character of its verdict.
+base::Result<std::string> JudgeVm(const Wishes& wishes, const Input& input, health::Check check) {
+  const auto report = ReportOf(wishes, input);
+  if (!report) {
+    return report.failure();
+  }
+  const health::Judgement judgement = health::Judge(*report, check);
+  return std::string(1, kVerdicts[static_cast<std::size_t>(judgement.verdict)]) + judgement.why;
 }
 
 // And up to here.
 
-base::Result<std::string> Inspect(const Wishes& wishes, bool& has_findings, base::Log& log) {
-  if (wishes.json && wishes.svg) {
-    return tool::Misuse("--json and --svg exclude each other");
-  }
-  const auto input = ReadInput(wishes, log);
+base::Result<std::string> Inspect(const Wishes& wishes, int& exit_code, base::Log& log) {
+  auto input = ReadFiles(wishes);
   if (!input) {
     return input.failure();
   }
+  if (!wishes.live) {
+    if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
+      return dropped.failure();
+    }
+  }
+  if (auto read = ReadVm(wishes, *input, log); !read) {
+    return read.failure();
+  }
   const health::ScreenOptions screen = tools::ScreenOptionsHere();
   const auto answer = sandbox::TextInHelper(
-      [&](base::Log& /*lines*/) { return Report(wishes, *input, screen); }, log);
+      [&](base::Log& /*lines*/) { return Show(wishes, *input, screen); }, log);
   if (!answer) {
     return answer.failure();
   }
-  has_findings = answer->starts_with('!');
+  exit_code = answer->starts_with('!') ? kFoundExitCode : 0;
   return answer->substr(std::min<std::size_t>(answer->size(), 1));
+}
+
+/// One VM of --check; what cannot be read is a verdict, too.
+base::Result<std::string> CheckVm(const Wishes& wishes, Input input, health::Check check,
+                                  base::Log& log) {
+  if (auto read = ReadVm(wishes, input, log); !read) {
+    return read.failure();
+  }
+  return sandbox::TextInHelper([&](base::Log& /*lines*/) { return JudgeVm(wishes, input, check); },
+                               log);
+}
+
+/// A line for each VM.
+base::Result<std::string> CheckAll(Wishes wishes, const std::vector<std::string>& vms,
+                                   int& exit_code, base::Log& log) {
+  const auto check = health::CheckOf(wishes.check);
+  if (!check) {
+    return tool::Misuse("--check takes certificates, revocations, secure-boot or all");
+  }
+  const auto files = ReadFiles(wishes);
+  if (!files) {
+    return files.failure();
+  }
+  if (!wishes.live) {
+    if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
+      return dropped.failure();
+    }
+  }
+  std::string lines;
+  bool is_all_known = true;
+  bool is_all_right = true;
+  for (const std::string& vm : vms) {
+    wishes.place.operand = vm;
+    const auto answer = CheckVm(wishes, *files, *check, log);
+    const bool is_right = answer && answer->starts_with(kVerdicts.front());
+    const bool is_known = is_right || (answer && answer->starts_with(kVerdicts.back()));
+    const std::string why = !answer           ? answer.error().message
+                            : answer->empty() ? ""
+                                              : answer->substr(1);
+    is_all_right = is_all_right && is_right;
+    is_all_known = is_all_known && is_known;
+    lines += std::string(is_right   ? "right      "
+                         : is_known ? "not right  "
+                                    : "not known  ") +
+             health::ForTerminal(vm) + (why.empty() ? "" : ": " + health::ForTerminal(why)) + "\n";
+  }
+  exit_code = !is_all_known ? 1 : is_all_right ? 0 : kFoundExitCode;
+  return lines;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Wishes wishes;
-  bool has_findings = false;
+  int exit_code = 0;
   const int failed = tool::Main(
       {page::kName, page::kHelp}, argc, argv,
       tool::Joined({tool::OptionsOf(wishes.rights),
                     tool::OptionsOf(wishes.place),
                     {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
-                     tool::Flag('\0', "svg", wishes.svg),
-                     tool::Value('\0', "dbx-update", wishes.dbx_update)}}),
+                     tool::Flag('\0', "svg", wishes.svg), tool::Value('\0', "check", wishes.check),
+                     tool::Value('\0', "dbx-update", wishes.dbx_update),
+                     tool::Value('\0', "lists", wishes.lists)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
-        if (auto taken = tool::TakePlace(wishes.place, operands, 0, wishes.live); !taken) {
+        if (static_cast<int>(wishes.json) + static_cast<int>(wishes.svg) +
+                static_cast<int>(!wishes.check.empty()) >
+            1) {
+          return tool::Misuse("--json, --svg and --check exclude each other");
+        }
+        const bool has_many = !wishes.check.empty() && wishes.place.backend.empty() &&
+                              !wishes.live && !operands.empty();
+        const std::vector<std::string> vms = operands;
+        if (auto taken = tool::TakePlace(wishes.place, operands, has_many ? operands.size() - 1 : 0,
+                                         wishes.live);
+            !taken) {
           return taken.failure();
         }
-        return Inspect(wishes, has_findings, log);
+        return wishes.check.empty()
+                   ? Inspect(wishes, exit_code, log)
+                   : CheckAll(wishes, has_many ? vms : std::vector{wishes.place.operand}, exit_code,
+                              log);
       });
-  return failed != 0 ? failed : has_findings ? kFoundExitCode : 0;
+  return failed != 0 ? failed : exit_code;
 }

@@ -1,10 +1,16 @@
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <system_error>
 
 #include "page.h"
 #include "varstored/base/file.h"
+#include "varstored/efi/attributes.h"
 #include "varstored/efi/status.h"
+#include "varstored/efi/variable_name.h"
 #include "varstored/tool/session.h"
 
 namespace {
@@ -75,21 +81,50 @@ base::Result<Variables> ReadLists(const std::string& folder) {
   return variables;
 }
 
+/// What was asked for.
+struct Wishes {
+  bool is_clone = false;
+  bool only_shows = false;
+  std::string pattern;
+};
+
+/// The non-volatile variables of `vendor` whose name, as varstore-ls prints it, the pattern
+/// matches. None is an error.
+base::Result<Variables> Matching(const store::Store& store, const efi::Guid& vendor,
+                                 const std::string& pattern) {
+  Variables variables;
+  for (const auto* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
+    auto name = efi::VariableName::FromBytes(base::ToBytes(entry->name()));
+    if (entry->vendor() == vendor && entry->Has(efi::kNonVolatile) && name &&
+        ::fnmatch(pattern.c_str(), efi::EscapeName(entry->name()).c_str(), FNM_NOESCAPE) == 0) {
+      variables.push_back({vendor, *std::move(name)});
+    }
+  }
+  if (variables.empty()) {
+    return base::Fail("no variable of " + efi::ToText(vendor) + " has a name like '" +
+                      base::Printable(pattern) + "'");
+  }
+  return variables;
+}
+
 /// Removes `variables` together, and gives the lines that say so. Whether one that is absent is a
-/// failure, the caller decides.
+/// failure, `wishes` say.
 base::Result<std::string> Remove(tool::Session& session, const Variables& variables,
-                                 bool may_be_absent) {
+                                 const Wishes& wishes) {
   std::string lines;
   for (const tool::NamedVariable& variable : variables) {
     const std::string text = tool::Describe(variable.key());
     const auto reason = session.Delete(variable.key());
     if (engine::StatusOf(reason) != efi::Status::kSuccess &&
-        !(may_be_absent && reason == engine::Reason::kNothingToDelete)) {
+        !(wishes.is_clone && reason == engine::Reason::kNothingToDelete)) {
       return tool::Refused(text, reason);
     }
     const std::size_t blank = text.find(' ');
-    lines +=
-        "Removing: GUID: '" + text.substr(0, blank) + "' Name: '" + text.substr(blank + 1) + "'\n";
+    lines += std::string(wishes.only_shows ? "Would remove" : "Removing") + ": GUID: '" +
+             text.substr(0, blank) + "' Name: '" + text.substr(blank + 1) + "'\n";
+  }
+  if (wishes.only_shows) {
+    return lines;
   }
   const auto saved = session.Save();
   return saved ? base::Result<std::string>(std::move(lines)) : saved.failure();
@@ -100,24 +135,39 @@ base::Result<std::string> Remove(tool::Session& session, const Variables& variab
 int main(int argc, char** argv) {
   tool::PlaceOptions place;
   tool::Rights rights;
-  bool is_clone = false;
+  Wishes wishes;
   std::string lists = "/etc/xapi.d/efi-clone";
   return tool::Main(
       {page::kName, page::kHelp}, argc, argv,
-      tool::Joined({tool::OptionsOf(place),
-                    tool::OptionsOf(rights),
-                    {tool::Flag('c', "clone", is_clone), tool::Value('\0', "clone-lists", lists)}}),
+      tool::Joined(
+          {tool::OptionsOf(place),
+           tool::OptionsOf(rights),
+           {tool::Flag('c', "clone", wishes.is_clone), tool::Value('\0', "clone-lists", lists),
+            tool::Value('\0', "match", wishes.pattern),
+            tool::Flag('\0', "dry-run", wishes.only_shows)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
-        if (auto taken = tool::TakePlace(place, operands, is_clone ? 0 : 2); !taken) {
+        const bool has_pattern = !wishes.pattern.empty();
+        if (wishes.is_clone && has_pattern) {
+          return tool::Misuse("-c and --match exclude each other");
+        }
+        const std::size_t others = wishes.is_clone ? 0 : has_pattern ? 1 : 2;
+        if (auto taken = tool::TakePlace(place, operands, others); !taken) {
           return taken.failure();
         }
+        place.only_looks = wishes.only_shows;
         Variables variables;
-        if (is_clone) {
+        std::optional<efi::Guid> vendor;
+        if (wishes.is_clone) {
           auto read = ReadLists(lists);
           if (!read) {
             return read.failure();
           }
           variables = *std::move(read);
+        } else if (has_pattern) {
+          vendor = efi::ParseGuid(operands[0]);
+          if (!vendor) {
+            return base::Fail("'" + base::Printable(operands[0]) + "' is no GUID");
+          }
         } else {
           auto variable = tool::ParseNamedVariable(operands[0], operands[1]);
           if (!variable) {
@@ -128,8 +178,16 @@ int main(int argc, char** argv) {
         return tool::WithSession(
             place, rights, log,
             [&](tool::Session& session, base::Log& /*lines*/) -> base::Result<std::string> {
-              auto text = Remove(session, variables, is_clone);
-              return text && !is_clone ? std::string() : text;
+              if (vendor) {
+                auto found = Matching(session.store(), *vendor, wishes.pattern);
+                if (!found) {
+                  return found.failure();
+                }
+                variables = *std::move(found);
+              }
+              auto text = Remove(session, variables, wishes);
+              const bool is_one = !wishes.is_clone && !has_pattern && !wishes.only_shows;
+              return text && is_one ? std::string() : text;
             });
       });
 }

@@ -20,6 +20,18 @@ using OpenSslBytes = std::unique_ptr<unsigned char, OpenSslFree>;
 using TimePtr = std::unique_ptr<ASN1_TIME, OpenSslDeleter<ASN1_TIME_free>>;
 using BioPtr = std::unique_ptr<BIO, OpenSslDeleter<BIO_free_all>>;
 
+/// The whole name in UTF-8; empty when memory runs out.
+std::string TextOf(const X509_NAME& name) {
+  const BioPtr text(BIO_new(BIO_s_mem()));
+  const unsigned long style = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
+  if (text == nullptr || X509_NAME_print_ex(text.get(), &name, 0, style) < 0) {
+    return {};
+  }
+  char* characters = nullptr;
+  const long bytes = BIO_get_mem_data(text.get(), &characters);
+  return bytes <= 0 ? std::string() : std::string(characters, static_cast<std::size_t>(bytes));
+}
+
 }  // namespace
 
 NamePtr DecodeName(base::ByteSpan element) {
@@ -77,21 +89,20 @@ std::string Certificate::subject_text() const {
     return {};
   }
   const int index = X509_NAME_get_index_by_NID(subject.get(), NID_commonName, -1);
-  if (index >= 0) {
-    unsigned char* utf8 = nullptr;
-    const int bytes = ASN1_STRING_to_UTF8(
-        &utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject.get(), index)));
-    const OpenSslBytes owner(utf8);
-    return bytes < 0 ? std::string() : std::string(utf8, utf8 + bytes);
+  if (index < 0) {
+    return TextOf(*subject);
   }
-  const BioPtr text(BIO_new(BIO_s_mem()));
-  const unsigned long style = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
-  if (text == nullptr || X509_NAME_print_ex(text.get(), subject.get(), 0, style) < 0) {
-    return {};
-  }
-  char* characters = nullptr;
-  const long bytes = BIO_get_mem_data(text.get(), &characters);
-  return bytes <= 0 ? std::string() : std::string(characters, static_cast<std::size_t>(bytes));
+  unsigned char* utf8 = nullptr;
+  const int bytes = ASN1_STRING_to_UTF8(
+      &utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject.get(), index)));
+  const OpenSslBytes owner(utf8);
+  return bytes < 0 ? std::string() : std::string(utf8, utf8 + bytes);
+}
+
+std::string Certificate::whole_subject_text() const {
+  const OpenSslCall call;
+  const NamePtr subject = DecodeName(parsed_->form().subject);
+  return subject == nullptr ? std::string() : TextOf(*subject);
 }
 
 std::optional<std::int64_t> Certificate::not_after() const {

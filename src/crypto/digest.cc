@@ -1,6 +1,7 @@
 #include "varstored/crypto/digest.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include <openssl/crypto.h>
@@ -21,6 +22,19 @@ base::Result<Sha256Digest> Sha256(std::initializer_list<base::ByteSpan> parts) {
   Sha256Digest digest{};
   std::ranges::copy(value->bytes(), digest.begin());
   return digest;
+}
+
+base::Result<base::Bytes> Digest(DigestKind kind, base::ByteSpan bytes) {
+  constexpr std::array<const char*, 5> kNames = {"SHA1", "SHA224", "SHA256", "SHA384", "SHA512"};
+  const OpenSslCall call;
+  std::optional<DigestValue> value;
+  if (call.ready()) {
+    value = DigestOf(kNames[static_cast<std::size_t>(kind)], {&bytes, 1});
+  }
+  if (!value.has_value()) {
+    return base::Fail("digest: out of memory");
+  }
+  return base::ToBytes(value->bytes());
 }
 
 bool ConstantTimeEqual(base::ByteSpan left, base::ByteSpan right) {

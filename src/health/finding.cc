@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "boot.h"
+#include "dates.h"
 #include "key_content.h"
 #include "known.h"
+#include "revoked.h"
 #include "usage.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/efi/variable_name.h"
@@ -19,7 +21,7 @@
 namespace varstored::health {
 namespace {
 
-constexpr std::array<FindingType, 13> kTypes = {{
+constexpr std::array<FindingType, 20> kTypes = {{
     {FindingKind::kBlobUnreadable, "blob-unreadable", Severity::kError,
      "Keeps every record that could be read, and writes them as a whole blob."},
     {FindingKind::kRecordDuplicate, "record-duplicate", Severity::kWarning,
@@ -36,11 +38,21 @@ constexpr std::array<FindingType, 13> kTypes = {{
      "Makes Microsoft the owner of Microsoft's certificates, each once."},
     {FindingKind::kSecureBootWithoutPk, "secure-boot-without-pk", Severity::kError, ""},
     {FindingKind::kSecureBootWithoutDb, "secure-boot-without-db", Severity::kError, ""},
+    {FindingKind::kDbAllRevoked, "db-all-revoked", Severity::kError, ""},
+    {FindingKind::kDbRevokedWithoutSuccessor, "db-revoked-without-successor", Severity::kError, ""},
+    {FindingKind::kKeyNotSecret, "key-not-secret", Severity::kError, ""},
     {FindingKind::kCertificates2011Only, "certificates-2011-only", Severity::kWarning, ""},
+    {FindingKind::kKekWithout2011, "kek-without-2011", Severity::kWarning, ""},
+    {FindingKind::kRevocationsMissing, "revocations-missing", Severity::kError, ""},
     {FindingKind::kStoreOverfull, "store-overfull", Severity::kError, ""},
     {FindingKind::kStoreNearlyFull, "store-nearly-full", Severity::kWarning, ""},
     {FindingKind::kBootOrderDangling, "boot-order-dangling", Severity::kWarning,
      "Takes the numbers that point at nothing out; a list of which nothing is left goes."},
+    {FindingKind::kBootOrderRepeats, "boot-order-repeats", Severity::kWarning,
+     "Keeps each number once, in the place where it is first."},
+    {FindingKind::kBootOptionsRepeat, "boot-options-repeat", Severity::kWarning,
+     "Keeps one of the options that are the same byte for byte, and takes the others out of "
+     "BootOrder."},
 }};
 
 /// Tools that update dbx ask for this much before they try.
@@ -107,20 +119,37 @@ class Search {
     CheckRevocations();
     CheckOwners();
     CheckSecureBoot();
+    CheckRevokedCertificates();
+    CheckSecrets();
     CheckCertificates();
+    CheckKekWithout2011();
+    CheckAgeOfRevocations();
     CheckRoom();
     CheckBootOrder();
+    CheckRepeats();
     return std::move(findings_);
   }
 
  private:
   void Add(FindingKind kind, std::optional<VariableId> variable, std::string explanation,
-           bool is_fixable, std::string command) {
+           bool is_fixable, std::string command, Severity worst = Severity::kError) {
     if (is_fixable) {
       command = ShellCommand("varstore-repair --fix", {context_.target});
     }
-    findings_.push_back(
-        {kind, std::move(variable), std::move(explanation), is_fixable, std::move(command)});
+    findings_.push_back({kind, std::max(TypeOf(kind).severity, worst), std::move(variable),
+                         std::move(explanation), is_fixable, std::move(command)});
+  }
+
+  /// Adds what the host's file has to the VM's key.
+  [[nodiscard]] std::string AddFromHost(const efi::WellKnownVariable& key) const {
+    const std::string name = NameOf(IdOf(key));
+    return ShellCommand("varstore-set", {context_.target, efi::ToText(key.vendor), name, "0x67",
+                                         "/var/lib/varstored/" + name + ".auth"});
+  }
+
+  /// Secure Boot is on, or nobody can tell and a platform key is there.
+  [[nodiscard]] bool IsVerifying() const {
+    return IsSecureBootOn(state_, context_).value_or(IsUserMode(state_));
   }
 
   [[nodiscard]] std::string Remove(const VariableId& id) const {
@@ -290,50 +319,219 @@ class Search {
     }
   }
 
-  void CheckCertificates() {
-    for (const bool is_kek : {true, false}) {
-      const efi::WellKnownVariable& holder = is_kek ? efi::kKek : efi::kDb;
+  /// The certificates of this variable that are known, by their digests.
+  [[nodiscard]] std::map<crypto::Sha256Digest, base::ByteSpan> KnownIn(
+      const efi::WellKnownVariable& holder) const {
+    std::map<crypto::Sha256Digest, base::ByteSpan> known;
+    const store::Entry* key = FindEntry(state_, holder);
+    const auto lists = key == nullptr ? std::nullopt : efi::UsableSignatureLists(key->data());
+    if (!lists) {
+      return known;
+    }
+    for (const efi::SignatureList& list : *lists) {
+      for (const efi::SignatureEntry& entry : list.entries) {
+        const auto digest = list.kind == efi::SignatureKind::kX509
+                                ? std::optional(crypto::Sha256({entry.data}))
+                                : std::nullopt;
+        if (digest && digest->ok() && FindKnownCertificate(**digest)) {
+          known.emplace(**digest, entry.data);
+        }
+      }
+    }
+    return known;
+  }
+
+  /// The rows of engine::Successions of one variable.
+  static std::vector<engine::Succession> SuccessionsOf(const efi::WellKnownVariable& holder) {
+    const bool is_kek = holder.Is(efi::kKek.name, efi::kKek.vendor);
+    std::vector<engine::Succession> rows;
+    for (const engine::Succession& row : engine::Successions()) {
+      if (is_kek == (row.holder == engine::CertificateHolder::kKek)) {
+        rows.push_back(row);
+      }
+    }
+    return rows;
+  }
+
+  void CheckRevokedCertificates() {
+    const store::Entry* db = FindEntry(state_, efi::kDb);
+    const auto lists = db == nullptr ? std::nullopt : efi::UsableSignatureLists(db->data());
+    if (!lists || !IsVerifying()) {
+      return;
+    }
+    const RevokedEntries revoked(state_);
+    std::size_t entries = 0;
+    std::size_t useless = 0;
+    for (const efi::SignatureList& list : *lists) {
+      entries += list.entries.size();
+      useless += static_cast<std::size_t>(
+          std::count_if(list.entries.begin(), list.entries.end(),
+                        [&](const auto& entry) { return revoked.IsUseless(list.kind, entry); }));
+    }
+    if (entries > 0 && entries == useless) {
+      Add(FindingKind::kDbAllRevoked, IdOf(efi::kDb),
+          (entries == 1 ? std::string("Its only entry is revoked by dbx")
+                        : "All " + Text(entries) + " entries of it are revoked by dbx") +
+              ", and dbx counts more: with Secure Boot the firmware refuses every boot loader.",
+          false, AddFromHost(efi::kDb));
+    }
+    const auto known = KnownIn(efi::kDb);
+    const auto is_useless = [&](const engine::MicrosoftCertificate& certificate) {
+      const auto found = known.find(certificate.digest);
+      return found == known.end() ||
+             revoked.IsUseless(efi::SignatureKind::kX509, {kMicrosoftOwner, found->second});
+    };
+    for (const engine::Succession& row : SuccessionsOf(efi::kDb)) {
+      if (known.contains(row.old_certificate.digest) && is_useless(row.old_certificate) &&
+          is_useless(row.successor)) {
+        Add(FindingKind::kDbRevokedWithoutSuccessor, IdOf(efi::kDb),
+            std::string(row.old_certificate.name) + " is revoked by dbx, and its successor " +
+                std::string(row.successor.name) +
+                (known.contains(row.successor.digest) ? " is, too" : " is not in db") +
+                ": boot loaders that are signed under them are refused.",
+            false, AddFromHost(efi::kDb));
+      }
+    }
+  }
+
+  void CheckSecrets() {
+    for (const efi::WellKnownVariable& holder : {efi::kPk, efi::kKek, efi::kDb}) {
       const store::Entry* key = FindEntry(state_, holder);
-      if (key == nullptr) {
+      const auto lists = key == nullptr ? std::nullopt : efi::UsableSignatureLists(key->data());
+      if (!lists) {
         continue;
       }
-      const base::ByteSpan content = key->data();
-      const base::ByteSpan none;
-      if (engine::AreCertificatesUpToDate(is_kek ? content : none, is_kek ? none : content)) {
+      std::vector<std::string> reasons;
+      for (const efi::SignatureList& list : *lists) {
+        for (const efi::SignatureEntry& entry : list.entries) {
+          const auto certificate = list.kind == efi::SignatureKind::kX509
+                                       ? std::optional(crypto::Certificate::Parse(entry.data))
+                                       : std::nullopt;
+          if (certificate && certificate->ok()) {
+            if (const auto why = WhyNotSecret(**certificate)) {
+              reasons.push_back((*certificate)->subject_text() + " " + *why);
+            }
+          }
+        }
+      }
+      if (reasons.empty()) {
         continue;
       }
-      const std::string file = is_kek ? "KEK.auth" : "db.auth";
+      const bool is_db = holder.Is(efi::kDb.name, efi::kDb.vendor);
+      Add(FindingKind::kKeyNotSecret, IdOf(holder),
+          "Everybody can have the private half of " +
+              (reasons.size() == 1 ? "its key" : Plural(reasons.size(), "key")) + " and sign " +
+              (is_db ? "boot loaders" : "new keys") + " with it: " + Listed(reasons) + ".",
+          false, is_db ? "" : ResetKeys(), is_db ? Severity::kWarning : Severity::kError);
+    }
+  }
+
+  void CheckCertificates() {
+    for (const efi::WellKnownVariable& holder : {efi::kKek, efi::kDb}) {
+      const auto known = KnownIn(holder);
+      std::vector<std::string> old;
+      std::vector<std::string> missing;
+      for (const engine::Succession& row : SuccessionsOf(holder)) {
+        const auto found = known.find(row.old_certificate.digest);
+        if (found != known.end() && !known.contains(row.successor.digest)) {
+          old.push_back(std::string(row.old_certificate.name) + ", which " + Expiry(found->second));
+          missing.emplace_back(row.successor.name);
+        }
+      }
+      if (old.empty()) {
+        continue;
+      }
+      const bool is_kek = holder.Is(efi::kKek.name, efi::kKek.vendor);
       Add(FindingKind::kCertificates2011Only, IdOf(holder),
-          std::string("It holds a certificate of Microsoft's of 2011, which expires in 2026, "
-                      "without its successor of 2023. ") +
+          "It holds " + Listed(old) + ", without " + Listed(missing) + ". " +
               (is_kek ? "Updates of dbx that are signed with the new one will be refused."
                       : "Boot loaders that are signed with the new one will be refused."),
           false,
-          context_.is_vm
-              ? "xe vm-update-secureboot-certificates-on-boot mark=true uuid=" +
-                    ShellWord(context_.target)
-              : ShellCommand("varstore-set",
-                             {context_.target, efi::ToText(holder.vendor), NameOf(IdOf(holder)),
-                              "0x67", "/var/lib/varstored/" + file}));
+          context_.is_vm ? "xe vm-update-secureboot-certificates-on-boot mark=true uuid=" +
+                               ShellWord(context_.target)
+                         : AddFromHost(holder));
     }
+  }
+
+  /// "expired on 2026-06-24", or "expires on" that day.
+  [[nodiscard]] std::string Expiry(base::ByteSpan der) const {
+    const auto certificate = crypto::Certificate::Parse(der);
+    const auto end = certificate ? certificate->not_after() : std::nullopt;
+    return !end ? "has no end"
+                : (*end < context_.now ? "expired on " : "expires on ") + DateText(*end);
+  }
+
+  void CheckKekWithout2011() {
+    const auto known = KnownIn(efi::kKek);
+    for (const engine::Succession& row : SuccessionsOf(efi::kKek)) {
+      if (known.contains(row.successor.digest) && !known.contains(row.old_certificate.digest)) {
+        Add(FindingKind::kKekWithout2011, IdOf(efi::kKek),
+            "It holds " + std::string(row.successor.name) + " without " +
+                std::string(row.old_certificate.name) +
+                ". The updates of db and dbx that Microsoft publishes today are signed under the "
+                "one of 2011: they are refused. Both are needed.",
+            false, AddFromHost(efi::kKek));
+      }
+    }
+  }
+
+  void CheckAgeOfRevocations() {
+    const Revocations revocations = RevocationsOf(state_, context_);
+    std::string what;
+    if (const auto& comparison = revocations.comparison) {
+      if (comparison->missing == 0) {
+        return;
+      }
+      what = Text(comparison->missing) + " of the " + Text(comparison->total) +
+             " entries of the given update are not in it.";
+    } else if (!IsVerifying() || context_.is_first_boot || KnownIn(efi::kDb).empty() ||
+               revocations.newest_seen == revocations.newest_known) {
+      // Without Microsoft's certificates in db nothing that Microsoft revokes can start anyway.
+      return;
+    }
+    const std::string newest =
+        revocations.newest_seen.empty()
+            ? "None of Microsoft's lists is in it"
+            : "The newest of Microsoft's lists in it is of " + revocations.newest_seen;
+    constexpr std::int64_t kOld = std::int64_t{2} * 365 * 24 * 60 * 60;
+    const bool is_old = revocations.newest_seen < DateText(context_.now - kOld);
+    Add(FindingKind::kRevocationsMissing, IdOf(efi::kDbx),
+        what + (what.empty() ? "" : " ") + newest + "; the newest known is of " +
+            revocations.newest_known +
+            ". Boot loaders with known holes may start. The operating system adds the list with "
+            "its updates; by hand, update the boot loaders first.",
+        false, AddFromHost(efi::kDbx), is_old ? Severity::kError : Severity::kWarning);
+  }
+
+  /// What takes most and is nothing that the firmware needs: its words, and how it is removed.
+  [[nodiscard]] std::pair<std::string, std::string> WhatMayGo() const {
+    const auto largest = std::find_if(
+        usage_.variables.begin(), usage_.variables.end(), [](const VariableUse& variable) {
+          return !variable.family && variable.id.vendor != efi::kGlobalVariableGuid &&
+                 variable.id.vendor != efi::kImageSecurityDatabaseGuid;
+        });
+    const std::size_t one = largest == usage_.variables.end() ? 0 : largest->used_bytes;
+    const std::size_t many = usage_.families.empty() ? 0 : usage_.families.front().used_bytes;
+    if (std::max(one, many) < kWantedDbxRoom) {
+      return {};
+    }
+    const std::string largest_is = " The largest that Secure Boot does not need ";
+    if (many > one) {
+      const VariableFamily& family = usage_.families.front();
+      return {largest_is + "are " + Text(family.count) + " " + family.title + " with " +
+                  Text(family.data_bytes) + " bytes.",
+              ShellCommand("varstore-rm --match " + ShellWord(family.pattern),
+                           {context_.target, efi::ToText(family.vendor)})};
+    }
+    return {
+        largest_is + "is " + NameOf(largest->id) + " with " + Text(largest->data_bytes) + " bytes.",
+        Remove(largest->id)};
   }
 
   void CheckRoom() {
     const std::string used = "The variables take " + Text(usage_.used_bytes) + " of " +
                              Text(usage_.limit_bytes) + " bytes";
-    // What takes most and is nothing that the firmware needs.
-    const auto largest = std::find_if(
-        usage_.variables.begin(), usage_.variables.end(), [](const VariableUse& variable) {
-          return variable.id.vendor != efi::kGlobalVariableGuid &&
-                 variable.id.vendor != efi::kImageSecurityDatabaseGuid;
-        });
-    const bool has_candidate =
-        largest != usage_.variables.end() && largest->used_bytes >= kWantedDbxRoom;
-    const std::string command = has_candidate ? Remove(largest->id) : "";
-    const std::string advice = has_candidate ? " The largest that Secure Boot does not need is " +
-                                                   NameOf(largest->id) + " with " +
-                                                   Text(largest->data_bytes) + " bytes."
-                                             : "";
+    const auto [advice, command] = WhatMayGo();
     if (usage_.used_bytes > usage_.limit_bytes) {
       Add(FindingKind::kStoreOverfull, std::nullopt,
           used + ": nothing can be added, and the firmware may stop when it starts." + advice,
@@ -377,6 +575,41 @@ class Search {
                                 (nowhere.size() == 1 ? "points" : "point") +
                                 " at nothing that can be read: " + Listed(nowhere) + ".",
           true, "");
+    }
+  }
+
+  void CheckRepeats() {
+    if (const store::Entry* order = FindEntry(state_, kBootOrder)) {
+      const std::size_t numbers = NumbersIn(order->data()).size();
+      const std::size_t distinct = WithoutRepeats(order->data()).size();
+      if (numbers > distinct) {
+        Add(FindingKind::kBootOrderRepeats, IdOf(kBootOrder),
+            Text(numbers - distinct) + " of its " + Plural(numbers, "number") +
+                (numbers - distinct == 1 ? " is" : " are") +
+                " there already: the firmware tries the same again.",
+            true, "");
+      }
+    }
+    std::vector<std::string> copies;
+    std::vector<std::string> look_alikes;
+    for (const RepeatedOption& option : RepeatedOptions(state_)) {
+      const std::string of = " of " + BootOptionName(option.number);
+      for (const std::uint16_t copy : option.copies) {
+        copies.push_back(BootOptionName(copy) + of);
+      }
+      for (const std::uint16_t other : option.look_alikes) {
+        look_alikes.push_back(BootOptionName(other) + of);
+      }
+    }
+    if (!copies.empty() || !look_alikes.empty()) {
+      Add(FindingKind::kBootOptionsRepeat, std::nullopt,
+          "Boot options say the same as another one." +
+              (copies.empty() ? "" : " Copies: " + Listed(copies) + ".") +
+              (look_alikes.empty() ? ""
+                                   : " With the same description and path, but other attributes or "
+                                     "other data for the loader: " +
+                                         Listed(look_alikes) + "."),
+          !copies.empty(), "");
     }
   }
 

@@ -1,12 +1,16 @@
 #include "varstored/health/fix.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "boot.h"
 #include "key_content.h"
 #include "varstored/base/writer.h"
+#include "varstored/efi/variable_name.h"
 
 namespace varstored::health {
 namespace {
@@ -83,17 +87,56 @@ std::optional<base::Bytes> Compacted(const store::Entry& entry) {
   return IsKey(entry) ? WithoutDoubles(entry.data()) : std::nullopt;
 }
 
+base::Bytes Encode(const std::vector<std::uint16_t>& numbers) {
+  base::Writer writer;
+  for (const std::uint16_t number : numbers) {
+    writer.WriteU16(number);
+  }
+  return writer.Take();
+}
+
 void FixBootList(State& state, const VariableId& id) {
   const std::set<std::uint16_t> usable = UsableBootOptions(state);
-  ChangeData(state, id, [&](const store::Entry& entry) -> std::optional<base::Bytes> {
-    base::Writer writer;
-    for (const std::uint16_t number : NumbersIn(entry.data())) {
-      if (usable.contains(number)) {
-        writer.WriteU16(number);
-      }
-    }
-    return writer.Take();
+  ChangeData(state, id, [&](const store::Entry& entry) {
+    std::vector<std::uint16_t> numbers = NumbersIn(entry.data());
+    std::erase_if(numbers, [&](std::uint16_t number) { return !usable.contains(number); });
+    return std::optional(Encode(numbers));
   });
+}
+
+/// Removes what says the same as another option, and says the other where it was named.
+void RemoveRepeatedOptions(State& state) {
+  std::map<std::uint16_t, std::uint16_t> instead;
+  for (const RepeatedOption& option : RepeatedOptions(state)) {
+    for (const std::uint16_t copy : option.copies) {
+      instead.emplace(copy, option.number);
+    }
+  }
+  std::set<std::string> gone;
+  for (const auto& [copy, number] : instead) {
+    gone.insert(BootOptionName(copy));
+  }
+  std::erase_if(state.entries, [&gone](const store::Entry& entry) {
+    return entry.vendor() == efi::kGlobalVariableGuid &&
+           gone.contains(efi::NameToUtf8(entry.name()));
+  });
+  for (const efi::WellKnownVariable& list : {kBootOrder, kBootNext}) {
+    ChangeData(state, IdOf(list), [&](const store::Entry& entry) -> std::optional<base::Bytes> {
+      std::vector<std::uint16_t> numbers = NumbersIn(entry.data());
+      std::set<std::uint16_t> kept(numbers.begin(), numbers.end());
+      bool has_changed = false;
+      std::erase_if(numbers, [&](std::uint16_t& number) {
+        const auto found = instead.find(number);
+        if (found == instead.end()) {
+          return false;
+        }
+        has_changed = true;
+        number = found->second;
+        return !kept.insert(number).second;
+      });
+      return has_changed ? std::optional(Encode(numbers)) : std::nullopt;
+    });
+  }
 }
 
 void FixVariable(State& state, FindingKind kind, const VariableId& id) {
@@ -120,10 +163,21 @@ void FixVariable(State& state, FindingKind kind, const VariableId& id) {
     case FindingKind::kBootOrderDangling:
       FixBootList(state, id);
       break;
+    case FindingKind::kBootOrderRepeats:
+      ChangeData(state, id, [](const store::Entry& entry) {
+        return std::optional(Encode(WithoutRepeats(entry.data())));
+      });
+      break;
     case FindingKind::kBlobUnreadable:
     case FindingKind::kSecureBootWithoutPk:
     case FindingKind::kSecureBootWithoutDb:
+    case FindingKind::kDbAllRevoked:
+    case FindingKind::kDbRevokedWithoutSuccessor:
+    case FindingKind::kKeyNotSecret:
     case FindingKind::kCertificates2011Only:
+    case FindingKind::kKekWithout2011:
+    case FindingKind::kRevocationsMissing:
+    case FindingKind::kBootOptionsRepeat:
     case FindingKind::kStoreOverfull:
     case FindingKind::kStoreNearlyFull:
       break;
@@ -147,6 +201,8 @@ State Fix(State state, const Finding& finding) {
   }
   if (finding.kind == FindingKind::kBlobUnreadable) {
     state.damage.clear();
+  } else if (finding.kind == FindingKind::kBootOptionsRepeat) {
+    RemoveRepeatedOptions(state);
   } else if (finding.variable) {
     FixVariable(state, finding.kind, *finding.variable);
   }

@@ -1,16 +1,32 @@
 #include "known.h"
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <map>
+#include <string_view>
+
+#include "known_hashes.h"
+#include "varstored/base/reader.h"
 
 namespace varstored::health {
 namespace {
 
 using crypto::DigestFromHex;
 
+struct ListRow {
+  std::string_view date;
+  std::size_t hashes = 0;
+  crypto::Sha256Digest marker;
+};
+
 // From the repository secureboot_objects of Microsoft's: dbx_info_msft_latest.json as of July 2026,
-// images for x64.
-constexpr std::array<KnownList, 13> kLists = {{
-    {"2018-04-01", 27,
+// images for x64. The two oldest are dated as fwupd dates them (20140413, 20160809): Microsoft's
+// file gives all that they hold the date 2018-04-01, on which it begins.
+constexpr std::array<ListRow, 14> kLists = {{
+    {"2014-04-13", 11,
+     DigestFromHex("80b4d96931bf0d02fd91a61e19d14f1da452e66db2408ca8604d411f92659f0a")},
+    {"2016-08-09", 27,
      DigestFromHex("106faceacfecfd4e303b74f480a08098e2d0802b936f8ec774ce21f31686689c")},
     {"2018-06-01", 33,
      DigestFromHex("10d45fcba396aef3153ee8f6ecae58afe8476a280a2026fc71f6217dcf49ba2f")},
@@ -38,6 +54,24 @@ constexpr std::array<KnownList, 13> kLists = {{
      DigestFromHex("236a9cb0d71951c36398a32eb660ce2cd4a52ccfa7cf751cc6a35d9de549e19b")},
 }};
 
+struct PublicKey {
+  crypto::Sha256Digest digest;  // of the certificate
+  std::string_view why;
+};
+
+constexpr std::array<PublicKey, 1> kPublicKeys = {{
+    // /usr/share/ovmf/PkKek-1-snakeoil.pem of Debian's package ovmf.
+    {DigestFromHex("282e8130b7070f107aaecc25d3992ca4440270860b09088792a5075fab0d13f8"),
+     "is Debian's snakeoil key, whose private half is in the package ovmf"},
+}};
+
+/// Whether `text` holds `words`, which are in upper case, in whatever case.
+bool Says(const std::string& text, std::string_view words) {
+  return std::search(text.begin(), text.end(), words.begin(), words.end(), [](char c, char upper) {
+           return (c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c) == upper;
+         }) != text.end();
+}
+
 }  // namespace
 
 std::optional<KnownCertificate> FindKnownCertificate(const crypto::Sha256Digest& digest) {
@@ -55,6 +89,51 @@ std::optional<KnownCertificate> FindKnownCertificate(const crypto::Sha256Digest&
   return std::nullopt;
 }
 
-std::span<const KnownList> KnownLists() { return kLists; }
+KnownRevocations::KnownRevocations(const std::vector<ListedRevocation>& given) {
+  for (const ListRow& row : kLists) {
+    lists_.push_back({std::string(row.date), row.hashes, row.marker});
+  }
+  std::map<std::string, std::vector<crypto::Sha256Digest>> newer;
+  for (const ListedRevocation& revocation : given) {
+    given_.insert(base::ToBytes(revocation.hash));
+    if (revocation.date > kLists.back().date) {
+      newer[revocation.date].push_back(revocation.hash);
+    }
+  }
+  for (const auto& [date, hashes] : newer) {
+    lists_.push_back({date, lists_.back().hashes + hashes.size(), hashes.front()});
+  }
+}
+
+bool KnownRevocations::Knows(base::ByteSpan sha256) const {
+  base::Reader reader(sha256);
+  std::uint8_t byte = 0;
+  std::uint32_t front = 0;
+  for (std::size_t i = 0; i < sizeof(front); ++i) {
+    if (!reader.ReadU8(byte)) {
+      return false;
+    }
+    front = front << 8U | byte;
+  }
+  return std::binary_search(kKnownHashes.begin(), kKnownHashes.end(), front) ||
+         given_.contains(base::ToBytes(sha256));
+}
+
+std::optional<std::string> WhyNotSecret(const crypto::Certificate& certificate) {
+  const std::string subject = certificate.whole_subject_text();
+  for (const std::string_view words : {"DO NOT TRUST", "DO NOT SHIP"}) {
+    if (Says(subject, words)) {
+      return "says " + std::string(words) + " of itself";
+    }
+  }
+  if (const auto digest = crypto::Sha256({certificate.der()})) {
+    for (const PublicKey& key : kPublicKeys) {
+      if (key.digest == *digest) {
+        return std::string(key.why);
+      }
+    }
+  }
+  return std::nullopt;
+}
 
 }  // namespace varstored::health

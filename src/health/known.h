@@ -2,12 +2,16 @@
 
 #include <cstddef>
 #include <optional>
-#include <span>
-#include <string_view>
+#include <set>
+#include <string>
+#include <vector>
 
+#include "varstored/base/bytes.h"
+#include "varstored/crypto/certificate.h"
 #include "varstored/crypto/digest.h"
 #include "varstored/efi/guid.h"
 #include "varstored/engine/certificate_state.h"
+#include "varstored/health/finding.h"
 
 namespace varstored::health {
 
@@ -32,12 +36,30 @@ inline constexpr engine::MicrosoftCertificate kOptionRom2023 = {
 
 /// A revocation list of Microsoft's for x64, which is cumulative: each holds the one before it.
 struct KnownList {
-  std::string_view date;
+  std::string date;
   std::size_t hashes = 0;       // all of them, to this date
   crypto::Sha256Digest marker;  // one of those that came with it
 };
 
-/// In the order of their dates, the newest last.
-[[nodiscard]] std::span<const KnownList> KnownLists();
+/// What is known of Microsoft's revocation lists: by this program, and by what it was given.
+class KnownRevocations {
+ public:
+  /// `given` is Context::microsoft_list: what is newer than the lists that this program knows is
+  /// known, too.
+  explicit KnownRevocations(const std::vector<ListedRevocation>& given);
+
+  /// In the order of their dates, the newest last; never none.
+  [[nodiscard]] const std::vector<KnownList>& lists() const { return lists_; }
+  /// Whether the hash is in one of the lists, of whatever architecture.
+  [[nodiscard]] bool Knows(base::ByteSpan sha256) const;
+
+ private:
+  std::vector<KnownList> lists_;
+  std::set<base::Bytes> given_;
+};
+
+/// Why the private half of a certificate's key is known to everybody: its words for people; nothing
+/// when that is not known of it.
+[[nodiscard]] std::optional<std::string> WhyNotSecret(const crypto::Certificate& certificate);
 
 }  // namespace varstored::health

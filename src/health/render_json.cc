@@ -7,6 +7,7 @@
 #include "boot.h"
 #include "dates.h"
 #include "key_content.h"
+#include "rows.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/health/render.h"
@@ -55,6 +56,25 @@ class Json {
   char close_;
 };
 
+/// Null for an empty text.
+void AddText(Json& json, std::string_view name, std::string_view text) {
+  if (text.empty()) {
+    json.AddNull(name);
+  } else {
+    json.Add(name, text);
+  }
+}
+
+std::string Hex(base::ByteSpan bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : bytes) {
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 0xFU];
+  }
+  return text;
+}
+
 Json KeyJson(const KeyVariable& key) {
   Json certificates = Json::Array();
   for (const CertificateInfo& certificate : key.certificates) {
@@ -62,7 +82,12 @@ Json KeyJson(const KeyVariable& key) {
     one.Add("name", certificate.name)
         .Add("owner", efi::ToText(certificate.owner))
         .Add("is_microsofts", certificate.microsoft_year != 0)
-        .Add("has_expired", certificate.has_expired);
+        .Add("has_expired", certificate.has_expired)
+        .Add("sha256", Hex(certificate.sha256))
+        .Add("sha1", Hex(certificate.sha1))
+        .Add("is_secret", certificate.not_secret.empty());
+    AddText(one, "revoked_by", RevokedByText(certificate.revoked_by));
+    AddText(one, "revoked_since", certificate.revoked_since);
     if (certificate.not_after) {
       one.Add("not_after", DateText(*certificate.not_after));
     } else {
@@ -74,37 +99,43 @@ Json KeyJson(const KeyVariable& key) {
   for (const EntryCount& count : key.others) {
     others.Append(Json::Object().Add("kind", count.kind).Add("count", count.count));
   }
+  Json versions = Json::Array();
+  for (const MinimumVersion& version : key.versions) {
+    Json one = Json::Object();
+    AddText(one, "program", version.program);
+    versions.Append(one.Add("major", version.major)
+                        .Add("minor", version.minor)
+                        .Add("is_superseded", version.is_superseded));
+  }
   return Json::Object()
       .Add("name", key.name)
       .Add("is_present", key.is_present)
       .Add("is_readable", key.is_readable)
       .Add("is_managed_by_host", key.is_managed_by_host)
       .Add("certificates", certificates)
-      .Add("others", others);
+      .Add("others", others)
+      .Add("versions", versions);
 }
 
 Json SuccessionJson(const SuccessionInfo& row) {
   Json json = Json::Object();
   json.Add("variable", row.variable);
-  if (row.old_name.empty()) {
-    json.AddNull("old");
-  } else {
-    json.Add("old", row.old_name);
-  }
-  return json.Add("has_old", row.has_old).Add("new", row.new_name).Add("has_new", row.has_new);
+  AddText(json, "old", row.old_name);
+  return json.Add("has_old", row.has_old)
+      .Add("is_old_revoked", row.is_old_revoked)
+      .Add("new", row.new_name)
+      .Add("has_new", row.has_new)
+      .Add("is_new_revoked", row.is_new_revoked);
 }
 
 Json RevocationsJson(const Revocations& revocations) {
   Json json = Json::Object();
   json.Add("distinct", revocations.distinct);
-  if (revocations.newest_seen.empty()) {
-    json.AddNull("newest_seen");
-  } else {
-    json.Add("newest_seen", revocations.newest_seen);
-  }
+  AddText(json, "newest_seen", revocations.newest_seen);
   json.Add("newest_known", revocations.newest_known)
       .Add("newest_known_count", revocations.newest_known_count)
-      .Add("seems_current", revocations.seems_current);
+      .Add("seems_current", revocations.seems_current)
+      .Add("unknown_of_microsofts", revocations.unknown_of_microsofts);
   if (revocations.comparison) {
     json.Add("comparison", Json::Object()
                                .Add("total", revocations.comparison->total)
@@ -147,18 +178,29 @@ Json UsageJson(const Usage& usage) {
                          .Add("used_bytes", variable.used_bytes)
                          .Add("is_volatile", variable.is_volatile));
   }
+  Json families = Json::Array();
+  for (const VariableFamily& family : usage.families) {
+    families.Append(Json::Object()
+                        .Add("title", family.title)
+                        .Add("pattern", family.pattern)
+                        .Add("vendor", efi::ToText(family.vendor))
+                        .Add("count", family.count)
+                        .Add("data_bytes", family.data_bytes)
+                        .Add("used_bytes", family.used_bytes));
+  }
   return Json::Object()
       .Add("used_bytes", usage.used_bytes)
       .Add("limit_bytes", usage.limit_bytes)
       .Add("dbx_room_bytes", usage.dbx_room_bytes)
       .Add("store_room_bytes", usage.store_room_bytes)
+      .Add("families", families)
       .Add("variables", variables);
 }
 
 Json FindingJson(const Finding& finding) {
   const FindingType& type = TypeOf(finding.kind);
   Json json = Json::Object();
-  json.Add("name", type.name).Add("severity", ToText(type.severity));
+  json.Add("name", type.name).Add("severity", ToText(finding.severity));
   if (finding.variable) {
     json.Add("variable", Json::Object()
                              .Add("name", NameOf(*finding.variable))

@@ -10,6 +10,7 @@
 #include "boot.h"
 #include "dates.h"
 #include "key_content.h"
+#include "rows.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/health/render.h"
@@ -36,6 +37,8 @@ constexpr std::size_t kSmallBytes = store::kMaxDataBytes / 100;
 constexpr std::size_t kMaxTextColumns = 1000;
 /// Boot options that point at nothing share a line when there are more.
 constexpr std::size_t kMaxMissingRows = 4;
+/// Minimum versions that are named.
+constexpr std::size_t kMaxVersions = 8;
 
 enum class Colour { kPlain, kBold, kDim, kRed, kYellow, kGreen };
 
@@ -166,12 +169,17 @@ class Screen {
 std::string RevocationsText(const Report& report) {
   const Revocations& revocations = report.revocations;
   std::string text = Number(revocations.distinct) + " in dbx. ";
-  const std::string newest(revocations.newest_known);
+  const std::string& newest = revocations.newest_known;
   if (const auto& comparison = revocations.comparison) {
     return text + (comparison->missing == 0
                        ? "All " + Number(comparison->total) + " of the given update are in."
                        : Number(comparison->missing) + " of the " + Number(comparison->total) +
                              " of the given update are missing.");
+  }
+  if (revocations.seems_current && revocations.unknown_of_microsofts > 0) {
+    return text + "A list of Microsoft's newer than " + newest +
+           " is in: " + Number(revocations.unknown_of_microsofts) +
+           " of its entries are not known here.";
   }
   if (revocations.seems_current) {
     return text + "Microsoft's list of " + newest + " is in, as far as its marks tell.";
@@ -179,14 +187,14 @@ std::string RevocationsText(const Report& report) {
   if (revocations.newest_seen.empty()) {
     return text + "None of Microsoft's lists is in.";
   }
-  return text + "The newest of Microsoft's lists seen is of " +
-         std::string(revocations.newest_seen) + ", this program knows that of " + newest + ".";
+  return text + "The newest of Microsoft's lists seen is of " + revocations.newest_seen +
+         ", the newest known is of " + newest + ".";
 }
 
 std::string CountText(const std::vector<Finding>& findings) {
   std::array<std::size_t, 2> counts{};
   for (const Finding& finding : findings) {
-    ++counts[static_cast<std::size_t>(TypeOf(finding.kind).severity)];
+    ++counts[static_cast<std::size_t>(finding.severity)];
   }
   std::string text;
   for (const Severity severity : {Severity::kError, Severity::kWarning}) {
@@ -235,6 +243,52 @@ void ShowCertificate(Screen& screen, std::string label, const CertificateInfo& c
   screen.Line(label + Pad(ForTerminal(certificate.name), name_columns) + " " +
               Pad(owner, kOwnerColumns) + " " + Pad(expiry, kDateColumns) + " " +
               (certificate.has_expired ? screen.Paint("expired", Colour::kYellow) : ""));
+  if (certificate.revoked_by != RevokedBy::kNothing) {
+    screen.Field("",
+                 "revoked by dbx: " + std::string(RevokedByText(certificate.revoked_by)) +
+                     (certificate.revoked_since.empty()
+                          ? ""
+                          : ", for what was signed since " + certificate.revoked_since),
+                 Colour::kRed, kKeyTab);
+  }
+  if (!certificate.not_secret.empty()) {
+    screen.Field("", "not secret: it " + certificate.not_secret, Colour::kRed, kKeyTab);
+  }
+}
+
+/// "Windows boot manager before 9.0, cdboot before 3.0 are refused".
+std::string VersionsText(const std::vector<MinimumVersion>& versions) {
+  std::size_t refused = 0;
+  std::size_t superseded = 0;
+  std::size_t unknown = 0;
+  std::string text;
+  std::string old;
+  const auto add = [](std::string& list, std::size_t place, const std::string& words) {
+    if (place < kMaxVersions) {
+      list += (list.empty() ? "" : ", ") + words;
+    } else if (place == kMaxVersions) {
+      list += " and others";
+    }
+  };
+  for (const MinimumVersion& version : versions) {
+    const std::string number = Number(version.major) + "." + Number(version.minor);
+    if (version.program.empty()) {
+      ++unknown;
+    } else if (version.is_superseded) {
+      add(old, superseded++, version.program + " before " + number);
+    } else {
+      add(text, refused++, version.program + " before " + number);
+    }
+  }
+  text += text.empty() ? "" : refused == 1 ? " is refused" : " are refused";
+  if (superseded > 0) {
+    text += (text.empty() ? "superseded: " : "; superseded: ") + old;
+  }
+  if (unknown > 0) {
+    text += (text.empty() ? "" : "; ") + Number(unknown) +
+            " of Microsoft's version numbers in a form that is not known";
+  }
+  return text;
 }
 
 void ShowKeys(Screen& screen, const Report& report) {
@@ -268,6 +322,9 @@ void ShowKeys(Screen& screen, const Report& report) {
                    kKeyTab);
       label.clear();
     }
+    if (!key.versions.empty()) {
+      screen.Field(label, VersionsText(key.versions), Colour::kPlain, kKeyTab);
+    }
   }
 }
 
@@ -275,11 +332,17 @@ void ShowSuccessions(Screen& screen, const Report& report) {
   const std::size_t half = (screen.width() - kKeyTab - 1) / 2;
   screen.Heading("Microsoft's certificates");
   screen.Line(screen.Paint(Pad("", kKeyTab) + Pad("of 2011", half) + " of 2023", Colour::kDim));
-  const auto cell = [&](std::string_view name, bool is_there, std::size_t columns) {
-    constexpr std::size_t kMark = 4;
-    const std::string mark = name.empty() ? "" : is_there ? "yes " : "--  ";
+  constexpr std::size_t kMark = 4;
+  const auto cell = [&](std::string_view name, bool is_there, bool is_revoked,
+                        std::size_t columns) {
+    const std::string mark = name.empty() ? "" : is_revoked ? "no  " : is_there ? "yes " : "--  ";
     const std::string text = Pad(std::string(name), columns - kMark);
-    return screen.Paint(Pad(mark, kMark) + text, is_there ? Colour::kGreen : Colour::kDim);
+    return screen.Paint(Pad(mark, kMark) + text, is_revoked ? Colour::kRed
+                                                 : is_there ? Colour::kGreen
+                                                            : Colour::kDim);
+  };
+  const auto note = [&](bool is_revoked, std::size_t columns) {
+    return screen.Paint(Pad(is_revoked ? "    revoked by dbx" : "", columns), Colour::kRed);
   };
   for (const SuccessionInfo& row : report.successions) {
     // What Microsoft's names begin with says nothing here.
@@ -292,8 +355,12 @@ void ShowSuccessions(Screen& screen, const Report& report) {
       return name;
     };
     screen.Line(Pad(std::string(kIndent, ' ') + std::string(row.variable), kKeyTab) +
-                cell(shortened(row.old_name), row.has_old, half) + " " +
-                cell(shortened(row.new_name), row.has_new, half));
+                cell(shortened(row.old_name), row.has_old, row.is_old_revoked, half) + " " +
+                cell(shortened(row.new_name), row.has_new, row.is_new_revoked, half));
+    if (row.is_old_revoked || row.is_new_revoked) {
+      screen.Line(Pad("", kKeyTab) + note(row.is_old_revoked, half) + " " +
+                  note(row.is_new_revoked, half));
+    }
   }
 }
 
@@ -354,17 +421,18 @@ void ShowUsage(Screen& screen, const Report& report) {
   row("all variables", usage.used_bytes, usage.limit_bytes);
   std::size_t shown = 0;
   std::size_t rest_bytes = 0;
-  for (const VariableUse& variable : usage.variables) {
+  std::size_t others = 0;
+  for (const UsageRow& variable : RowsOf(usage)) {
     const bool is_small = variable.data_bytes < kSmallBytes;
     if (shown < (is_small ? kMinVariableRows : kMaxVariableRows)) {
       ++shown;
-      row(NameOf(variable.id), variable.data_bytes, store::kMaxDataBytes);
+      row(variable.name, variable.data_bytes, variable.limit_bytes);
     } else {
       rest_bytes += variable.data_bytes;
+      others += variable.count;
     }
   }
-  if (usage.variables.size() > shown) {
-    const std::size_t others = usage.variables.size() - shown;
+  if (others > 0) {
     screen.Line(std::string(kIndent, ' ') +
                 Pad(Number(others) + (others == 1 ? " other" : " others"), name_columns) +
                 PadLeft(Number(rest_bytes), kNumberColumns));
@@ -383,13 +451,13 @@ void ShowFindings(Screen& screen, const std::vector<Finding>& findings) {
   screen.Heading("Findings");
   for (const Finding& finding : findings) {
     const FindingType& type = TypeOf(finding.kind);
-    const bool is_error = type.severity == Severity::kError;
+    const bool is_error = finding.severity == Severity::kError;
     std::string title(type.name);
     if (finding.variable) {
       title += ": " + NameOf(*finding.variable);
     }
     title = Cut(title, screen.width() - kTab);
-    screen.Field(std::string(ToText(type.severity)), title,
+    screen.Field(std::string(ToText(finding.severity)), title,
                  is_error ? Colour::kRed : Colour::kYellow);
     screen.Field("", Cut(ForTerminal(finding.explanation), kMaxTextColumns));
     if (finding.is_fixable) {

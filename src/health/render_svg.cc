@@ -1,7 +1,8 @@
 #include <algorithm>
 #include <string>
+#include <vector>
 
-#include "key_content.h"
+#include "rows.h"
 #include "varstored/health/render.h"
 #include "varstored/health/text.h"
 #include "varstored/store/variable.h"
@@ -18,6 +19,8 @@ constexpr std::size_t kBarAt = kMargin + kNameWidth + kBytesWidth + 10;
 constexpr std::size_t kBarWidth = kWidth - kMargin - kBarAt;
 /// Names of more columns would run into the bytes.
 constexpr std::size_t kMaxNameColumns = 40;
+/// A longer name is cut.
+constexpr std::size_t kMaxCertificateColumns = 80;
 /// A picture of more is not looked at.
 constexpr std::size_t kMaxRows = 40;
 
@@ -45,12 +48,30 @@ std::string Row(std::size_t row, const std::string& name, std::size_t bytes, std
          Bar(y, kBarWidth, "#e8e8e8") + Bar(y, full, fill);
 }
 
+/// A line for each certificate that dbx revokes.
+std::vector<std::string> RevokedTexts(const Report& report) {
+  std::vector<std::string> texts;
+  for (const KeyVariable& key : report.keys) {
+    for (const CertificateInfo& certificate : key.certificates) {
+      if (certificate.revoked_by != RevokedBy::kNothing && texts.size() < kMaxRows) {
+        texts.push_back(std::string(key.name) + ": " +
+                        ForXml(Cut(ForTerminal(certificate.name), kMaxCertificateColumns)) +
+                        " is revoked by dbx (" +
+                        std::string(RevokedByText(certificate.revoked_by)) + ")");
+      }
+    }
+  }
+  return texts;
+}
+
 }  // namespace
 
 std::string RenderSvg(const Report& report) {
   const Usage& usage = report.usage;
-  const std::size_t shown = std::min(usage.variables.size(), kMaxRows);
-  const std::size_t height = 2 * kMargin + kRowHeight * (shown + 5);
+  const std::vector<UsageRow> rows = RowsOf(usage);
+  const std::vector<std::string> revoked = RevokedTexts(report);
+  const std::size_t shown = std::min(rows.size(), kMaxRows);
+  const std::size_t height = 2 * kMargin + kRowHeight * (shown + revoked.size() + 5);
   std::string svg =
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
       "<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" width=\"" +
@@ -63,19 +84,22 @@ std::string RenderSvg(const Report& report) {
              usage.limit_bytes);
   std::size_t row = 2;
   for (std::size_t i = 0; i < shown; ++i, ++row) {
-    const VariableUse& variable = usage.variables[i];
-    svg += Row(row, ForXml(Cut(NameOf(variable.id), kMaxNameColumns)), variable.data_bytes,
-               store::kMaxDataBytes);
+    svg += Row(row, ForXml(Cut(rows[i].name, kMaxNameColumns)), rows[i].data_bytes,
+               rows[i].limit_bytes);
   }
-  if (usage.variables.size() > shown) {
+  if (rows.size() > shown) {
     svg += Text(kMargin, kMargin + kRowHeight * row + 12, "",
-                "and " + Number(usage.variables.size() - shown) + " smaller ones");
+                "and " + Number(rows.size() - shown) + " smaller ones");
   }
   ++row;
   svg += Text(kMargin, kMargin + kRowHeight * row + 12, "",
               "Each variable may have " + Number(store::kMaxDataBytes) +
                   " bytes. Room for the next dbx update: " +
                   Number(std::min(usage.dbx_room_bytes, usage.store_room_bytes)) + " bytes.");
+  for (const std::string& text : revoked) {
+    ++row;
+    svg += Text(kMargin, kMargin + kRowHeight * row + 12, " fill=\"#c0392b\"", text);
+  }
   return svg + "</svg>\n";
 }
 

@@ -8,6 +8,7 @@
 #include "boot.h"
 #include "key_content.h"
 #include "known.h"
+#include "revoked.h"
 #include "usage.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/efi/well_known.h"
@@ -51,6 +52,12 @@ std::string_view KindText(efi::SignatureKind kind) {
   return "";
 }
 
+/// Empty only when memory ran out.
+base::Bytes DigestOf(crypto::DigestKind kind, base::ByteSpan bytes) {
+  auto digest = crypto::Digest(kind, bytes);
+  return digest ? *std::move(digest) : base::Bytes();
+}
+
 CertificateInfo InfoOf(const efi::SignatureEntry& entry, const Context& context) {
   CertificateInfo info;
   info.owner = entry.owner;
@@ -58,7 +65,9 @@ CertificateInfo InfoOf(const efi::SignatureEntry& entry, const Context& context)
   if (const auto digest = crypto::Sha256({entry.data})) {
     const auto known = FindKnownCertificate(*digest);
     info.microsoft_year = known ? known->year : 0;
+    info.sha256 = base::ToBytes(*digest);
   }
+  info.sha1 = DigestOf(crypto::DigestKind::kSha1, entry.data);
   const auto certificate = crypto::Certificate::Parse(entry.data);
   if (!certificate) {
     info.name = "not a certificate";
@@ -67,10 +76,12 @@ CertificateInfo InfoOf(const efi::SignatureEntry& entry, const Context& context)
   info.name = certificate->subject_text();
   info.not_after = certificate->not_after();
   info.has_expired = info.not_after && *info.not_after < context.now;
+  info.not_secret = WhyNotSecret(*certificate).value_or("");
   return info;
 }
 
-KeyVariable KeyOf(const State& state, const KeyRow& row, const Context& context) {
+KeyVariable KeyOf(const State& state, const KeyRow& row, const RevokedEntries& revoked,
+                  const Context& context) {
   KeyVariable key;
   key.name = row.name;
   const store::Entry* entry = FindEntry(state, row.variable);
@@ -84,36 +95,31 @@ KeyVariable KeyOf(const State& state, const KeyRow& row, const Context& context)
   if (!lists) {
     return key;
   }
+  const bool is_dbx = row.name == "dbx";
   std::map<efi::SignatureKind, std::size_t> others;
   for (const efi::SignatureList& list : *lists) {
-    if (list.kind != efi::SignatureKind::kX509) {
-      others[list.kind] += list.entries.size();
-      continue;
-    }
     for (const efi::SignatureEntry& one : list.entries) {
+      if (list.kind != efi::SignatureKind::kX509) {
+        others[list.kind] += is_dbx && IsVersion(list.kind, one) ? 0U : 1U;
+        continue;
+      }
       key.certificates.push_back(InfoOf(one, context));
-    }
-  }
-  for (const auto& [kind, count] : others) {
-    key.others.push_back({KindText(kind), count});
-  }
-  return key;
-}
-
-/// The entries of a list of keys by what they mean, whoever owns them.
-using Contents = std::set<std::pair<efi::SignatureKind, base::Bytes>>;
-
-Contents ContentsOf(base::ByteSpan bytes) {
-  Contents contents;
-  const auto lists = efi::ParseSignatureLists(bytes);
-  if (lists) {
-    for (const efi::SignatureList& list : *lists) {
-      for (const efi::SignatureEntry& entry : list.entries) {
-        contents.emplace(list.kind, base::ToBytes(entry.data));
+      if (!is_dbx) {
+        const Revocation revocation = revoked.Of(one.data);
+        key.certificates.back().revoked_by = revocation.by;
+        key.certificates.back().revoked_since = revocation.since;
       }
     }
   }
-  return contents;
+  if (is_dbx) {
+    key.versions = VersionsIn(*lists);
+  }
+  for (const auto& [kind, count] : others) {
+    if (count > 0) {
+      key.others.push_back({KindText(kind), count});
+    }
+  }
+  return key;
 }
 
 base::ByteSpan DataOf(const State& state, const efi::WellKnownVariable& variable) {
@@ -121,61 +127,42 @@ base::ByteSpan DataOf(const State& state, const efi::WellKnownVariable& variable
   return entry == nullptr ? base::ByteSpan() : base::ByteSpan(entry->data());
 }
 
-std::vector<SuccessionInfo> SuccessionsOf(const State& state) {
-  const auto digests_of = [&state](const efi::WellKnownVariable& variable) {
-    std::set<crypto::Sha256Digest> digests;
-    for (const auto& [kind, data] : ContentsOf(DataOf(state, variable))) {
-      if (const auto digest = crypto::Sha256({data})) {
-        digests.insert(*digest);
+/// What is held of Microsoft's certificates, from what is known of all.
+std::vector<SuccessionInfo> SuccessionsOf(const std::vector<KeyVariable>& keys) {
+  const auto find = [&keys](std::string_view variable,
+                            const engine::MicrosoftCertificate& certificate) {
+    const CertificateInfo* held = nullptr;
+    for (const KeyVariable& key : keys) {
+      for (const CertificateInfo& info : key.certificates) {
+        if (key.name == variable && info.sha256 == base::ToBytes(certificate.digest)) {
+          held = &info;
+        }
       }
     }
-    return digests;
+    return held;
   };
-  const auto in_kek = digests_of(efi::kKek);
-  const auto in_db = digests_of(efi::kDb);
+  const auto is_revoked = [](const CertificateInfo* held) {
+    return held != nullptr && held->revoked_by != RevokedBy::kNothing;
+  };
   std::vector<SuccessionInfo> rows;
+  const auto add = [&](std::string_view variable, const engine::MicrosoftCertificate* old,
+                       const engine::MicrosoftCertificate& successor) {
+    const CertificateInfo* held_old = old == nullptr ? nullptr : find(variable, *old);
+    const CertificateInfo* held_new = find(variable, successor);
+    rows.push_back({.variable = variable,
+                    .old_name = old == nullptr ? std::string_view() : old->name,
+                    .has_old = held_old != nullptr,
+                    .is_old_revoked = is_revoked(held_old),
+                    .new_name = successor.name,
+                    .has_new = held_new != nullptr,
+                    .is_new_revoked = is_revoked(held_new)});
+  };
   for (const engine::Succession& row : engine::Successions()) {
-    const bool is_kek = row.holder == engine::CertificateHolder::kKek;
-    const auto& held = is_kek ? in_kek : in_db;
-    rows.push_back({.variable = is_kek ? "KEK" : "db",
-                    .old_name = row.old_certificate.name,
-                    .has_old = held.contains(row.old_certificate.digest),
-                    .new_name = row.successor.name,
-                    .has_new = held.contains(row.successor.digest)});
+    add(row.holder == engine::CertificateHolder::kKek ? "KEK" : "db", &row.old_certificate,
+        row.successor);
   }
-  rows.push_back({.variable = "db",
-                  .new_name = kOptionRom2023.name,
-                  .has_new = in_db.contains(kOptionRom2023.digest)});
+  add("db", nullptr, kOptionRom2023);
   return rows;
-}
-
-Revocations RevocationsOf(const State& state, const Context& context) {
-  const Contents contents = ContentsOf(DataOf(state, efi::kDbx));
-  const auto hashes = std::count_if(contents.begin(), contents.end(), [](const auto& entry) {
-    return entry.first == efi::SignatureKind::kSha256;
-  });
-  Revocations revocations;
-  revocations.distinct = contents.size();
-  revocations.newest_known = KnownLists().back().date;
-  revocations.newest_known_count = KnownLists().back().hashes;
-  bool has_all = true;
-  for (const KnownList& list : KnownLists()) {
-    if (contents.contains({efi::SignatureKind::kSha256, base::ToBytes(list.marker)})) {
-      revocations.newest_seen = list.date;
-    } else {
-      has_all = false;
-    }
-  }
-  revocations.seems_current =
-      has_all && static_cast<std::size_t>(hashes) >= revocations.newest_known_count;
-  if (context.dbx_update) {
-    const Contents wanted = ContentsOf(*context.dbx_update);
-    const auto missing =
-        std::count_if(wanted.begin(), wanted.end(),
-                      [&contents](const auto& entry) { return !contents.contains(entry); });
-    revocations.comparison = {.total = wanted.size(), .missing = static_cast<std::size_t>(missing)};
-  }
-  return revocations;
 }
 
 std::vector<BootOption> BootOptionsIn(const State& state) {
@@ -219,10 +206,11 @@ Report MakeReport(const State& state, const Context& context) {
   report.is_first_boot = context.is_first_boot;
   report.is_user_mode = IsUserMode(state);
   report.secure_boot = IsSecureBootOn(state, context);
+  const RevokedEntries revoked(state);
   for (const KeyRow& row : KeyRows()) {
-    report.keys.push_back(KeyOf(state, row, context));
+    report.keys.push_back(KeyOf(state, row, revoked, context));
   }
-  report.successions = SuccessionsOf(state);
+  report.successions = SuccessionsOf(report.keys);
   report.revocations = RevocationsOf(state, context);
   const auto next = NumbersIn(DataOf(state, kBootNext));
   report.boot_next = next.empty() ? std::nullopt : std::optional(next.front());

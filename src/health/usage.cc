@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "key_content.h"
@@ -30,6 +33,114 @@ constexpr std::array<BuiltIn, 9> kBuiltIns = {{
     {efi::kPpiBuffer, 48},
 }};
 
+/// A family whose names are known.
+struct KnownFamily {
+  efi::Guid vendor;
+  std::string_view prefix;
+  std::string_view title;
+};
+
+constexpr std::array<KnownFamily, 2> kKnownFamilies = {{
+    // Linux, drivers/firmware/efi/efi-pstore.c: dump-type0-1-1-1480000000-C.
+    {*efi::ParseGuid("cfc8fc79-be2e-4ddc-97f0-9f98bfe298a0"), "dump-type",
+     "crash records of Linux"},
+    // UEFI 2.10, 8.2.4.2: HwErrRec0001.
+    {*efi::ParseGuid("414e6bdd-e47b-47cc-b244-bb61020cf516"), "HwErrRec", "hardware error records"},
+}};
+
+/// Fewer are no family.
+constexpr std::size_t kMinFamily = 3;
+
+bool IsHexDigit(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); }
+
+/// What the names of a family have in common: with a pattern, and for people.
+struct FamilyName {
+  std::string pattern;
+  std::string title;
+};
+
+/// Of an escaped name: what stands in place of each run of hexadecimal digits that has a decimal
+/// one is open. Nothing when there is no such run.
+std::optional<FamilyName> FamilyNameOf(std::string_view name) {
+  constexpr std::size_t kEscapeBytes = 6;  // such as \u0020
+  FamilyName family;
+  bool has_number = false;
+  while (!name.empty()) {
+    std::size_t taken = 0;
+    while (taken < name.size() && IsHexDigit(name[taken])) {
+      ++taken;
+    }
+    const std::string_view run = name.substr(0, taken);
+    if (run.find_first_of("0123456789") != std::string_view::npos) {
+      has_number = true;
+      family.pattern += "[0-9A-F]*";
+      family.title += '*';
+    } else {
+      taken = name.front() == '\\' ? std::min(kEscapeBytes, name.size())
+                                   : std::max<std::size_t>(taken, 1);
+      for (const char c : name.substr(0, taken)) {
+        // Characters that mean something in a pattern.
+        family.pattern += std::string_view("*?[").find(c) == std::string_view::npos ? c : '?';
+        family.title += c;
+      }
+    }
+    name.remove_prefix(taken);
+  }
+  return has_number ? std::optional(std::move(family)) : std::nullopt;
+}
+
+std::optional<FamilyName> FamilyNameOf(const VariableId& id) {
+  const std::string name = NameOf(id);
+  for (const KnownFamily& row : kKnownFamilies) {
+    if (id.vendor == row.vendor && name.starts_with(row.prefix)) {
+      return FamilyName{std::string(row.prefix) + "*", std::string(row.title)};
+    }
+  }
+  // The specification's own are told apart by their numbers.
+  if (id.vendor == efi::kGlobalVariableGuid || id.vendor == efi::kImageSecurityDatabaseGuid) {
+    return std::nullopt;
+  }
+  return FamilyNameOf(name);
+}
+
+void FindFamilies(Usage& usage) {
+  std::map<std::pair<std::string, efi::Guid>, std::vector<std::size_t>> members;
+  std::map<std::string, std::string> titles;
+  for (std::size_t i = 0; i < usage.variables.size(); ++i) {
+    const VariableId& id = usage.variables[i].id;
+    if (auto name = FamilyNameOf(id)) {
+      members[{name->pattern, id.vendor}].push_back(i);
+      titles.try_emplace(name->pattern, std::move(name->title));
+    }
+  }
+  std::vector<std::pair<VariableFamily, std::vector<std::size_t>>> families;
+  for (const auto& [name, places] : members) {
+    if (places.size() < kMinFamily) {
+      continue;
+    }
+    VariableFamily family{.title = titles[name.first],
+                          .pattern = name.first,
+                          .vendor = name.second,
+                          .count = places.size(),
+                          .data_bytes = 0,
+                          .used_bytes = 0};
+    for (const std::size_t place : places) {
+      family.data_bytes += usage.variables[place].data_bytes;
+      family.used_bytes += usage.variables[place].used_bytes;
+    }
+    families.emplace_back(std::move(family), places);
+  }
+  std::stable_sort(families.begin(), families.end(), [](const auto& a, const auto& b) {
+    return a.first.used_bytes > b.first.used_bytes;
+  });
+  for (auto& [family, places] : families) {
+    for (const std::size_t place : places) {
+      usage.variables[place].family = usage.families.size();
+    }
+    usage.families.push_back(std::move(family));
+  }
+}
+
 std::size_t Room(std::size_t limit, std::size_t used) { return used < limit ? limit - used : 0; }
 
 }  // namespace
@@ -44,7 +155,8 @@ Usage UsageOf(const State& state) {
       usage.variables.push_back({.id = IdOf(entry),
                                  .data_bytes = entry.data().size(),
                                  .used_bytes = entry.used_bytes(),
-                                 .is_volatile = !entry.Has(efi::kNonVolatile)});
+                                 .is_volatile = !entry.Has(efi::kNonVolatile),
+                                 .family = std::nullopt});
       usage.used_bytes += entry.used_bytes();
     }
   });
@@ -57,6 +169,7 @@ Usage UsageOf(const State& state) {
   std::stable_sort(
       usage.variables.begin(), usage.variables.end(),
       [](const VariableUse& a, const VariableUse& b) { return a.used_bytes > b.used_bytes; });
+  FindFamilies(usage);
   const store::Entry* dbx = FindEntry(state, efi::kDbx);
   const std::size_t dbx_bytes = dbx == nullptr ? 0 : dbx->data().size();
   usage.dbx_room_bytes = Room(store::kMaxDataBytes, dbx_bytes);

@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "openssl.h"
-#include "revocation_list.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/signature_list.h"
+#include "varstored/signer/revocation_list.h"
 
 namespace varstored::signer {
 namespace {
@@ -124,7 +124,15 @@ base::Result<Content> ParseContent(base::ByteSpan file) {
     const std::string text = base::ToString(file);
     const std::size_t begin = text.find_first_not_of(kBlank);
     if (begin != std::string::npos && text[begin] == '{') {
-      return HashContent(ContentForm::kRevocationList, ParseRevocationList(file));
+      const auto list = ParseRevocationList(file);
+      if (!list) {
+        return list.failure();
+      }
+      std::vector<crypto::Sha256Digest> hashes;
+      for (const ListedHash& listed : *list) {
+        hashes.push_back(listed.hash);
+      }
+      return HashContent(ContentForm::kRevocationList, std::move(hashes));
     }
     return HashContent(ContentForm::kHashes, ParseHashes(text));
   }

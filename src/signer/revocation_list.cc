@@ -1,5 +1,6 @@
-#include "revocation_list.h"
+#include "varstored/signer/revocation_list.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -20,6 +21,17 @@ const json* Member(const json& value, const char* name) {
 std::string TextOf(const json& value, const char* name) {
   const json* member = Member(value, name);
   return member != nullptr && member->is_string() ? member->get<std::string>() : std::string();
+}
+
+/// "2026-04-09" or the like as it is, else nothing.
+std::string DateOf(const json& image) {
+  constexpr std::string_view kForm = "0000-00-00";
+  std::string date = TextOf(image, "dateOfAddition");
+  const bool has_form = date.size() == kForm.size() &&
+                        std::equal(date.begin(), date.end(), kForm.begin(), [](char c, char form) {
+                          return form == '0' ? c >= '0' && c <= '9' : c == form;
+                        });
+  return has_form ? date : std::string();
 }
 
 }  // namespace
@@ -46,7 +58,7 @@ std::optional<crypto::Sha256Digest> ParseSha256(std::string_view text) {
   return digest;
 }
 
-base::Result<std::vector<crypto::Sha256Digest>> ParseRevocationList(base::ByteSpan file) {
+base::Result<std::vector<ListedHash>> ParseRevocationList(base::ByteSpan file) {
   // Errors are a value, not an exception; and no depth of the text makes the parser call itself.
   const json list = json::parse(file.begin(), file.end(), nullptr, false);
   if (list.is_discarded()) {
@@ -57,7 +69,7 @@ base::Result<std::vector<crypto::Sha256Digest>> ParseRevocationList(base::ByteSp
   if (of_x64 == nullptr || !of_x64->is_array()) {
     return base::Fail("JSON without images.x64: not Microsoft's list of revocations");
   }
-  std::vector<crypto::Sha256Digest> hashes;
+  std::vector<ListedHash> hashes;
   for (const json& image : *of_x64) {
     const std::string where = "images.x64, entry " + std::to_string(hashes.size() + 1);
     if (TextOf(image, "hashType") != "SHA256") {
@@ -67,7 +79,7 @@ base::Result<std::vector<crypto::Sha256Digest>> ParseRevocationList(base::ByteSp
     if (!hash) {
       return base::Fail(where + ": authenticodeHash is not 64 hexadecimal digits");
     }
-    hashes.push_back(*hash);
+    hashes.push_back({*hash, DateOf(image)});
   }
   return hashes;
 }

@@ -197,6 +197,15 @@ std::vector<Case> Cases() {
          state.entries.push_back(Make("BootNext", {9, 0}));
        },
        [] { return std::nullopt; }},
+      {"boot-order-repeats BootOrder",
+       [](State& state) {
+         EntryOf(state, "BootOrder") = Make("BootOrder", {2, 0, 1, 0, 2, 0, 1, 0, 1, 0});
+       },
+       [] {
+         return Make("BootOrder", {2, 0, 1, 0});
+       }},
+      {"db-all-revoked db",
+       [=](State& state) { EntryOf(state, "dbx") = Make(efi::kDbx, certificate); }},
       {"variable-oversized dbx",
        [=](State& state) { EntryOf(state, "dbx") = Make(efi::kDbx, too_much); },
        [] { return Make(efi::kDbx, HashList(kMicrosoft, 0, 900)); }},
@@ -490,7 +499,14 @@ TEST_F(RealCertificatesTest, OnlyTheOldOnesAreAFindingInEachVariable) {
   EntryOf(state, "db") = Make(efi::kDb, db_2011);
   const auto findings = FindingsOf(state, VmContext());
   EXPECT_EQ(NamesOf(findings),
-            (std::vector<std::string>{"certificates-2011-only KEK", "certificates-2011-only db"}));
+            (std::vector<std::string>{"certificates-2011-only KEK", "certificates-2011-only db",
+                                      "revocations-missing dbx"}));
+  EXPECT_EQ(findings[0].explanation,
+            "It holds Microsoft Corporation KEK CA 2011, which expired on 2026-06-24, without "
+            "Microsoft Corporation KEK 2K CA 2023. Updates of dbx that are signed with the new one "
+            "will be refused.");
+  EXPECT_NE(findings[1].explanation.find("which expires on 2026-10-19"), std::string::npos)
+      << findings[1].explanation;
   EXPECT_EQ(findings[0].command,
             "xe vm-update-secureboot-certificates-on-boot mark=true uuid=" + VmContext().target);
   const Report report = MakeReport(state, VmContext());
@@ -506,7 +522,8 @@ TEST_F(RealCertificatesTest, OnlyTheOldOnesAreAFindingInEachVariable) {
                                       Certificate("microsoft_corporation_kek_2k_ca_2023.der")));
   EntryOf(state, "db") = Make(
       efi::kDb, db_2011 + CertificateList(kMicrosoft, Certificate("windows_uefi_ca_2023.der")));
-  EXPECT_TRUE(FindingsOf(state, VmContext()).empty());
+  EXPECT_EQ(NamesOf(FindingsOf(state, VmContext())),
+            std::vector<std::string>{"revocations-missing dbx"});
 }
 
 TEST_F(RealCertificatesTest, AnotherOwnerOfMicrosoftsIsMended) {

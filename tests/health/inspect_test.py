@@ -216,16 +216,68 @@ class Inspect(unittest.TestCase):
             update.write_bytes(content)
             self.assertEqual(self.inspect(CLEAN, "--dbx-update", update).returncode, 1)
 
+    @staticmethod
+    def hashes(*firsts, owner=bytes(16)):
+        body = b"".join(owner + bytes([first]) * 32 for first in firsts)
+        kind = uuid.UUID("c1c41626-504c-4092-aca9-41f936934328").bytes_le
+        return kind + struct.pack("<III", 28 + len(body), 0, 48) + body
+
+    @staticmethod
+    def microsofts_json(*firsts, date="2027-01-01"):
+        return json.dumps({"images": {"x64": [
+            {"hashType": "SHA256", "authenticodeHash": (bytes([first]) * 32).hex(), "dateOfAddition": date}
+            for first in firsts]}}).encode()
+
+    SECURITY = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f").bytes_le
+
     def test_an_update_is_compared_entry_by_entry(self):
-        def hashes(*firsts):
-            body = b"".join(bytes(16) + bytes([first]) * 32 for first in firsts)
-            kind = uuid.UUID("c1c41626-504c-4092-aca9-41f936934328").bytes_le
-            return kind + struct.pack("<III", 28 + len(body), 0, 48) + body
-        security = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f").bytes_le
-        (self.folder / "update").write_bytes(hashes(1, 2, 3))
-        shown = json.loads(self.inspect(blob(record("dbx", hashes(9, 2), 0x27, security)), "--json", "--dbx-update",
-                                        self.folder / "update").stdout)
-        self.assertEqual(shown["revocations"]["comparison"], {"total": 3, "missing": 2})
+        vm = blob(record("dbx", self.hashes(9, 2), 0x27, self.SECURITY))
+        for update in (self.hashes(1, 2, 3), self.microsofts_json(1, 2, 3)):
+            (self.folder / "update").write_bytes(update)
+            shown = self.inspect(vm, "--json", "--dbx-update", self.folder / "update")
+            self.assertEqual(shown.returncode, 2)
+            shown = json.loads(shown.stdout)
+            self.assertEqual(shown["revocations"]["comparison"], {"total": 3, "missing": 2})
+            self.assertEqual([f["name"] for f in shown["findings"]], ["revocations-missing"])
+        (self.folder / "update").write_bytes(self.microsofts_json(9, 2))
+        self.assertEqual(self.inspect(vm, "--dbx-update", self.folder / "update").returncode, 0)
+
+    def test_newer_lists_are_known_from_microsofts_file(self):
+        vm = blob(record("dbx", self.hashes(9, 2), 0x27, self.SECURITY))
+        lists = self.folder / "lists"
+        for content, newest in ((self.microsofts_json(9), "2027-01-01"), (self.microsofts_json(9, date="2020-01-01"), None),
+                                (self.microsofts_json(9, date="x" * 10), None)):
+            lists.write_bytes(content)
+            shown = json.loads(self.inspect(vm, "--json", "--lists", lists).stdout)["revocations"]
+            self.assertEqual(shown["newest_seen"], newest)
+            self.assertEqual(shown["newest_known"] == "2027-01-01", newest is not None)
+        deep = b"[" * 1_000_000
+        for content in (b"", b"{", b'{"images":{}}', deep, b'{"images":{"x64":' + deep):
+            lists.write_bytes(content)
+            failed = self.inspect(vm, "--lists", lists)
+            self.assertEqual((failed.returncode, failed.stdout), (1, b""))
+            self.assertRegex(failed.stderr, rb"\Avarstore-inspect: [ -~]+\n\Z")
+
+    def test_a_script_is_told_whether_all_vms_are_right(self):
+        good, bad, broken = (self.folder / name for name in ("good", "bad\x1b", "broken"))
+        good.write_bytes(CLEAN)
+        bad.write_bytes(blob(record("db", b"no list", 0x27, self.SECURITY)))
+        broken.write_bytes(b"what\n")
+
+        def check(what, *paths):
+            shown = subprocess.run([PROGRAM, "--check", what, *paths], capture_output=True, timeout=60, check=False)
+            return shown.returncode, [line.split("  ")[0] for line in shown.stdout.decode("ascii").splitlines()]
+
+        for what in ("certificates", "revocations"):
+            self.assertEqual(check(what, good), (0, ["right"]))
+            self.assertEqual(check(what, good, bad), (2, ["right", "not right"]))
+            self.assertEqual(check(what, bad, broken, good), (1, ["not right", "not known", "right"]))
+            self.assertEqual(check(what, self.folder / "missing"), (1, ["not known"]))
+        # A file does not say whether the host wants Secure Boot; without PK it is off.
+        self.assertEqual(check("secure-boot", good), (2, ["not right"]))
+        self.assertEqual(check("all", good), (2, ["not right"]))
+        self.assertEqual(check("nothing", good)[0], 1)
+        self.assertEqual(check("all")[0], 1)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,9 @@ class Certificate {
   /// it. Which characters are in it is the issuer's choice; what OpenSSL cannot convert is empty.
   [[nodiscard]] std::string subject_text() const;
 
+  /// All of the subject in UTF-8, as RFC 2253 writes it. The same is true of its characters.
+  [[nodiscard]] std::string whole_subject_text() const;
+
   /// The end of its validity (notAfter), in seconds since 1970, UTC. Nothing when it is malformed.
   [[nodiscard]] std::optional<std::int64_t> not_after() const;
 

@@ -27,6 +27,12 @@ using Sha256Digest = std::array<std::uint8_t, 32>;
 /// SHA-256 of the parts, one behind the other (FIPS 180-4). It fails only when memory runs out.
 [[nodiscard]] base::Result<Sha256Digest> Sha256(std::initializer_list<base::ByteSpan> parts);
 
+/// The functions of FIPS 180-4 whose digests signature lists may hold.
+enum class DigestKind : std::uint8_t { kSha1, kSha224, kSha256, kSha384, kSha512 };
+
+/// The digest of `bytes`, 20 to 64 bytes by its kind. It fails only when memory runs out.
+[[nodiscard]] base::Result<base::Bytes> Digest(DigestKind kind, base::ByteSpan bytes);
+
 /// Whether both are the same bytes. The time it takes depends on the sizes, never on the bytes.
 [[nodiscard]] bool ConstantTimeEqual(base::ByteSpan left, base::ByteSpan right);
 

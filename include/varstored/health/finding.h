@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "varstored/base/bytes.h"
+#include "varstored/crypto/digest.h"
 #include "varstored/health/state.h"
 #include "varstored/live/snapshot.h"
 
@@ -24,10 +25,17 @@ enum class FindingKind : std::uint8_t {
   kOwnerNotMicrosoft,
   kSecureBootWithoutPk,
   kSecureBootWithoutDb,
+  kDbAllRevoked,
+  kDbRevokedWithoutSuccessor,
+  kKeyNotSecret,
   kCertificates2011Only,
+  kKekWithout2011,
+  kRevocationsMissing,
   kStoreOverfull,
   kStoreNearlyFull,
   kBootOrderDangling,
+  kBootOrderRepeats,
+  kBootOptionsRepeat,
 };
 
 enum class Severity : std::uint8_t {
@@ -40,6 +48,7 @@ struct FindingType {
   FindingKind kind{};
   /// Stable: for scripts.
   std::string_view name;
+  /// Of the worst of its kind.
   Severity severity{};
   /// What Fix does, as a sentence; empty where there is nothing that it may decide.
   std::string_view fix;
@@ -54,6 +63,8 @@ struct FindingType {
 /// One thing that is wrong.
 struct Finding {
   FindingKind kind{};
+  /// Its type's; or less, where its kind is not always as bad.
+  Severity severity{};
   /// Which variable; nothing where it is the state as a whole.
   std::optional<VariableId> variable;
   /// What is wrong, in sentences. Names of the guest's are in it as valid UTF-8 and otherwise as
@@ -71,6 +82,12 @@ struct Running {
   live::Counts counts;
 };
 
+/// A hash of Microsoft's published list of revocations, and the day on which it came into it.
+struct ListedRevocation {
+  std::string date;  // such as "2026-04-09"
+  crypto::Sha256Digest hash{};
+};
+
 /// What the state itself does not say.
 struct Context {
   /// Whether the host wants Secure Boot for the VM; nothing when nobody can tell.
@@ -85,6 +102,9 @@ struct Context {
   bool is_vm = false;
   /// The signature lists of the newest dbx update, if somebody has given one.
   std::optional<base::Bytes> dbx_update;
+  /// Microsoft's list of revocations for x64, if somebody has one that may be newer than what this
+  /// program knows; else empty.
+  std::vector<ListedRevocation> microsoft_list;
   /// The state is that of a VM which runs.
   std::optional<Running> running;
 };
