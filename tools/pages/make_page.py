@@ -14,6 +14,7 @@ import textwrap
 
 WIDTH = 80
 OPTION = re.compile(r"- ((?:`-[^`]+`(?:, )?)+): (.*)", re.S)
+COMMAND = re.compile(r"- \[`([a-z-]+)`\]\(([a-z-]+)\.md\): .*", re.S)
 
 
 class Option:
@@ -65,6 +66,9 @@ class Page:
         if not self.options:
             self.fail("the section Options has none")
         self.more_help = [*zip(rest[0::2], rest[1::2]), ("Exit status", bodies["Exit status"])]
+        # (name, program that does it) of each command, where the program has such.
+        self.commands = [COMMAND.fullmatch(one).groups()
+                         for one in bullets(dict(self.more_help).get("Commands", "")) if COMMAND.fullmatch(one)]
 
     def fail(self, message):
         sys.exit(f"{self.path}: {message}")
@@ -114,8 +118,17 @@ def header(page):
         + (f"'{option.short}'" if option.short else "'\\0'")
         + f", {'true' if option.value else 'false'}}},\n"
         for option in page.options)
+    commands = "" if not page.commands else f"""
+/// A command, and the program that does it.
+struct Command {{
+  std::string_view name;
+  std::string_view program;
+}};
+
+constexpr std::array<Command, {len(page.commands)}> kCommands = {{{{
+""" + "".join(f'    Command{{"{name}", "{program}"}},\n' for name, program in page.commands) + "}};\n"
     return f"""#pragma once
-// Made of docs/tools/{page.name}.md.
+// Made of docs/tools/{page.name}.md. The constants are each source file's own: a program may have several pages.
 
 #include <array>
 #include <string_view>
@@ -130,14 +143,14 @@ struct Option {{
   bool has_value;
 }};
 
-inline constexpr std::string_view kName = "{page.name}";
+constexpr std::string_view kName = "{page.name}";
 
 /// The whole text of --help.
-inline constexpr std::string_view kHelp = R"{delimiter}({text}){delimiter}";
+constexpr std::string_view kHelp = R"{delimiter}({text}){delimiter}";
 
-inline constexpr std::array<Option, {len(page.options)}> kOptions = {{{{
+constexpr std::array<Option, {len(page.options)}> kOptions = {{{{
 {rows}}}}};
-
+{commands}
 }}  // namespace varstored::page
 """
 
@@ -179,6 +192,8 @@ def completion(page):
         cases.append(f"    {words}) {action}; return ;;\n")
     cases = f'  case $previous in\n{"".join(cases)}  esac\n' if cases else ""
     words = " ".join(s.split(" ")[0] for option in page.options for s in option.spellings)
+    if page.commands:
+        return completion_of_commands(page, function, words)
     return f"""# bash completion for {page.name}, made of docs/tools/{page.name}.md
 {function}() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}}
@@ -187,6 +202,32 @@ def completion(page):
     -*) mapfile -t COMPREPLY < <(compgen -W "{words}" -- "$word") ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
   esac
+}}
+complete -o filenames -F {function} {page.name}
+"""
+
+
+def completion_of_commands(page, function, options):
+    """What follows a command is completed as of its program, whose file stands beside this one."""
+    cases = "".join(f"    {name}) program={program} ;;\n" for name, program in page.commands)
+    names = " ".join(["help", *(name for name, _ in page.commands)])
+    return f"""# bash completion for {page.name}, made of docs/tools/{page.name}.md
+{function}() {{
+  local word=${{COMP_WORDS[COMP_CWORD]}} program=
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)) || {{ ((COMP_CWORD == 2)) && [ "${{COMP_WORDS[1]}}" = help ]; }}; then
+    case $word in
+      -*) mapfile -t COMPREPLY < <(compgen -W "{options}" -- "$word") ;;
+      *) mapfile -t COMPREPLY < <(compgen -W "{names}" -- "$word") ;;
+    esac
+    return
+  fi
+  case ${{COMP_WORDS[1]}} in
+{cases}    *) return ;;
+  esac
+  declare -F "_${{program//-/_}}" >/dev/null || . "${{BASH_SOURCE[0]%/*}}/$program"
+  local COMP_WORDS=("$program" "${{COMP_WORDS[@]:2}}") COMP_CWORD=$((COMP_CWORD - 1))
+  "_${{program//-/_}}"
 }}
 complete -o filenames -F {function} {page.name}
 """
