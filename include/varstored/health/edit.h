@@ -72,7 +72,7 @@ struct NewBootOption {
   std::string label;  // UTF-8
   std::string file;   // UTF-8; slashes and backslashes are the same
   /// Where the file is; nothing: on whichever disk the firmware finds it.
-  std::optional<Partition> partition;
+  std::optional<Partition> partition = {};
   /// In front of the others in BootOrder, else behind them.
   bool is_first = false;
 };
