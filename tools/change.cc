@@ -120,7 +120,11 @@ base::Result<Changed> Decode(base::ByteSpan answer) {
 base::Result<Changed> Make(const Subject& subject, const Change& change,
                            const health::ScreenOptions& screen) {
   const std::string& target = subject.context.target;
-  const health::State before = StateOf(subject.kept);
+  const auto readable = ReadableStateOf(subject);
+  if (!readable) {
+    return readable.failure();
+  }
+  const health::State& before = *readable;
   if (!before.damage.empty()) {
     return base::Fail(target + ": not all of it can be read: " +
                       health::ShellCommand("varstore-repair --fix", {target}) +

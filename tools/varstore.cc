@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "findings.h"
 #include "varstore/page.h"
 #include "varstored/base/file.h"
 #include "varstored/base/log.h"
@@ -58,18 +59,28 @@ std::size_t Distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// The command whose name is most like it; empty where none is like it at all.
-std::string_view Nearest(std::string_view word) {
+/// The row of this name, or the end.
+template <class Table>
+auto Find(const Table& table, std::string_view name) {
+  return std::find_if(table.begin(), table.end(),
+                      [name](const auto& row) { return row.name == name; });
+}
+
+/// That `table` has no such row, and the one whose name is most like it, if one is like it at all.
+template <class Table>
+int NoSuch(const std::string& what, const Table& table, std::string_view word) {
   constexpr std::size_t kLongest = 32;
-  if (word.size() > kLongest) {
-    return {};
+  std::string text = "there is no " + what + " '" + base::Printable(word) + "'";
+  if (word.size() <= kLongest) {
+    const std::string_view name =
+        std::min_element(table.begin(), table.end(), [word](const auto& a, const auto& b) {
+          return Distance(word, a.name) < Distance(word, b.name);
+        })->name;
+    if (Distance(word, name) * 2 <= std::max(word.size(), name.size())) {
+      text += "; the nearest is '" + std::string(name) + "'";
+    }
   }
-  const auto* const nearest = std::min_element(
-      page::kCommands.begin(), page::kCommands.end(), [word](const auto& a, const auto& b) {
-        return Distance(word, a.name) < Distance(word, b.name);
-      });
-  const std::string_view name = nearest->name;
-  return Distance(word, name) * 2 <= std::max(word.size(), name.size()) ? name : "";
+  return Misuse(text);
 }
 
 /// The folder that this program stands in; where there is no /proc, that of the path by which it
@@ -101,13 +112,9 @@ int Become(const std::string& program, std::vector<char*> words) {
 /// `words` are the command and what belongs to it.
 int Command(std::vector<char*> words) {
   const std::string_view name = words.front();
-  const auto* const found =
-      std::find_if(page::kCommands.begin(), page::kCommands.end(),
-                   [name](const page::Command& command) { return command.name == name; });
+  const auto* const found = Find(page::kCommands, name);
   if (found == page::kCommands.end()) {
-    const std::string_view nearest = Nearest(name);
-    return Misuse("there is no command '" + base::Printable(name) + "'" +
-                  (nearest.empty() ? "" : "; the nearest is '" + std::string(nearest) + "'"));
+    return NoSuch("command", page::kCommands, name);
   }
   std::string program(found->program);
   words.front() = program.data();
@@ -120,12 +127,31 @@ int Command(std::vector<char*> words) {
   return Become(program, std::move(words));
 }
 
+/// One finding, or the names of all.
+int HelpOnFindings(std::string_view name) {
+  if (name.empty()) {
+    std::string names;
+    for (const page::Finding& finding : page::kFindings) {
+      names += std::string(finding.name) + "\n";
+    }
+    return Say(names);
+  }
+  const auto* const found = Find(page::kFindings, name);
+  return found == page::kFindings.end() ? NoSuch("finding", page::kFindings, name)
+                                        : Say(found->text);
+}
+
+/// `words` are "help" and what belongs to it.
 int Help(std::vector<char*> words) {
   if (words.size() == 1) {
     return Say(page::kHelp);
   }
-  if (words.size() > 2) {
-    return Misuse("help is of one command");
+  const bool is_of_findings = std::string_view(words[1]) == "findings";
+  if (words.size() > (is_of_findings ? 3U : 2U)) {
+    return Misuse("help is of one command or finding");
+  }
+  if (is_of_findings) {
+    return HelpOnFindings(words.size() == 3 ? words[2] : "");
   }
   std::string option = "--help";
   return Command({words[1], option.data()});

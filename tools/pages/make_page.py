@@ -4,6 +4,7 @@
     make_page.py header PAGE                     the text of --help and the list of options, for C++
     make_page.py man PAGE VERSION SECTION        what lowdown makes a man page of
     make_page.py completion PAGE                 completion for bash
+    make_page.py findings DOCUMENT               what `varstore help findings` says, for C++, of docs/findings.md
 
 The result goes to standard output. docs/tools/README.md explains the form of a page.
 """
@@ -210,16 +211,22 @@ complete -o filenames -F {function} {page.name}
 def completion_of_commands(page, function, options):
     """What follows a command is completed as of its program, whose file stands beside this one."""
     cases = "".join(f"    {name}) program={program} ;;\n" for name, program in page.commands)
-    names = " ".join(["help", *(name for name, _ in page.commands)])
+    names = " ".join(name for name, _ in page.commands)
     return f"""# bash completion for {page.name}, made of docs/tools/{page.name}.md
 {function}() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} program=
   COMPREPLY=()
-  if ((COMP_CWORD == 1)) || {{ ((COMP_CWORD == 2)) && [ "${{COMP_WORDS[1]}}" = help ]; }}; then
-    case $word in
-      -*) mapfile -t COMPREPLY < <(compgen -W "{options}" -- "$word") ;;
-      *) mapfile -t COMPREPLY < <(compgen -W "{names}" -- "$word") ;;
-    esac
+  local words=
+  case $COMP_CWORD:$word in
+    1:-*) words="{options}" ;;
+    1:*) words="help {names}" ;;
+  esac
+  case $COMP_CWORD:${{COMP_WORDS[1]}}:${{COMP_WORDS[2]-}} in
+    2:help:*) words="findings {names}" ;;
+    3:help:findings) words=$({page.name} help findings 2>/dev/null) ;;
+  esac
+  if [ -n "$words" ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
     return
   fi
   case ${{COMP_WORDS[1]}} in
@@ -233,6 +240,39 @@ complete -o filenames -F {function} {page.name}
 """
 
 
+def findings(document):
+    """Each row of the table: | `name` | severity | what is wrong | what a repair does |"""
+    rows = re.findall(r"^\| `([\w-]+)` \| (\w+) \| (.*) \| ([^|]*) \|$", document.read_text(encoding="utf-8"), re.M)
+    if not rows:
+        sys.exit(f"{document}: there is no table of findings")
+    table = ""
+    for name, severity, wrong, repair in rows:
+        text = "\n".join([f"{name} ({severity})", *(
+            line for title, words in (("What is wrong", wrong), ("What varstore repair --fix does", repair))
+            for line in ["", title + ":", *textwrap.wrap(plain(words) + ".", WIDTH, initial_indent="  ",
+                                                         subsequent_indent="  ", break_on_hyphens=False)])])
+        table += f'    Finding{{"{name}", R"page({text}\n)page"}},\n'
+    return f"""#pragma once
+// Made of {document.name}.
+
+#include <array>
+#include <string_view>
+
+namespace varstored::page {{
+
+/// A finding, and what a person is told of it.
+struct Finding {{
+  std::string_view name;
+  std::string_view text;
+}};
+
+constexpr std::array<Finding, {len(rows)}> kFindings = {{{{
+{table}}}}};
+
+}}  // namespace varstored::page
+"""
+
+
 def main():
     match sys.argv[1:]:
         case ["header", path]:
@@ -241,6 +281,8 @@ def main():
             print(man(Page(pathlib.Path(path)), version, section), end="")
         case ["completion", path]:
             print(completion(Page(pathlib.Path(path))), end="")
+        case ["findings", path]:
+            print(findings(pathlib.Path(path)), end="")
         case _:
             sys.exit(__doc__)
 
