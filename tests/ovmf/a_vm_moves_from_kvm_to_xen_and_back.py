@@ -139,6 +139,6 @@ pathlib.Path("disk/EFI/test/hello.efi").write_bytes(PROGRAM.read_bytes())
 subprocess.run([BIN / "varstore", "boot", "host.sqlite", "--add", "/EFI/test/hello.efi", "--label", "made by the host",
                 "--first"], check=True)
 convert("--template", OVMF / "OVMF_VARS_4M.fd", "host.sqlite", "host_VARS.fd")
-lines = boot(work / "host_VARS.fd", work / "disk", 'starting Boot.* "made by the host"')
-expect(re.search(r'from PciRoot\(0x0\)/.*HD\(1,MBR.*\)/\\EFI\\test\\hello.efi$', lines[-1]),
-       "the firmware starts the file that the host's option names, on the disk where it found it")
+# It says so once it has found and loaded the file.
+lines = boot(work / "host_VARS.fd", work / "disk", 'starting Boot.* "made by the host"|failed to load Boot.* "made by')
+expect("starting" in lines[-1], "the firmware finds the file that the host's option names, and starts it")
