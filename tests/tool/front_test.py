@@ -157,7 +157,7 @@ class Commands(Front):
                 _varstore
                 echo "${{COMPREPLY[@]}}" """
             done = subprocess.run(["bash", "-euc", script, "bash", "varstore", *words], capture_output=True, text=True,
-                                  check=True, timeout=60, env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"})
+                                  check=True, timeout=60, env={**os.environ, "PATH": f"{BIN}:{self.folder}:{os.environ['PATH']}"})
             self.assertEqual(done.stderr, "")
             return done.stdout.split()
 
@@ -171,6 +171,12 @@ class Commands(Front):
         self.assertEqual(completed("certcheck", "--vers"), ["--version"])
         self.assertEqual(completed("edit", "vm", "--rem"), ["--remove"])
         self.assertEqual(completed("nonsense", "--h"), [])
+        self.assertEqual(completed("sb-state", "vm", "us"), ["user"])
+        self.assertEqual(completed("edit", "vm", "dbx"), ["dbx"])
+        self.assertEqual(completed("convert", "--to", "qco"), ["qcow2"])
+        (self.folder / "xe").write_text(f"#!/bin/sh\necho {guest.UUID},{guest.UUID[::-1]}\n")
+        (self.folder / "xe").chmod(0o755)
+        self.assertEqual(completed("ls", guest.UUID[:4]), [guest.UUID])
 
 
 class Writing(Front):

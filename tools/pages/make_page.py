@@ -15,6 +15,8 @@ import textwrap
 
 WIDTH = 80
 OPTION = re.compile(r"- ((?:`-[^`]+`(?:, )?)+): (.*)", re.S)
+# What `varstore edit` can edit (health::EditableKey).
+KEYS = ["KEK", "db", "dbx", "dbt", "dbr"]
 COMMAND = re.compile(r"- \[`([a-z-]+)`\]\(([a-z-]+)\.md\): .*", re.S)
 
 
@@ -70,6 +72,11 @@ class Page:
         # (name, program that does it) of each command, where the program has such.
         self.commands = [COMMAND.fullmatch(one).groups()
                          for one in bullets(dict(self.more_help).get("Commands", "")) if COMMAND.fullmatch(one)]
+
+    def formats(self):
+        """Those of the table whose first column is called so: a name in backticks begins a row."""
+        table = re.search(r"^\| format \|.*\n\|[- |]*\|\n((?:\|.*\n)*)", "".join(body for _, body in self.sections), re.M)
+        return re.findall(r"^\| `([a-z0-9-]+)` \|", table.group(1), re.M) if table else []
 
     def fail(self, message):
         sys.exit(f"{self.path}: {message}")
@@ -174,6 +181,18 @@ def man(page, version, section):
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
+def operand_words(page):
+    """What an operand can be besides a file, as words of the shell: from the synopsis."""
+    operands = {word for line in page.synopsis for word in line.split()}
+    words = [word for one in sorted(operands) if re.fullmatch(r"[a-z]+(\|[a-z]+)+", one) for word in one.split("|")]
+    if "KEY" in operands:
+        words += KEYS
+    # The toolstack's VMs, where there is one that answers at once.
+    if "VM" in operands:
+        words.append("$(timeout 2 xe vm-list is-control-domain=false params=uuid --minimal 2>/dev/null | tr , ' ')")
+    return " ".join(words)
+
+
 def completion(page):
     function = "_" + page.name.replace("-", "_")
     cases = []
@@ -181,7 +200,9 @@ def completion(page):
         if not option.value:
             continue
         words = "|".join(s.split(" ")[0] for s in option.spellings)
-        if re.fullmatch(r"[a-z0-9-]+(\|[a-z0-9-]+)+", option.value):
+        if option.value == "FORMAT":
+            reply = f'compgen -W "{" ".join(page.formats())}" -- "$word"'
+        elif re.fullmatch(r"[a-z0-9-]+(\|[a-z0-9-]+)+", option.value):
             reply = f'compgen -W "{option.value.replace("|", " ")}" -- "$word"'
         elif option.value == "FOLDER":
             reply = 'compgen -d -- "$word"'
@@ -195,13 +216,15 @@ def completion(page):
     words = " ".join(s.split(" ")[0] for option in page.options for s in option.spellings)
     if page.commands:
         return completion_of_commands(page, function, words)
+    operands = operand_words(page)
+    operands = f'compgen -W "{operands}" -- "$word"; ' if operands else ""
     return f"""# bash completion for {page.name}, made of docs/tools/{page.name}.md
 {function}() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}}
   COMPREPLY=()
 {cases}  case $word in
     -*) mapfile -t COMPREPLY < <(compgen -W "{words}" -- "$word") ;;
-    *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    *) mapfile -t COMPREPLY < <({operands}compgen -f -- "$word") ;;
   esac
 }}
 complete -o filenames -F {function} {page.name}
