@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "support.h"
+#include "varstored/health/edit.h"
 #include "varstored/health/fix.h"
 #include "varstored/health/render.h"
 #include "varstored/health/report.h"
@@ -61,6 +62,29 @@ health::State Grown(const health::State& state) {
   return grown;
 }
 
+/// What `varstore edit` and `varstore boot` show and do.
+void CheckEdits(const health::State& state) {
+  for (const std::string& line : health::BootLines(state)) {
+    Require(std::count(line.begin(), line.end(), '\t') <= 1 && line.find('\n') == std::string::npos,
+            "a boot option is one line");
+  }
+  const auto added = health::AddBootOption(state, {.label = "new", .file = "new"});
+  Require(added.ok() && health::BootLines(*added).size() > health::BootLines(state).size(),
+          "an option can be added");
+  for (const char* name : {"KEK", "db", "dbx", "dbt", "dbr"}) {
+    const auto key = health::EditableKey(name);
+    const auto lines = health::EntryLines(state, *key);
+    if (!lines || lines->empty()) {
+      continue;
+    }
+    Require(std::all_of(lines->begin(), lines->end(), IsPlain), "an entry is plain characters");
+    const std::string digits = lines->front().substr(lines->front().rfind(' ') + 1);
+    const auto removed = health::EditKey(state, {*key, {digits}, {}});
+    Require(!removed || health::EntryLines(*removed, *key)->size() < lines->size(),
+            "what is removed is gone");
+  }
+}
+
 void CheckState(const health::State& state, std::uint8_t choices) {
   const health::Context context = ContextOf(state, choices);
   const health::Report report = health::MakeReport(state, context);
@@ -68,6 +92,7 @@ void CheckState(const health::State& state, std::uint8_t choices) {
   Require(IsPlain(health::RenderSvg(report)), "the picture holds plain characters");
   Require(IsAscii(health::RenderJson(report)), "JSON is ASCII");
 
+  CheckEdits(state);
   const health::Repaired repaired = health::FixAll(state, context);
   Require(std::none_of(repaired.left.begin(), repaired.left.end(),
                        [](const health::Finding& finding) { return finding.is_fixable; }),

@@ -91,11 +91,6 @@ base::Result<std::string> Prepare(OpenSubject& subject, const RepairOptions& opt
   return backup;
 }
 
-base::Failure<base::Error> NotWritten(const base::Error& error, const std::string& backup) {
-  return base::Fail(error.message +
-                    (backup.empty() ? "" : "; what was kept before is in " + backup));
-}
-
 /// Fails where nothing can be saved.
 base::Result<health::Repaired> Mended(const Subject& subject, const RepairOptions& options) {
   const health::State state = StateOf(subject.kept);
@@ -146,17 +141,31 @@ std::string Joined(const std::vector<std::string>& names) {
 
 }  // namespace
 
+std::string WordsOnChangedKeys(const std::vector<std::string>& names) {
+  return names.empty() ? ""
+                       : "PCR 7 changes with " + Joined(names) +
+                             ": a guest with BitLocker, or with another key sealed to its vTPM, "
+                             "asks for its recovery key.";
+}
+
 std::string WordsOnKeys(const Repair& repair) {
-  std::string text;
-  if (!repair.lost_keys.empty()) {
-    text = "Keys of Secure Boot are lost: " + Joined(repair.lost_keys) + ". ";
+  return (repair.lost_keys.empty()
+              ? ""
+              : "Keys of Secure Boot are lost: " + Joined(repair.lost_keys) + ". ") +
+         WordsOnChangedKeys(repair.changed_keys);
+}
+
+base::Result<std::string> KeepInstead(OpenSubject& subject, const tool::NewBytes& changed,
+                                      const RepairOptions& options, base::Log& log) {
+  auto backup = Prepare(subject, options, log);
+  if (!backup) {
+    return backup.failure();
   }
-  if (!repair.changed_keys.empty()) {
-    text += "PCR 7 changes with " + Joined(repair.changed_keys) +
-            ": a guest with BitLocker, or with another key sealed to its vTPM, asks for its "
-            "recovery key.";
+  if (const auto written = subject.place.Keep(changed, log); !written) {
+    return base::Fail(written.error().message +
+                      (backup->empty() ? "" : "; what was kept before is in " + *backup));
   }
-  return text;
+  return backup;
 }
 
 base::Result<Repair> PlanRepair(const Subject& subject, const RepairOptions& options) {
@@ -192,12 +201,9 @@ base::Result<Fixed> FixPlace(OpenSubject& subject, const RepairOptions& options,
   if (!changed) {
     return changed.failure();
   }
-  auto backup = Prepare(subject, options, log);
+  auto backup = KeepInstead(subject, *changed, options, log);
   if (!backup) {
     return backup.failure();
-  }
-  if (auto written = subject.place.Keep(*changed, log); !written) {
-    return NotWritten(written.error(), *backup);
   }
   fixed.backup = *std::move(backup);
   return fixed;
@@ -254,12 +260,9 @@ base::Result<std::string> RestorePlace(OpenSubject& subject, const std::string& 
   if (subject.place.kept().bytes == backup->content) {
     return health::ForTerminal(target) + ": is what the backup has already; nothing was written\n";
   }
-  const auto before = Prepare(subject, options, log);
+  const auto before = KeepInstead(subject, *changed, options, log);
   if (!before) {
     return before.failure();
-  }
-  if (const auto written = subject.place.Keep(*changed, log); !written) {
-    return NotWritten(written.error(), *before);
   }
   return health::ForTerminal(target) + ": restored from " + health::ForTerminal(path) + "\n" +
          (before->empty() ? ""

@@ -33,6 +33,16 @@ struct Repair {
 /// What the repair does to keys, in sentences; empty where it does nothing.
 [[nodiscard]] std::string WordsOnKeys(const Repair& repair);
 
+/// That PCR 7 changes with these keys, as a sentence; empty where there are none.
+[[nodiscard]] std::string WordsOnChangedKeys(const std::vector<std::string>& names);
+
+/// The way of every write of this kind: the VM is halted, what is kept goes to a backup, nobody has
+/// changed it meanwhile, and then `changed` is kept in one write. Gives the backup's path, empty
+/// where nothing was kept. An error means that nothing was written, or that nobody knows.
+[[nodiscard]] base::Result<std::string> KeepInstead(OpenSubject& subject,
+                                                    const tool::NewBytes& changed,
+                                                    const RepairOptions& options, base::Log& log);
+
 /// For a helper process: what FixPlace would do about `subject`, if nothing else is in its way;
 /// nothing is written.
 [[nodiscard]] base::Result<Repair> PlanRepair(const Subject& subject, const RepairOptions& options);

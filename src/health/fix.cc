@@ -9,6 +9,7 @@
 
 #include "boot.h"
 #include "key_content.h"
+#include "put_data.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/variable_name.h"
 
@@ -37,19 +38,8 @@ void ChangeData(State& state, const VariableId& id, const Change& change) {
   if (found == nullptr) {
     return;
   }
-  std::optional<base::Bytes> data = change(*found);
-  if (!data) {
-    return;
-  }
-  if (data->empty()) {
-    std::erase_if(state.entries, [&id](const store::Entry& entry) { return Is(entry, id); });
-    return;
-  }
-  for (store::Entry& entry : state.entries) {
-    if (&entry == found) {
-      entry = With(entry, *std::move(data), entry.raw_attributes());
-      return;
-    }
+  if (std::optional<base::Bytes> data = change(*found)) {
+    PutData(state, id, found->raw_attributes(), *std::move(data));
   }
 }
 
@@ -195,6 +185,18 @@ bool HasChanged(const KeyRow& row, const State& before, const State& after) {
 
 }  // namespace
 
+std::vector<std::string> ChangedKeys(const State& before, const State& after) {
+  const std::vector<std::string> lost = KeysLeftOut(before);
+  std::vector<std::string> names;
+  for (const KeyRow& row : KeyRows()) {
+    if (HasChanged(row, before, after) ||
+        std::find(lost.begin(), lost.end(), row.name) != lost.end()) {
+      names.emplace_back(row.name);
+    }
+  }
+  return names;
+}
+
 State Fix(State state, const Finding& finding) {
   if (!finding.is_fixable) {
     return state;
@@ -226,14 +228,8 @@ Repaired FixAll(State state, const Context& context) {
       }
     }
   }
+  repaired.changed_keys = ChangedKeys(before, state);
   repaired.state = std::move(state);
-  for (const KeyRow& row : KeyRows()) {
-    const std::string name(row.name);
-    if (HasChanged(row, before, repaired.state) ||
-        std::count(repaired.lost_keys.begin(), repaired.lost_keys.end(), name) != 0) {
-      repaired.changed_keys.push_back(name);
-    }
-  }
   return repaired;
 }
 

@@ -90,6 +90,47 @@ const store::Entry* FindEntry(const State& state, std::string_view name, const e
   return found == state.entries.rend() ? nullptr : &*found;
 }
 
+base::ByteSpan DataOf(const State& state, const efi::WellKnownVariable& variable) {
+  const store::Entry* entry = FindEntry(state, variable);
+  return entry == nullptr ? base::ByteSpan() : base::ByteSpan(entry->data());
+}
+
+std::string_view KindText(efi::SignatureKind kind) {
+  switch (kind) {
+    case efi::SignatureKind::kSha1:
+      return "SHA-1";
+    case efi::SignatureKind::kSha224:
+      return "SHA-224";
+    case efi::SignatureKind::kSha256:
+      return "SHA-256";
+    case efi::SignatureKind::kSha384:
+      return "SHA-384";
+    case efi::SignatureKind::kSha512:
+      return "SHA-512";
+    case efi::SignatureKind::kRsa2048:
+      return "RSA-2048";
+    case efi::SignatureKind::kRsa2048Sha1:
+      return "RSA-2048 over SHA-1";
+    case efi::SignatureKind::kRsa2048Sha256:
+      return "RSA-2048 over SHA-256";
+    case efi::SignatureKind::kX509:
+      return "X.509";
+    case efi::SignatureKind::kX509Sha256:
+      return "X.509 by SHA-256";
+    case efi::SignatureKind::kX509Sha384:
+      return "X.509 by SHA-384";
+    case efi::SignatureKind::kX509Sha512:
+      return "X.509 by SHA-512";
+    case efi::SignatureKind::kSm3:
+      return "SM3";
+    case efi::SignatureKind::kX509Sm3:
+      return "X.509 by SM3";
+    case efi::SignatureKind::kExternalManagement:
+      return "external management";
+  }
+  return "";
+}
+
 std::string NameOf(const VariableId& id) { return efi::EscapeName(id.name); }
 
 std::optional<base::Bytes> WithoutDoubles(base::ByteSpan bytes) {

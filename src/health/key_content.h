@@ -44,6 +44,12 @@ inline constexpr std::uint32_t kKeyAttributes = 0x27;
   return FindEntry(state, variable.name, variable.vendor);
 }
 
+/// Its data; empty when there is none.
+[[nodiscard]] base::ByteSpan DataOf(const State& state, const efi::WellKnownVariable& variable);
+
+/// Such as "SHA-256".
+[[nodiscard]] std::string_view KindText(efi::SignatureKind kind);
+
 /// "db" and the like, or the name in UTF-8.
 [[nodiscard]] std::string NameOf(const VariableId& id);
 

@@ -37,27 +37,31 @@ def options_of(page):
 
 checked = 0
 for path in sorted((source / "docs/tools").glob("*.md")):
-    name, program = path.stem, build / "bin" / path.stem
-    if name == "README" or not program.exists():
+    name = path.stem
+    page = path.read_text(encoding="utf-8")
+    # The command of a front that is no program of its own.
+    command = re.search(rf"^## Synopsis\n\n```\n({name.replace('-', ' ')}) ", page, re.M)
+    words = command.group(1).split() if command and "-" in name else [name]
+    program = [build / "bin" / words[0], *words[1:]]
+    if name == "README" or not program[0].exists():
         continue
     checked += 1
-    page = path.read_text(encoding="utf-8")
     header = (build / "pages" / name / "page.h").read_text(encoding="utf-8")
     text = re.search(r'R"page\((.*)\)page"', header, re.S).group(1)
 
-    shown = run(program, "--help")
+    shown = run(*program, "--help")
     expect(shown.returncode == 0 and shown.stdout == text and not shown.stderr,
            f"{name} --help differs from its page: {shown}")
     expect(all(len(line) <= 80 for line in text.splitlines()), f"{name} --help is wider than 80 columns")
-    version = run(program, "--version")
-    expect(version.returncode == 0 and re.fullmatch(rf"{name} \d+\.\d+\.\d+\n", version.stdout),
+    version = run(*program, "--version")
+    expect(version.returncode == 0 and re.fullmatch(rf"{' '.join(words)} \d+\.\d+\.\d+\n", version.stdout),
            f"{name} --version: {version}")
 
     options = list(options_of(page))
     for spelling, has_value in options:
         # Whatever else is wrong with this command line, and --help ends the reading of it.
         given = [spelling, "1"] if has_value else [spelling]
-        answer = run(program, *given, "--help")
+        answer = run(*program, *given, "--help")
         complaint = re.search(r"no option|unrecognized|invalid option|unknown option|needs a value|has no value|"
                               r"requires an argument|doesn't allow", answer.stderr)
         expect(not complaint, f"{name} {' '.join(given)}: {answer.stderr}")

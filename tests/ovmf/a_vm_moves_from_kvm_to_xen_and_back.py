@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""A VM moves from KVM to Xen and back as docs/libvirt-nova.md says, and a real firmware boots from the result.
+"""A VM moves from KVM to Xen and back as docs/libvirt-nova.md says, and a real firmware boots from the result. It also
+starts a boot option that the host has made.
 
-usage: a_vm_moves_from_kvm_to_xen_and_back.py VARSTORE_CONVERT TESTBED
+usage: a_vm_moves_from_kvm_to_xen_and_back.py BIN TESTBED
 
-TESTBED is the folder of the Xen tests (tests/xen/README.md), whose QEMU is used; the firmware is the package
+BIN has the programs. TESTBED is the folder of the Xen tests (tests/xen/README.md), whose QEMU is used; the firmware is the package
 ovmf's. Exit status 77: this machine cannot; with REQUIRE_XEN=1 that is a failure.
 """
 import json
@@ -14,14 +15,15 @@ import subprocess
 import sys
 import tempfile
 
-CONVERT = sys.argv[1]
+BIN = pathlib.Path(sys.argv[1])
+PROGRAM = next(pathlib.Path("/usr/lib/efitools").glob("*/HelloWorld.efi"), pathlib.Path("/usr/lib/efitools"))
 PACKAGES = pathlib.Path(sys.argv[2], "packages")
 OVMF = pathlib.Path("/usr/share/OVMF")
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 KEYS = ("PK", "KEK", "db", "dbx")
 BOUND_SECONDS = 100
 
-for needed in (OVMF / "OVMF_VARS_4M.ms.fd", PACKAGES / "usr/bin/qemu-system-x86_64"):
+for needed in (OVMF / "OVMF_VARS_4M.ms.fd", PACKAGES / "usr/bin/qemu-system-x86_64", PROGRAM):
     if not needed.exists():
         print(f"SKIP: no {needed}")
         sys.exit(1 if os.environ.get("REQUIRE_XEN") == "1" else 77)
@@ -29,7 +31,7 @@ for needed in (OVMF / "OVMF_VARS_4M.ms.fd", PACKAGES / "usr/bin/qemu-system-x86_
 
 def convert(*arguments):
     """Without a loss."""
-    subprocess.run([CONVERT, "--strict", *arguments], check=True)
+    subprocess.run([BIN / "varstore-convert", "--strict", *arguments], check=True)
 
 
 def boot(image, folder, last_line):
@@ -129,3 +131,14 @@ for name in (*KEYS, "Boot00AA"):
 expect(shown["SetupMode"] == b"\0", "the firmware is in user mode")
 expect(any("Variable: Boot00AA" in line for line in lines) and any("moved from KVM" in line for line in lines),
        "its boot menu has the entry")
+
+# An option of varstore's, which says nothing of the disk, goes before it.
+convert("without.json", "host.sqlite")
+pathlib.Path("disk/EFI/test").mkdir(parents=True)
+pathlib.Path("disk/EFI/test/hello.efi").write_bytes(PROGRAM.read_bytes())
+subprocess.run([BIN / "varstore", "boot", "host.sqlite", "--add", "/EFI/test/hello.efi", "--label", "made by the host",
+                "--first"], check=True)
+convert("--template", OVMF / "OVMF_VARS_4M.fd", "host.sqlite", "host_VARS.fd")
+# It says so once it has found and loaded the file.
+lines = boot(work / "host_VARS.fd", work / "disk", 'starting Boot.* "made by the host"|failed to load Boot.* "made by')
+expect("starting" in lines[-1], "the firmware finds the file that the host's option names, and starts it")

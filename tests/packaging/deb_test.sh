@@ -74,13 +74,14 @@ in_root dpkg --audit
 [ ! -s "$work/out" ] || fail "dpkg --audit: $(cat "$work/out")"
 
 # Where the toolstack looks, and as the toolstack needs it.
-for file in /usr/sbin/varstored /usr/sbin/varstored-dm /usr/sbin/varstored-attach /usr/bin/varstore-ls \
+for file in /usr/sbin/varstored /usr/sbin/varstored-dm /usr/sbin/varstored-attach /usr/bin/varstore /usr/bin/varstore-ls \
   /usr/bin/varstore-get /usr/bin/varstore-set /usr/bin/varstore-rm /usr/bin/varstore-sb-state \
   /usr/bin/varstore-nvram-certcheck /usr/bin/varstore-authfile-certcheck /usr/bin/varstore-inspect \
   /usr/bin/varstore-repair /usr/bin/varstore-convert /opt/xensource/libexec/create-auth /usr/share/varstored; do
   mode "$file" 755
 done
 for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service /usr/share/man/man8/varstored.8.gz \
+  /usr/share/bash-completion/completions/varstore /usr/share/bash-completion/completions/varstore-edit \
   /usr/share/bash-completion/completions/varstore-ls; do
   mode "$file" 644
 done

@@ -13,7 +13,7 @@ for package in "$packages"/*.rpm; do
   rpm2cpio "$package" | (cd "$work/files" && cpio -idm --quiet)
 done
 programs=$(find "$work/files" -type f -perm -100)
-[ "$(echo "$programs" | wc -l)" -ge 14 ] || fail "programs are missing: $programs"
+[ "$(echo "$programs" | wc -l)" -ge 15 ] || fail "programs are missing: $programs"
 
 # run PROGRAM ARGUMENT...: with the folder of data as its root.
 root=$work/root
@@ -68,6 +68,8 @@ grep -q 'Secure Boot' "$work/out" || fail "inspect: $(cat "$work/out")"
 run varstore-convert /vm.db /vm.b64 2>"$work/out" || fail "convert: $(cat "$work/out")"
 run varstore-nvram-certcheck /vm.b64 >"$work/out" 2>&1 || fail "certcheck: $(cat "$work/out")"
 run varstore-rm /vm.db $guid Kept || fail "rm"
+run varstore boot /vm.db --add /EFI/x.efi --label x >"$work/out" || fail "boot: $(cat "$work/out")"
+run varstore ls /vm.db | grep -q Boot0000 || fail "the front starts no program"
 openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -keyout "$root/key.pem" \
   -out "$root/certificate.pem" 2>/dev/null
 run create-auth -k /key.pem -c /certificate.pem PK /PK.auth /certificate.pem || fail "create-auth"

@@ -4,6 +4,7 @@
     make_page.py header PAGE                     the text of --help and the list of options, for C++
     make_page.py man PAGE VERSION SECTION        what lowdown makes a man page of
     make_page.py completion PAGE                 completion for bash
+    make_page.py findings DOCUMENT               what `varstore help findings` says, for C++, of docs/findings.md
 
 The result goes to standard output. docs/tools/README.md explains the form of a page.
 """
@@ -14,6 +15,9 @@ import textwrap
 
 WIDTH = 80
 OPTION = re.compile(r"- ((?:`-[^`]+`(?:, )?)+): (.*)", re.S)
+# What `varstore edit` can edit (health::EditableKey).
+KEYS = ["KEK", "db", "dbx", "dbt", "dbr"]
+COMMAND = re.compile(r"- \[`([a-z-]+)`\]\(([a-z-]+)\.md\): .*", re.S)
 
 
 class Option:
@@ -65,6 +69,14 @@ class Page:
         if not self.options:
             self.fail("the section Options has none")
         self.more_help = [*zip(rest[0::2], rest[1::2]), ("Exit status", bodies["Exit status"])]
+        # (name, program that does it) of each command, where the program has such.
+        self.commands = [COMMAND.fullmatch(one).groups()
+                         for one in bullets(dict(self.more_help).get("Commands", "")) if COMMAND.fullmatch(one)]
+
+    def formats(self):
+        """Those of the table whose first column is called so: a name in backticks begins a row."""
+        table = re.search(r"^\| format \|.*\n\|[- |]*\|\n((?:\|.*\n)*)", "".join(body for _, body in self.sections), re.M)
+        return re.findall(r"^\| `([a-z0-9-]+)` \|", table.group(1), re.M) if table else []
 
     def fail(self, message):
         sys.exit(f"{self.path}: {message}")
@@ -114,8 +126,17 @@ def header(page):
         + (f"'{option.short}'" if option.short else "'\\0'")
         + f", {'true' if option.value else 'false'}}},\n"
         for option in page.options)
+    commands = "" if not page.commands else f"""
+/// A command, and the program that does it.
+struct Command {{
+  std::string_view name;
+  std::string_view program;
+}};
+
+constexpr std::array<Command, {len(page.commands)}> kCommands = {{{{
+""" + "".join(f'    Command{{"{name}", "{program}"}},\n' for name, program in page.commands) + "}};\n"
     return f"""#pragma once
-// Made of docs/tools/{page.name}.md.
+// Made of docs/tools/{page.name}.md. The constants are each source file's own: a program may have several pages.
 
 #include <array>
 #include <string_view>
@@ -130,14 +151,14 @@ struct Option {{
   bool has_value;
 }};
 
-inline constexpr std::string_view kName = "{page.name}";
+constexpr std::string_view kName = "{page.name}";
 
 /// The whole text of --help.
-inline constexpr std::string_view kHelp = R"{delimiter}({text}){delimiter}";
+constexpr std::string_view kHelp = R"{delimiter}({text}){delimiter}";
 
-inline constexpr std::array<Option, {len(page.options)}> kOptions = {{{{
+constexpr std::array<Option, {len(page.options)}> kOptions = {{{{
 {rows}}}}};
-
+{commands}
 }}  // namespace varstored::page
 """
 
@@ -160,6 +181,18 @@ def man(page, version, section):
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
+def operand_words(page):
+    """What an operand can be besides a file, as words of the shell: from the synopsis."""
+    operands = {word for line in page.synopsis for word in line.split()}
+    words = [word for one in sorted(operands) if re.fullmatch(r"[a-z]+(\|[a-z]+)+", one) for word in one.split("|")]
+    if "KEY" in operands:
+        words += KEYS
+    # The toolstack's VMs, where there is one that answers at once.
+    if "VM" in operands:
+        words.append("$(timeout 2 xe vm-list is-control-domain=false params=uuid --minimal 2>/dev/null | tr , ' ')")
+    return " ".join(words)
+
+
 def completion(page):
     function = "_" + page.name.replace("-", "_")
     cases = []
@@ -167,7 +200,9 @@ def completion(page):
         if not option.value:
             continue
         words = "|".join(s.split(" ")[0] for s in option.spellings)
-        if re.fullmatch(r"[a-z0-9-]+(\|[a-z0-9-]+)+", option.value):
+        if option.value == "FORMAT":
+            reply = f'compgen -W "{" ".join(page.formats())}" -- "$word"'
+        elif re.fullmatch(r"[a-z0-9-]+(\|[a-z0-9-]+)+", option.value):
             reply = f'compgen -W "{option.value.replace("|", " ")}" -- "$word"'
         elif option.value == "FOLDER":
             reply = 'compgen -d -- "$word"'
@@ -179,16 +214,85 @@ def completion(page):
         cases.append(f"    {words}) {action}; return ;;\n")
     cases = f'  case $previous in\n{"".join(cases)}  esac\n' if cases else ""
     words = " ".join(s.split(" ")[0] for option in page.options for s in option.spellings)
+    if page.commands:
+        return completion_of_commands(page, function, words)
+    operands = operand_words(page)
+    operands = f'compgen -W "{operands}" -- "$word"; ' if operands else ""
     return f"""# bash completion for {page.name}, made of docs/tools/{page.name}.md
 {function}() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}}
   COMPREPLY=()
 {cases}  case $word in
     -*) mapfile -t COMPREPLY < <(compgen -W "{words}" -- "$word") ;;
-    *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    *) mapfile -t COMPREPLY < <({operands}compgen -f -- "$word") ;;
   esac
 }}
 complete -o filenames -F {function} {page.name}
+"""
+
+
+def completion_of_commands(page, function, options):
+    """What follows a command is completed as of its program, whose file stands beside this one."""
+    cases = "".join(f"    {name}) program={program} ;;\n" for name, program in page.commands)
+    names = " ".join(name for name, _ in page.commands)
+    return f"""# bash completion for {page.name}, made of docs/tools/{page.name}.md
+{function}() {{
+  local word=${{COMP_WORDS[COMP_CWORD]}} program=
+  COMPREPLY=()
+  local words=
+  case $COMP_CWORD:$word in
+    1:-*) words="{options}" ;;
+    1:*) words="help {names}" ;;
+  esac
+  case $COMP_CWORD:${{COMP_WORDS[1]}}:${{COMP_WORDS[2]-}} in
+    2:help:*) words="findings {names}" ;;
+    3:help:findings) words=$({page.name} help findings 2>/dev/null) ;;
+  esac
+  if [ -n "$words" ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+    return
+  fi
+  case ${{COMP_WORDS[1]}} in
+{cases}    *) return ;;
+  esac
+  declare -F "_${{program//-/_}}" >/dev/null || . "${{BASH_SOURCE[0]%/*}}/$program"
+  local COMP_WORDS=("$program" "${{COMP_WORDS[@]:2}}") COMP_CWORD=$((COMP_CWORD - 1))
+  "_${{program//-/_}}"
+}}
+complete -o filenames -F {function} {page.name}
+"""
+
+
+def findings(document):
+    """Each row of the table: | `name` | severity | what is wrong | what a repair does |"""
+    rows = re.findall(r"^\| `([\w-]+)` \| (\w+) \| (.*) \| ([^|]*) \|$", document.read_text(encoding="utf-8"), re.M)
+    if not rows:
+        sys.exit(f"{document}: there is no table of findings")
+    table = ""
+    for name, severity, wrong, repair in rows:
+        text = "\n".join([f"{name} ({severity})", *(
+            line for title, words in (("What is wrong", wrong), ("What varstore repair --fix does", repair))
+            for line in ["", title + ":", *textwrap.wrap(plain(words) + ".", WIDTH, initial_indent="  ",
+                                                         subsequent_indent="  ", break_on_hyphens=False)])])
+        table += f'    Finding{{"{name}", R"page({text}\n)page"}},\n'
+    return f"""#pragma once
+// Made of {document.name}.
+
+#include <array>
+#include <string_view>
+
+namespace varstored::page {{
+
+/// A finding, and what a person is told of it.
+struct Finding {{
+  std::string_view name;
+  std::string_view text;
+}};
+
+constexpr std::array<Finding, {len(rows)}> kFindings = {{{{
+{table}}}}};
+
+}}  // namespace varstored::page
 """
 
 
@@ -200,6 +304,8 @@ def main():
             print(man(Page(pathlib.Path(path)), version, section), end="")
         case ["completion", path]:
             print(completion(Page(pathlib.Path(path))), end="")
+        case ["findings", path]:
+            print(findings(pathlib.Path(path)), end="")
         case _:
             sys.exit(__doc__)
 

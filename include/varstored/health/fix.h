@@ -27,6 +27,9 @@ struct Repaired {
   std::vector<std::string> changed_keys;
 };
 
+/// Repaired::changed_keys of whatever made `after` of `before`.
+[[nodiscard]] std::vector<std::string> ChangedKeys(const State& before, const State& after);
+
 /// Fixes all that can be fixed.
 [[nodiscard]] Repaired FixAll(State state, const Context& context);
 

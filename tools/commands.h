@@ -1,0 +1,11 @@
+#pragma once
+
+/// The commands of varstore that are part of it, and no programs of their own.
+namespace varstored::tools {
+
+/// All of main of `varstore edit`: its words, of which the first one is the command.
+[[nodiscard]] int EditMain(int argc, char** argv);
+/// The same of `varstore boot`.
+[[nodiscard]] int BootMain(int argc, char** argv);
+
+}  // namespace varstored::tools
