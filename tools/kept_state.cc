@@ -8,6 +8,7 @@
 
 #include "varstored/base/base64.h"
 #include "varstored/efi/guid.h"
+#include "varstored/health/text.h"
 #include "varstored/store/vars_blob.h"
 
 namespace varstored::tools {
@@ -86,6 +87,18 @@ base::Result<health::State> ReadableStateOf(const Subject& subject) {
                       state.damage.front().reason);
   }
   return state;
+}
+
+void BeginWithACopy(const tool::Kept& kept, std::vector<health::Finding>& findings) {
+  if (!kept.foreign) {
+    return;
+  }
+  for (health::Finding& finding : findings) {
+    if (!finding.command.empty()) {
+      finding.command =
+          health::ShellCommand("varstore-convert", {kept.path, tool::PathOfCopy(kept.path)});
+    }
+  }
 }
 
 tool::NewBytes BytesOf(const health::State& state, const tool::Kept& kept) {

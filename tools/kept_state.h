@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "varstored/base/bytes.h"
 #include "varstored/base/held_file.h"
@@ -40,6 +41,10 @@ struct OpenSubject {
 
 /// The same; of a file of which nothing can be read it is an error.
 [[nodiscard]] base::Result<health::State> ReadableStateOf(const Subject& subject);
+
+/// Of a file that can be looked at only, what mends it begins with a copy: the commands of
+/// `findings` become the one that makes it.
+void BeginWithACopy(const tool::Kept& kept, std::vector<health::Finding>& findings);
 
 /// `state` in the form in which `kept` is.
 [[nodiscard]] tool::NewBytes BytesOf(const health::State& state, const tool::Kept& kept);

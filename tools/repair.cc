@@ -178,6 +178,9 @@ base::Result<Repair> PlanRepair(const Subject& subject, const RepairOptions& opt
 
 base::Result<Fixed> FixPlace(OpenSubject& subject, const RepairOptions& options,
                              const ShowRepair& show, base::Log& log) {
+  if (auto may = subject.place.CheckMayKeep(); !may) {
+    return may.failure();
+  }
   const auto answer = sandbox::InHelper(
       [&](base::Log& /*lines*/) { return Mend(subject.subject(), options, show); }, log,
       {.stop = options.stop});
@@ -239,6 +242,9 @@ base::Result<base::Bytes> BytesOfBackup(const std::string& path, const Backup& b
 base::Result<std::string> RestorePlace(OpenSubject& subject, const std::string& path,
                                        const RepairOptions& options, base::Log& log) {
   const std::string& target = subject.context.target;
+  if (auto may = subject.place.CheckMayKeep(); !may) {
+    return may.failure();
+  }
   const auto backup = ReadBackup(path, SubjectOf(subject));
   if (!backup) {
     return backup.failure();

@@ -6,16 +6,16 @@
 #include <vector>
 
 #include "page.h"
-#include "varstored/convert/conversion.h"
 #include "varstored/tool/command_line.h"
+#include "varstored/tool/conversion.h"
 
 namespace {
 
 using namespace varstored;
 
-tool::Option FormatOption(char letter, std::string name, std::optional<convert::Format>& format) {
+tool::Option FormatOption(char letter, std::string name, std::optional<tool::Format>& format) {
   return {letter, std::move(name), true, [&format](std::string_view text) -> base::Result<void> {
-            const auto parsed = convert::ParseFormat(text);
+            const auto parsed = tool::ParseFormat(text);
             if (!parsed) {
               return parsed.failure();
             }
@@ -24,14 +24,14 @@ tool::Option FormatOption(char letter, std::string name, std::optional<convert::
           }};
 }
 
-base::Result<std::string> Run(convert::Conversion& conversion, std::vector<std::string> operands,
+base::Result<std::string> Run(tool::Conversion& conversion, std::vector<std::string> operands,
                               base::Log& log) {
   if (operands.size() != 2) {
     return tool::Misuse("IN and OUT are needed, and nothing else");
   }
   conversion.in = std::move(operands[0]);
   conversion.out = std::move(operands[1]);
-  if (auto done = convert::Convert(conversion, log); !done) {
+  if (auto done = tool::Convert(conversion, log); !done) {
     return done.failure();
   }
   return std::string();
@@ -40,7 +40,7 @@ base::Result<std::string> Run(convert::Conversion& conversion, std::vector<std::
 }  // namespace
 
 int main(int argc, char** argv) {
-  convert::Conversion conversion;
+  tool::Conversion conversion;
   const std::array options = {
       FormatOption('f', "from", conversion.from),
       FormatOption('t', "to", conversion.to),

@@ -187,6 +187,7 @@ base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input) 
     inspected->context.microsoft_list = *std::move(lists);
   }
   health::Report report = health::MakeReport(inspected->state, inspected->context);
+  tools::BeginWithACopy(input.subject.kept, report.findings);
   if (wishes.live && !inspected->context.is_vm) {
     // They would need the file in which the variables are kept, of which nothing is known here.
     for (health::Finding& finding : report.findings) {

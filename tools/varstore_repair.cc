@@ -89,6 +89,7 @@ base::Result<std::string> CheckOne(const tools::Subject& subject, const Wishes& 
           found = *std::move(repair);
         } else {
           found.left = health::FindingsOf(tools::StateOf(subject.kept), subject.context);
+          tools::BeginWithACopy(subject.kept, found.left);
         }
         const Shown shown = Show(subject.context.target, "would fix", found, screen);
         const bool has_findings = !found.fixed.empty() || !found.left.empty();

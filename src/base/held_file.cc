@@ -325,7 +325,13 @@ Result<void> HeldFolder::Sync() const {
                                                       : FailWithErrno(path_, "cannot sync");
 }
 
-Result<HeldFile> HeldFile::Open(const std::string& path) {
+Result<HeldFile> HeldFile::Open(const std::string& path) { return Open(path, Kinds::kFiles); }
+
+Result<HeldFile> HeldFile::OpenToRead(const std::string& path) {
+  return Open(path, Kinds::kFilesAndBlockDevices);
+}
+
+Result<HeldFile> HeldFile::Open(const std::string& path, Kinds kinds) {
   Walk walk(path, Walk::To::kFile, std::nullopt);
   auto folder = walk.Go();
   if (!folder) {
@@ -335,7 +341,7 @@ Result<HeldFile> HeldFile::Open(const std::string& path) {
     return Fail(path + ": not a regular file");
   }
   HeldFile file(HeldFolder(*std::move(folder), FolderPathOf(path)), walk.name(), path);
-  const auto opened = file.OpenFile();
+  const auto opened = file.OpenFile(kinds);
   return opened ? Result<HeldFile>(std::move(file)) : opened.failure();
 }
 
@@ -353,7 +359,7 @@ Result<HeldFile> HeldFile::OpenIn(const HeldFolder& folder, const std::string& n
   return opened ? Result<HeldFile>(std::move(file)) : opened.failure();
 }
 
-Result<void> HeldFile::OpenFile() {
+Result<void> HeldFile::OpenFile(Kinds kinds) {
   // Without O_NONBLOCK a pipe in the file's place would block the caller for ever.
   fd_.Reset(::openat(folder_.fd(), name_.c_str(),
                      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
@@ -364,19 +370,30 @@ Result<void> HeldFile::OpenFile() {
   if (::fstat(fd(), &status) != 0) {
     return FailWithErrno(path_, "cannot stat");
   }
+  if (S_ISBLK(status.st_mode) && kinds == Kinds::kFilesAndBlockDevices) {
+    return {};
+  }
   return S_ISREG(status.st_mode) ? Result<void>() : Fail(path_ + ": not a regular file");
 }
 
 Result<Bytes> HeldFile::Read(std::size_t max_bytes) const {
+  auto bytes = ReadFront(max_bytes + 1);
+  return !bytes || bytes->size() <= max_bytes
+             ? std::move(bytes)
+             : Fail(path_ + ": larger than " + std::to_string(max_bytes) + " bytes");
+}
+
+Result<Bytes> HeldFile::ReadFront(std::size_t max_bytes) const {
   if (!exists()) {
     return Fail(path_ + ": no such file");
   }
   // What is read counts, not the size in the status: a file may grow meanwhile.
   Bytes bytes;
   std::array<std::uint8_t, 16384> chunk{};
-  while (true) {
+  while (bytes.size() < max_bytes) {
     const ssize_t count =
-        ::pread(fd(), chunk.data(), chunk.size(), static_cast<off_t>(bytes.size()));
+        ::pread(fd(), chunk.data(), std::min(chunk.size(), max_bytes - bytes.size()),
+                static_cast<off_t>(bytes.size()));
     if (count < 0 && errno == EINTR) {
       continue;
     }
@@ -384,18 +401,18 @@ Result<Bytes> HeldFile::Read(std::size_t max_bytes) const {
       return FailWithErrno(path_, "cannot read");
     }
     if (count == 0) {
-      return bytes;
+      break;
     }
-    const ByteSpan part = ByteSpan(chunk).first(static_cast<std::size_t>(count));
-    if (part.size() > max_bytes - bytes.size()) {
-      return Fail(path_ + ": larger than " + std::to_string(max_bytes) + " bytes");
-    }
-    bytes.insert(bytes.end(), part.begin(), part.end());
+    bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + count);
   }
+  return bytes;
 }
 
 Result<void> HeldFile::CheckMayWrite() const {
   struct stat status = {};
+  if (exists() && ::fstat(fd(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    return Fail(path_ + ": a block device, and nothing is written to one");
+  }
   const bool is_own = ::geteuid() != 0 &&
                       (!exists() || (::fstat(fd(), &status) == 0 && status.st_uid == ::geteuid()));
   return is_own || folder_.IsOursAlone() ? Result<void>() : OthersMayWrite(folder_.path());

@@ -13,13 +13,36 @@
 namespace varstored::convert {
 namespace {
 
-constexpr std::array kComputed = {efi::kSetupMode, efi::kAuditMode, efi::kDeployedMode,
-                                  efi::kSecureBoot, efi::kSignatureSupport};
+/// The variables of UEFI 2.10, table 3.1, that firmware makes anew at each start.
+constexpr std::array<std::string_view, 22> kMadeAtEachStart = {
+    "AuditMode",
+    "BootCurrent",
+    "BootOptionSupport",
+    "ConInDev",
+    "ConOutDev",
+    "CryptoIndicationsActivated",
+    "CryptoIndicationsSupported",
+    "DeployedMode",
+    "ErrOutDev",
+    "KEKDefault",
+    "LangCodes",
+    "OsIndicationsSupported",
+    "PKDefault",
+    "PlatformLangCodes",
+    "SecureBoot",
+    "SetupMode",
+    "SignatureSupport",
+    "VendorKeys",
+    "dbDefault",
+    "dbrDefault",
+    "dbtDefault",
+    "dbxDefault",
+};
 
-bool IsComputed(const store::Entry& entry) {
-  return std::any_of(kComputed.begin(), kComputed.end(), [&entry](const auto& known) {
-    return known.Is(entry.name(), entry.vendor());
-  });
+bool IsMadeAtEachStart(const store::Entry& entry) {
+  return entry.vendor() == efi::kGlobalVariableGuid &&
+         std::find(kMadeAtEachStart.begin(), kMadeAtEachStart.end(),
+                   efi::NameToUtf8(entry.name())) != kMadeAtEachStart.end();
 }
 
 /// How a digest of `from` reads to a store that makes them as `to`.
@@ -45,12 +68,20 @@ std::string Describe(const store::Entry& entry) { return Describe(entry.name(), 
 
 std::vector<const store::Entry*> KeptEntries(const Content& content, Losses& lost) {
   std::vector<const store::Entry*> kept;
+  std::string names;
+  std::size_t count = 0;
   for (const store::Entry& entry : content.entries) {
     if (entry.Has(efi::kNonVolatile)) {
       kept.push_back(&entry);
-    } else if (!IsComputed(entry)) {
-      lost.push_back(Describe(entry) + ": volatile, and this format is of a VM that is off");
+    } else if (!IsMadeAtEachStart(entry)) {
+      ++count;
+      names += (names.empty() ? "" : ", ") + Describe(entry);
     }
+  }
+  if (count > 0) {
+    lost.push_back(std::to_string(count) +
+                   (count == 1 ? " volatile variable" : " volatile variables") +
+                   ", and this format is of a VM that is off: " + names);
   }
   if (content.ancillary != store::Ancillary{}) {
     lost.emplace_back(

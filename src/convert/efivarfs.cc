@@ -92,7 +92,7 @@ std::vector<VariableFile> ToVariableFiles(const Content& content, Losses& lost) 
   return files;
 }
 
-base::Result<Content> FromVariableFiles(const std::vector<VariableFile>& files) {
+Content FromVariableFiles(const std::vector<VariableFile>& files) {
   ContentBuilder builder;
   for (const VariableFile& file : files) {
     const std::string_view whole = file.name;
@@ -105,9 +105,10 @@ base::Result<Content> FromVariableFiles(const std::vector<VariableFile>& files) 
     }
     base::Reader reader(file.bytes);
     store::LegacyRecord record;
-    if (!reader.ReadU32(record.attributes) || reader.empty()) {
-      return base::Fail(file.name + ": " + std::to_string(file.bytes.size()) +
-                        " bytes, which is not 4 of attributes and data");
+    if (!reader.ReadU32(record.attributes)) {
+      builder.Lose("the file " + file.name + ": it has " + std::to_string(file.bytes.size()) +
+                   " bytes, and a variable begins with 4 of attributes");
+      continue;
     }
     record.name = name->bytes();
     record.vendor = *vendor;

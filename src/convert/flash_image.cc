@@ -533,6 +533,12 @@ bool IsFlashImage(base::ByteSpan bytes) {
          header.file_system == kNvDataGuid;
 }
 
+bool IsBlankImage(base::ByteSpan bytes) {
+  return bytes.size() >= kBlockAlignment && (bytes[0] == 0 || bytes[0] == kErased) &&
+         std::all_of(bytes.begin(), bytes.end(),
+                     [first = bytes[0]](std::uint8_t byte) { return byte == first; });
+}
+
 base::Result<Content> ReadFlashImage(base::ByteSpan image) {
   auto read = ReadImage(image);
   if (!read) {

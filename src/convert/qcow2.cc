@@ -9,11 +9,11 @@
 #include <string>
 #include <utility>
 
-#include "scratch_folder.h"
 #include "varstored/base/file.h"
 #include "varstored/base/held_file.h"
 #include "varstored/base/reader.h"
 #include "varstored/convert/flash_image.h"
+#include "varstored/convert/scratch_folder.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/sandbox/program.h"
 

@@ -12,18 +12,20 @@
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
 #include "varstored/base/unique_fd.h"
+#include "varstored/convert/flash_image.h"
 #include "varstored/efi/attributes.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/sandbox/sandbox.h"
 #include "varstored/store/store.h"
+#include "varstored/tool/format.h"
 
 namespace varstored::tool {
 namespace {
 
 constexpr std::string_view kBlobMagic = "VARS";
-constexpr std::string_view kDatabaseMagic{"SQLite format 3\0", 16};
+constexpr std::string_view kBase64Magic = "VkFSU";  // the same in base64
 
 constexpr unsigned long long kMostSeconds = 3600;
 
@@ -439,6 +441,59 @@ bool AreCertificatesUpToDate(const std::vector<store::Entry>& entries) {
   return AreCertificatesUpToDate(store::StagedStore(store));
 }
 
+std::string PathOfCopy(const std::string& path) {
+  std::string name = path;
+  while (name.size() > 1 && name.ends_with('/')) {
+    name.pop_back();
+  }
+  return name + ".vars";
+}
+
+namespace {
+
+/// For a helper process. Of an input in another program's format: that format, and the variables as
+/// a file with a `VARS` blob has them. Nothing of such a blob, nor of what may be the rest of one.
+base::Result<base::Bytes> Translate(const Input& input, base::Log& log) {
+  const auto told = input.format ? base::Result<std::optional<Format>>(input.format)
+                                 : FormatOfContent(input.bytes);
+  if (!told) {
+    return base::Fail(input.path + ": " + told.error().message);
+  }
+  if (!*told || *told == Format::kVars) {
+    return base::Bytes();
+  }
+  const Format format = **told;
+  base::Writer answer;
+  answer.WriteU8(static_cast<std::uint8_t>(format));
+  if (format == Format::kVarsBase64 || format == Format::kXe) {
+    // As a toolstack keeps it, so that a broken one, too, is read as far as it can be.
+    const auto base64 = Base64In(input.bytes);
+    if (!base64) {
+      return base::Fail(input.path + ": " + base64.error().message);
+    }
+    answer.WriteBytes(*base64);
+    return format == Format::kXe || base64->size() < input.bytes.size() ? answer.Take()
+                                                                        : base::Bytes();
+  }
+  const auto source = LookInto(input);
+  if (!source) {
+    return source.failure();
+  }
+  for (const std::string& lost : source->content.lost) {
+    log.Warning(input.path + ": left out: " + lost);
+  }
+  std::vector<const store::Entry*> kept;
+  for (const store::Entry& entry : source->content.entries) {
+    if (IsKept(&entry)) {
+      kept.push_back(&entry);
+    }
+  }
+  answer.WriteBytes(store::EncodeVarsBlob({}, kept));
+  return answer.Take();
+}
+
+}  // namespace
+
 Place::Place() = default;
 Place::~Place() = default;
 Place::Place(Place&&) noexcept = default;
@@ -447,20 +502,11 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
   const bool is_path = options.backend.empty() && !efi::ParseGuid(options.operand);
   Place place;
   if (is_path) {
-    auto file = base::HeldFile::Open(options.operand);
-    if (!file) {
-      return file.failure();
+    const auto is_database = place.OpenPath(options.operand, log);
+    if (!is_database) {
+      return is_database.failure();
     }
-    if (!file->exists()) {
-      return base::Fail(options.operand + ": no VM's uuid, and there is no such file");
-    }
-    auto content = file->Read(kMaxFileBytes);
-    if (!content) {
-      return content.failure();
-    }
-    if (!StartsWith(*content, kDatabaseMagic)) {
-      place.kept_ = {Kept::Form::kFile, options.operand, *std::move(content)};
-      place.file_ = *std::move(file);
+    if (!*is_database) {
       return place;
     }
   }
@@ -492,6 +538,53 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
   return place;
 }
 
+base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
+  auto input = ReadInput(path, std::nullopt, log);
+  if (!input) {
+    return input.failure();
+  }
+  if (input->file && !input->file->exists()) {
+    return base::Fail(path + ": no VM's uuid, and there is no such file");
+  }
+  if (input->format == Format::kSqlite) {
+    return true;
+  }
+  if (!StartsWith(input->bytes, kBlobMagic) && !StartsWith(input->bytes, kBase64Magic)) {
+    const auto answer = sandbox::InHelper(
+        [&input](base::Log& lines) { return Translate(*input, lines); }, log,
+        {.memory_bytes = convert::kHelperMemoryBytes});
+    if (!answer) {
+      return answer.failure();
+    }
+    base::Reader reader(*answer);
+    std::uint8_t format = 0;
+    if (reader.ReadU8(format)) {
+      if (format > static_cast<std::uint8_t>(kLastFormat)) {
+        return base::Fail("the answer of the helper process is broken");
+      }
+      kept_.foreign = static_cast<Format>(format);
+      input->bytes = base::ToBytes(reader.ReadRest());
+    }
+  }
+  if (input->bytes.size() > kMaxFileBytes) {
+    return base::Fail(path + ": larger than " + std::to_string(kMaxFileBytes) + " bytes");
+  }
+  kept_.path = path;
+  kept_.bytes = std::move(input->bytes);
+  file_ = std::move(input->file);
+  return false;
+}
+
+base::Result<void> Place::CheckMayKeep() const {
+  return !kept_.foreign
+             ? base::Result<void>()
+             : base::Fail(kept_.path + ": nothing was written: it is " +
+                          DescriptionOf(*kept_.foreign) +
+                          ", which can be looked at only. Make a copy that can be changed: "
+                          "varstore-convert " +
+                          kept_.path + " " + PathOfCopy(kept_.path));
+}
+
 base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {
   if (file_) {
     auto content = file_->Read(kMaxFileBytes);
@@ -518,6 +611,9 @@ base::Result<std::optional<bool>> Place::WantsSecureBoot(base::Log& log) {
 }
 
 base::Result<void> Place::Keep(const NewBytes& changed, base::Log& log) {
+  if (auto may = CheckMayKeep(); !may) {
+    return may;
+  }
   if (file_) {
     return file_->Replace(changed.bytes);
   }

@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include "flash_builder.h"
+#include "convert/flash_builder.h"
 #include "varstored/base/file.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/well_known.h"

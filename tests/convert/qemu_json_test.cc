@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "flash_builder.h"
+#include "convert/flash_builder.h"
 
 namespace varstored::convert {
 namespace {

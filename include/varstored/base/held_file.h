@@ -73,6 +73,8 @@ class HeldFile {
   /// That the file is missing is no error, that its folder is missing, or that something else than
   /// a regular file has its name, is one. Nothing is changed, and nothing is waited for.
   [[nodiscard]] static Result<HeldFile> Open(const std::string& path);
+  /// The same, of a block device too. Nothing is ever written to one: Replace fails.
+  [[nodiscard]] static Result<HeldFile> OpenToRead(const std::string& path);
   /// The same for the file `name`, which is no path, in a folder that is held already. A link has
   /// no file behind it here: it is an error.
   [[nodiscard]] static Result<HeldFile> OpenIn(const HeldFolder& folder, const std::string& name);
@@ -91,10 +93,12 @@ class HeldFile {
 
   /// The whole content. More than `max_bytes`, and no file, are errors.
   [[nodiscard]] Result<Bytes> Read(std::size_t max_bytes) const;
+  /// The same; of a longer one its first `max_bytes`.
+  [[nodiscard]] Result<Bytes> ReadFront(std::size_t max_bytes) const;
 
   /// Fails where Replace and Make would for the folder's sake: where that is not ours alone
   /// (HeldFolder::IsOursAlone), unless the caller is not root, and the file is the caller's own or
-  /// is to be made. For a tool that wants to know before it begins.
+  /// is to be made. Also for a block device. For a tool that wants to know before it begins.
   [[nodiscard]] Result<void> CheckMayWrite() const;
 
   /// Makes `bytes` the whole content of the file, so that whoever opens it finds the old content or
@@ -113,7 +117,10 @@ class HeldFile {
   HeldFile(HeldFolder folder, std::string name, std::string path)
       : folder_(std::move(folder)), name_(std::move(name)), path_(std::move(path)) {}
 
-  [[nodiscard]] Result<void> OpenFile();
+  enum class Kinds { kFiles, kFilesAndBlockDevices };
+
+  [[nodiscard]] static Result<HeldFile> Open(const std::string& path, Kinds kinds);
+  [[nodiscard]] Result<void> OpenFile(Kinds kinds = Kinds::kFiles);
   [[nodiscard]] Result<void> CheckSame() const;
   [[nodiscard]] Result<UniqueFd> WriteBeside(const std::string& beside, ByteSpan bytes,
                                              mode_t mode) const;

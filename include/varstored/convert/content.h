@@ -38,9 +38,10 @@ struct Written {
 [[nodiscard]] std::string Describe(std::string_view name, const efi::Guid& vendor);
 [[nodiscard]] std::string Describe(const store::Entry& entry);
 
-/// The entries of `content` that a VM keeps while it is off. Volatile variables are lost, and so is
-/// what only a suspended VM has. The computed variables (SecureBoot, SetupMode and so on) are left
-/// out without a word: they follow from PK, and nobody stores them.
+/// The entries of `content` that a VM keeps while it is off. Volatile variables are one loss
+/// together, and what only a suspended VM has is another. The volatile variables of the
+/// specification (SecureBoot, BootCurrent and so on: UEFI 2.10, 3.3) are left out without a word:
+/// firmware makes them anew at each start, and nobody stores them.
 [[nodiscard]] std::vector<const store::Entry*> KeptEntries(const Content& content, Losses& lost);
 
 /// Who makes the digest of a private variable's signer, each of other ingredients.

@@ -22,9 +22,9 @@ struct VariableFile {
 /// signers.
 [[nodiscard]] std::vector<VariableFile> ToVariableFiles(const Content& content, Losses& lost);
 
-/// The reverse. A file whose name has not the form is a loss; one that is too short to hold a
-/// variable is an error.
-[[nodiscard]] base::Result<Content> FromVariableFiles(const std::vector<VariableFile>& files);
+/// The reverse. A file whose name has not the form is a loss, and so is one that is too short to
+/// hold a variable, as copies of efivarfs have them.
+[[nodiscard]] Content FromVariableFiles(const std::vector<VariableFile>& files);
 
 /// Files that nobody has looked into, in the order of their names.
 struct VariableFolder {

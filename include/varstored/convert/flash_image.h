@@ -18,6 +18,10 @@ inline constexpr std::uint64_t kHelperMemoryBytes = std::uint64_t{16} * kMaxFlas
 /// Whether `bytes` begin as a firmware volume does.
 [[nodiscard]] bool IsFlashImage(base::ByteSpan bytes);
 
+/// Whether no firmware has written to the image yet: at least a block of 4096 bytes, all of them
+/// 0x00, as a file is made, or all 0xFF, as flash is erased.
+[[nodiscard]] bool IsBlankImage(base::ByteSpan bytes);
+
 /// Reads the variables of a flash image (OVMF_VARS.fd): a firmware volume at its start, with a
 /// variable store of EDK II's, authenticated or not. Deleted variables and those whose write was
 /// never finished are not there, as they are not for the firmware. Signers of private variables

@@ -22,6 +22,7 @@
 #include "varstored/store/backend.h"
 #include "varstored/store/vars_blob.h"
 #include "varstored/tool/command_line.h"
+#include "varstored/tool/format.h"
 
 namespace varstored::tool {
 
@@ -99,7 +100,13 @@ struct Kept {
   std::string path;  // kFile, for messages
   /// Nothing when nothing was ever kept.
   std::optional<base::Bytes> bytes;
+  /// Of a file in another program's format: which. Then `bytes` are its variables as a file with a
+  /// `VARS` blob has them, and nothing can be kept there.
+  std::optional<Format> foreign = {};
 };
+
+/// What a copy of the file or folder at `path` in a format that can be changed is to be called.
+[[nodiscard]] std::string PathOfCopy(const std::string& path);
 
 /// What is to be kept instead.
 struct NewBytes {
@@ -122,7 +129,8 @@ class ToolstackHelper;
 class Place {
  public:
   /// Opens what `options` name. A file is told by its first bytes: a database of the sqlite
-  /// backend, or something else. Nothing is made that is not there. A database that the VM's daemon
+  /// backend, a `VARS` blob, or something else. Into that, and into a folder, a helper process
+  /// looks: what is in another program's format can be looked at only. Nothing is made that is not there. A database that the VM's daemon
   /// has open is an error, since the daemon locks it. With `stop` a toolstack is given up when it
   /// says so.
   [[nodiscard]] static base::Result<Place> Open(const PlaceOptions& options, base::Log& log,
@@ -137,6 +145,8 @@ class Place {
   /// The file, or null.
   [[nodiscard]] const base::HeldFile* file() const { return file_ ? &*file_ : nullptr; }
 
+  /// Fails where nothing can be kept: in another program's format. The error says what to do.
+  [[nodiscard]] base::Result<void> CheckMayKeep() const;
   /// Fails when somebody has changed what is kept since Open.
   [[nodiscard]] base::Result<void> CheckUnchanged(base::Log& log);
   /// store::Backend::VmState; nothing but from a toolstack.
@@ -154,6 +164,8 @@ class Place {
  private:
   Place();
 
+  /// What is in a file; true when it is a database's.
+  [[nodiscard]] base::Result<bool> OpenPath(const std::string& path, base::Log& log);
   [[nodiscard]] base::Result<std::optional<base::Bytes>> Read(base::Log& log);
 
   Kept kept_;

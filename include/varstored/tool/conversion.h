@@ -2,26 +2,12 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 
-#include "varstored/base/bytes.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
+#include "varstored/tool/format.h"
 
-namespace varstored::convert {
-
-/// The forms in which a VM's variables are kept (docs/tools/varstore-convert.md).
-enum class Format { kVars, kVarsBase64, kSqlite, kJson, kFlash, kQcow2, kEfivarfs };
-
-/// "vars", "vars-base64", "sqlite", "json", "flash", "qcow2", "efivarfs".
-[[nodiscard]] std::string_view NameOf(Format format);
-/// The reverse, for an option; the error lists the names.
-[[nodiscard]] base::Result<Format> ParseFormat(std::string_view name);
-
-/// The format of a file that begins with these bytes.
-[[nodiscard]] std::optional<Format> FormatOfContent(base::ByteSpan bytes);
-/// The format that a file of this name is expected to have.
-[[nodiscard]] std::optional<Format> FormatOfName(std::string_view path);
+namespace varstored::tool {
 
 struct Conversion {
   std::string in;
@@ -40,4 +26,4 @@ struct Conversion {
 /// store that a daemon or a QEMU has open is an error.
 [[nodiscard]] base::Result<void> Convert(const Conversion& conversion, base::Log& log);
 
-}  // namespace varstored::convert
+}  // namespace varstored::tool

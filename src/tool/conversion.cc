@@ -1,4 +1,4 @@
-#include "varstored/convert/conversion.h"
+#include "varstored/tool/conversion.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,7 +15,6 @@
 #include <utility>
 #include <vector>
 
-#include "scratch_folder.h"
 #include "varstored/backend/sqlite.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
@@ -27,219 +26,62 @@
 #include "varstored/convert/flash_image.h"
 #include "varstored/convert/qcow2.h"
 #include "varstored/convert/qemu_json.h"
+#include "varstored/convert/scratch_folder.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/store/store.h"
 #include "varstored/store/vars_blob.h"
+#include "varstored/tool/format.h"
 #include "varstored/tool/place.h"
 
-namespace varstored::convert {
+namespace varstored::tool {
 namespace {
 
-struct FormatRow {
-  Format format;
-  std::string_view name;
-  std::string_view file_name_end;  // of a file whose format is to be guessed; none
-  DigestKind digests;
-};
-
-constexpr std::array<FormatRow, 9> kFormats = {{
-    {Format::kVars, "vars", ".vars", DigestKind::kVarstored},
-    {Format::kVarsBase64, "vars-base64", ".b64", DigestKind::kVarstored},
-    {Format::kSqlite, "sqlite", ".sqlite", DigestKind::kVarstored},
-    {Format::kSqlite, "sqlite", ".db", DigestKind::kVarstored},
-    {Format::kJson, "json", ".json", DigestKind::kQemu},
-    {Format::kFlash, "flash", ".fd", DigestKind::kEdk2},
-    {Format::kQcow2, "qcow2", ".qcow2", DigestKind::kEdk2},
-    {Format::kEfivarfs, "efivarfs", "/", DigestKind::kNone},
-    {Format::kEfivarfs, "efivarfs", ".efivars", DigestKind::kNone},
-}};
-
-const FormatRow& RowOf(Format format) {
-  return *std::find_if(kFormats.begin(), kFormats.end(),
-                       [format](const FormatRow& row) { return row.format == format; });
-}
-
-bool IsFlash(Format format) { return format == Format::kFlash || format == Format::kQcow2; }
+using convert::Content;
+using convert::Losses;
 
 base::Failure<base::Error> At(const std::string& path, const base::Error& error) {
   return base::Fail(path + ": " + error.message);
 }
 
-constexpr std::string_view kDatabaseMagic = "SQLite format 3";
-
-base::Failure<base::Error> OpenInQemu(const std::string& path) {
-  return base::Fail(path + ": a QEMU has it open; shut the VM down first");
-}
-
 // ---- in ----
 
-/// QEMU holds locks on the images that it has open.
-bool IsOpenInQemu(const base::HeldFile& file) {
-  // Where QEMU's block/file-posix.c puts its locks: a byte for each permission, used and shared.
-  struct flock lock = {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = 100;
-  lock.l_len = 200;
-  return ::fcntl(file.fd(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-}
-
-/// What a conversion starts from, as bytes that nobody has looked into.
-struct Input {
-  /// Nothing: it is to be told by the bytes.
-  std::optional<Format> format;
-  /// The file; of qcow2 what is in the container, of a database its rows as a raw blob.
-  base::Bytes bytes;
-  VariableFolder folder;  // efivarfs
-  bool is_open_in_qemu = false;
-  /// The template as it is, and what is in its container.
-  std::optional<base::Bytes> original_template;
-  base::Bytes flash_template;
+/// A flash image whose layout another one gets.
+struct Template {
+  base::Bytes original;  // as it is
+  base::Bytes raw;       // what is in its container
 };
 
-base::Result<base::Bytes> RawFlash(const std::string& path, base::Bytes bytes, base::Log& log) {
-  if (!IsQcow2(bytes)) {
-    return bytes;
-  }
-  auto raw = FromQcow2(bytes, log);
-  return raw ? std::move(raw) : At(path, raw.error());
-}
-
-base::Result<void> ReadTemplate(const Conversion& conversion, Input& input, base::Log& log) {
-  auto original = base::ReadFile(*conversion.flash_template, kMaxFlashBytes);
+base::Result<Template> ReadTemplate(const std::string& path, base::Log& log) {
+  auto original = base::ReadFile(path, convert::kMaxFlashBytes);
   if (!original) {
     return original.failure();
   }
-  auto raw = RawFlash(*conversion.flash_template, *original, log);
+  auto raw = RawFlash(path, *original, log);
   if (!raw) {
     return raw.failure();
   }
-  input.original_template = *std::move(original);
-  input.flash_template = *std::move(raw);
-  return {};
+  return Template{*std::move(original), *std::move(raw)};
 }
 
-bool IsDatabase(const Conversion& conversion, base::ByteSpan bytes) {
-  return conversion.from
-             ? conversion.from == Format::kSqlite
-             : std::ranges::equal(bytes.first(std::min(bytes.size(), kDatabaseMagic.size())),
-                                  kDatabaseMagic);
-}
-
+/// Of a database its rows as a raw blob.
 base::Result<Input> ReadIn(const Conversion& conversion, base::Log& log) {
-  const std::string& path = conversion.in;
-  Input input;
-  input.format = conversion.from;
-  std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(path, ignored);
-  if (is_folder || conversion.from == Format::kEfivarfs) {
-    if (conversion.from.value_or(Format::kEfivarfs) != Format::kEfivarfs) {
-      return base::Fail(path + ": it is a folder");
-    }
-    auto folder = ReadVariableFolder(path);
-    if (!folder) {
-      return folder.failure();
-    }
-    input.format = Format::kEfivarfs;
-    input.folder = *std::move(folder);
+  auto input = ReadInput(conversion.in, conversion.from, log);
+  if (input && input->file && !input->file->exists()) {
+    return base::Fail(conversion.in + ": no such file");
+  }
+  if (!input || input->format != Format::kSqlite) {
     return input;
   }
-  const auto file = base::HeldFile::Open(path);
-  if (!file) {
-    return file.failure();
+  auto rows = ReadRows(conversion.in, log);
+  if (!rows) {
+    return rows.failure();
   }
-  // Asked before the bytes are read and behind it: one may end or start meanwhile.
-  input.is_open_in_qemu = IsOpenInQemu(*file);
-  auto bytes = file->Read(kMaxFlashBytes);
-  if (!bytes) {
-    return bytes.failure();
+  if (!*rows) {
+    return base::Fail(conversion.in + ": nothing was ever kept in it");
   }
-  input.is_open_in_qemu = input.is_open_in_qemu || IsOpenInQemu(*file);
-  if (IsDatabase(conversion, *bytes)) {
-    auto rows = tool::ReadRows(path, log);
-    if (!rows) {
-      return rows.failure();
-    }
-    if (!*rows) {
-      return base::Fail(path + ": nothing was ever kept in it");
-    }
-    input.format = Format::kSqlite;
-    input.bytes = **std::move(rows);
-    return input;
-  }
-  input.bytes = *std::move(bytes);
-  if (IsQcow2(input.bytes) && (!input.format || IsFlash(*input.format))) {
-    if (input.is_open_in_qemu) {
-      return OpenInQemu(path);
-    }
-    input.format = Format::kQcow2;
-    auto raw = RawFlash(path, std::move(input.bytes), log);
-    if (!raw) {
-      return raw.failure();
-    }
-    input.bytes = *std::move(raw);
-  }
+  input->bytes = **std::move(rows);
   return input;
-}
-
-// ---- in the helper process: what is in ----
-
-base::Result<Content> ReadVars(base::ByteSpan bytes) {
-  auto file = tool::DecodeBlobFile(bytes);
-  if (!file) {
-    return file.failure();
-  }
-  Content content{std::move(file->blob.entries), file->blob.ancillary};
-  for (const store::Entry& entry : file->blob.replaced) {
-    content.lost.push_back(Describe(entry) + ": a first one of this name; the last one counts");
-  }
-  return content;
-}
-
-base::Result<Content> ReadAs(Format format, base::ByteSpan bytes) {
-  switch (format) {
-    case Format::kJson:
-      return ReadQemuJson(bytes);
-    case Format::kFlash:
-    case Format::kQcow2:
-      return ReadFlashImage(bytes);
-    case Format::kVars:
-    case Format::kVarsBase64:
-    case Format::kSqlite:
-    case Format::kEfivarfs:  // is no file
-      break;
-  }
-  return ReadVars(bytes);
-}
-
-struct Source {
-  Format format;
-  Content content;
-};
-
-base::Result<Source> LookAtFolder(const std::string& path, const VariableFolder& folder) {
-  auto content = FromVariableFiles(folder.files);
-  if (!content) {
-    return base::Fail(path + "/" + content.error().message);
-  }
-  content->lost.insert(content->lost.end(), folder.lost.begin(), folder.lost.end());
-  return Source{Format::kEfivarfs, *std::move(content)};
-}
-
-base::Result<Source> LookAt(const std::string& path, const Input& input) {
-  const auto format = input.format ? input.format : FormatOfContent(input.bytes);
-  if (!format) {
-    return base::Fail(path + ": in none of the formats that are known");
-  }
-  if (*format == Format::kEfivarfs) {
-    return LookAtFolder(path, input.folder);
-  }
-  if (IsFlash(*format) && input.is_open_in_qemu) {
-    return OpenInQemu(path);
-  }
-  auto content = ReadAs(*format, input.bytes);
-  return content ? base::Result<Source>({*format, *std::move(content)}) : At(path, content.error());
 }
 
 // ---- out ----
@@ -272,12 +114,12 @@ base::Result<NewName> FindNewName(const std::string& path) {
 /// The bytes of a database with the variables of `rows`, which is made where nobody else has a hand
 /// in it.
 base::Result<base::Bytes> MakeSqlite(base::ByteSpan rows, base::Log& log) {
-  const auto folder = ScratchFolder::Make();
+  const auto folder = convert::ScratchFolder::Make();
   if (!folder) {
     return folder.failure();
   }
   const std::string path = folder->path() + "/out";
-  if (auto kept = tool::WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log);
+  if (auto kept = WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log);
       !kept) {
     return kept.failure();
   }
@@ -301,7 +143,7 @@ void LoseWhatIsReset(const std::vector<const store::Entry*>& entries, Losses& lo
       return known.Is(entry->name(), entry->vendor());
     });
     if (is_reset && entry->data() != base::Bytes{0}) {
-      lost.push_back(Describe(*entry) + ": every start of varstored sets it to 0");
+      lost.push_back(convert::Describe(*entry) + ": every start of varstored sets it to 0");
     }
   }
 }
@@ -331,25 +173,27 @@ void WarnOfSize(const std::vector<const store::Entry*>& entries, base::Log& log)
 struct Target {
   bool is_template = false;  // the template as it is, and no bytes
   base::Bytes bytes;         // of qcow2 what is to be in the container; of a database its rows
-  std::vector<VariableFile> files;  // efivarfs
+  std::vector<convert::VariableFile> files;  // efivarfs
   Losses lost;
 };
 
-base::Result<Target> MakeFlash(const Conversion& conversion, Format format, const Input& input,
+base::Result<Target> MakeFlash(const Conversion& conversion, Format format,
+                               const std::optional<Template>& flash_template,
                                const Content& content) {
-  if (!input.original_template) {
+  if (!flash_template) {
     return base::Fail(
         "a flash image needs --template FILE, such as the OVMF_VARS.fd of the firmware "
         "that is to use it");
   }
-  auto written = WriteFlashImage(content, input.flash_template);
+  auto written = convert::WriteFlashImage(content, flash_template->raw);
   if (!written) {
     return At(*conversion.flash_template, written.error());
   }
   Target target;
   target.lost = std::move(written->lost);
-  const bool same_container = IsQcow2(*input.original_template) == (format == Format::kQcow2);
-  target.is_template = same_container && written->bytes == input.flash_template;
+  const bool same_container =
+      convert::IsQcow2(flash_template->original) == (format == Format::kQcow2);
+  target.is_template = same_container && written->bytes == flash_template->raw;
   if (!target.is_template) {
     target.bytes = std::move(written->bytes);
   }
@@ -364,7 +208,7 @@ base::Result<Target> MakeVars(Format format, const Content& content, base::Log& 
       entries.push_back(&entry);
     }
   } else {
-    entries = KeptEntries(content, target.lost);
+    entries = convert::KeptEntries(content, target.lost);
   }
   auto blob =
       LoadableBlob(format == Format::kVars ? content.ancillary : store::Ancillary{}, entries);
@@ -380,7 +224,8 @@ base::Result<Target> MakeVars(Format format, const Content& content, base::Log& 
   return target;
 }
 
-base::Result<Target> MakeTarget(const Conversion& conversion, Format format, const Input& input,
+base::Result<Target> MakeTarget(const Conversion& conversion, Format format,
+                                const std::optional<Template>& flash_template,
                                 const Content& content, base::Log& log) {
   switch (format) {
     case Format::kVars:
@@ -389,31 +234,34 @@ base::Result<Target> MakeTarget(const Conversion& conversion, Format format, con
       return MakeVars(format, content, log);
     case Format::kFlash:
     case Format::kQcow2:
-      return MakeFlash(conversion, format, input, content);
+      return MakeFlash(conversion, format, flash_template, content);
     case Format::kEfivarfs: {
       Target target;
-      target.files = ToVariableFiles(content, target.lost);
+      target.files = convert::ToVariableFiles(content, target.lost);
       return target;
     }
     case Format::kJson:
+    case Format::kXe:      // are never written
+    case Format::kHyperV:
       break;
   }
-  Written written = WriteQemuJson(content);
+  convert::Written written = convert::WriteQemuJson(content);
   return Target{false, std::move(written.bytes), {}, std::move(written.lost)};
 }
 
 base::Result<Target> Look(const Conversion& conversion, Format to, const std::string& out,
-                          const Input& input, base::Log& log) {
-  const auto source = LookAt(conversion.in, input);
+                          const Input& input, const std::optional<Template>& flash_template,
+                          base::Log& log) {
+  const auto source = LookInto(input);
   if (!source) {
     return source.failure();
   }
-  auto target = MakeTarget(conversion, to, input, source->content, log);
+  auto target = MakeTarget(conversion, to, flash_template, source->content, log);
   if (!target) {
     return target.failure();
   }
   const Losses signers =
-      LostSigners(source->content.entries, RowOf(source->format).digests, RowOf(to).digests);
+      convert::LostSigners(source->content.entries, DigestsOf(source->format), DigestsOf(to));
   std::size_t count = 0;
   for (const Losses* losses :
        std::array<const Losses*, 3>{&source->content.lost, &target->lost, &signers}) {
@@ -438,7 +286,7 @@ base::Bytes Encode(const Target& target) {
   base::Writer writer(target.bytes.size());
   writer.WriteU8(target.is_template ? 1 : 0);
   WritePart(writer, target.bytes);
-  for (const VariableFile& file : target.files) {
+  for (const convert::VariableFile& file : target.files) {
     WritePart(writer, base::ToBytes(file.name));
     WritePart(writer, file.bytes);
   }
@@ -471,7 +319,7 @@ base::Result<Target> Decode(base::ByteSpan answer) {
   target.is_template = is_template != 0;
   while (is_whole && !reader.empty()) {
     base::Bytes name;
-    VariableFile file;
+    convert::VariableFile file;
     is_whole = ReadPart(reader, name) && ReadPart(reader, file.bytes);
     file.name = base::ToString(name);
     is_whole = is_whole && IsFileName(file.name);
@@ -484,7 +332,7 @@ base::Result<Target> Decode(base::ByteSpan answer) {
 base::Result<void> WriteTarget(const NewName& out, Format format, const Target& target,
                                base::Log& log) {
   if (format == Format::kEfivarfs) {
-    return WriteVariableFolder(out.folder, out.name, target.files);
+    return convert::WriteVariableFolder(out.folder, out.name, target.files);
   }
   auto bytes = format == Format::kSqlite ? MakeSqlite(target.bytes, log)
                                          : base::Result<base::Bytes>(target.bytes);
@@ -497,56 +345,13 @@ base::Result<void> WriteTarget(const NewName& out, Format format, const Target& 
 
 }  // namespace
 
-std::string_view NameOf(Format format) { return RowOf(format).name; }
-
-base::Result<Format> ParseFormat(std::string_view name) {
-  std::string known;
-  for (const FormatRow& row : kFormats) {
-    if (row.name == name) {
-      return row.format;
-    }
-    if (known.find(row.name) == std::string::npos) {
-      known += (known.empty() ? "" : ", ") + std::string(row.name);
-    }
-  }
-  return base::Fail("there is no format '" + std::string(name) + "'; there are: " + known);
-}
-
-std::optional<Format> FormatOfContent(base::ByteSpan bytes) {
-  if (IsFlashImage(bytes)) {
-    return Format::kFlash;
-  }
-  if (IsQcow2(bytes)) {
-    return Format::kQcow2;
-  }
-  const std::string start = base::ToString(bytes.first(std::min<std::size_t>(bytes.size(), 64)));
-  if (start.starts_with("VARS")) {
-    return Format::kVars;
-  }
-  if (start.starts_with(kDatabaseMagic)) {
-    return Format::kSqlite;
-  }
-  const std::size_t first = start.find_first_not_of(" \t\r\n");
-  if (first != std::string::npos && start[first] == '{') {
-    return Format::kJson;
-  }
-  if (first != std::string::npos && start.compare(first, 5, "VkFSU") == 0) {  // "VARS" in base64
-    return Format::kVarsBase64;
-  }
-  return std::nullopt;
-}
-
-std::optional<Format> FormatOfName(std::string_view path) {
-  const auto* const row =
-      std::find_if(kFormats.begin(), kFormats.end(),
-                   [path](const FormatRow& each) { return path.ends_with(each.file_name_end); });
-  return row == kFormats.end() ? std::nullopt : std::optional(row->format);
-}
-
 base::Result<void> Convert(const Conversion& conversion, base::Log& log) {
   const auto to = conversion.to ? conversion.to : FormatOfName(conversion.out);
   if (!to) {
     return base::Fail(conversion.out + ": its name says no format; use --to");
+  }
+  if (!IsWritten(*to)) {
+    return base::Fail("the format " + std::string(NameOf(*to)) + " is only read");
   }
   std::string out = conversion.out;
   while (out.size() > 1 && out.ends_with('/')) {
@@ -556,21 +361,25 @@ base::Result<void> Convert(const Conversion& conversion, base::Log& log) {
   if (!place) {
     return place.failure();
   }
-  auto input = ReadIn(conversion, log);
+  const auto input = ReadIn(conversion, log);
   if (!input) {
     return input.failure();
   }
+  std::optional<Template> flash_template;
   if (IsFlash(*to) && conversion.flash_template) {
-    if (auto read = ReadTemplate(conversion, *input, log); !read) {
-      return read;
+    auto read = ReadTemplate(*conversion.flash_template, log);
+    if (!read) {
+      return read.failure();
     }
+    flash_template = *std::move(read);
   }
   const auto answer = sandbox::InHelper(
       [&](base::Log& lines) -> base::Result<base::Bytes> {
-        const auto target = Look(conversion, *to, out, *input, lines);
+        const auto target = Look(conversion, *to, out, *input, flash_template, lines);
         return target ? base::Result<base::Bytes>(Encode(*target)) : target.failure();
       },
-      log, {.memory_bytes = kHelperMemoryBytes, .max_answer_bytes = 2 * kMaxFlashBytes});
+      log, {.memory_bytes = convert::kHelperMemoryBytes,
+            .max_answer_bytes = 2 * convert::kMaxFlashBytes});
   if (!answer) {
     return answer.failure();
   }
@@ -578,10 +387,10 @@ base::Result<void> Convert(const Conversion& conversion, base::Log& log) {
   if (!target) {
     return target.failure();
   }
-  if (target->is_template && input->original_template) {
-    target->bytes = *std::move(input->original_template);
+  if (target->is_template && flash_template) {
+    target->bytes = std::move(flash_template->original);
   } else if (*to == Format::kQcow2) {
-    auto image = ToQcow2(target->bytes);
+    auto image = convert::ToQcow2(target->bytes);
     if (!image) {
       return image.failure();
     }
@@ -590,4 +399,4 @@ base::Result<void> Convert(const Conversion& conversion, base::Log& log) {
   return WriteTarget(*place, *to, *target, log);
 }
 
-}  // namespace varstored::convert
+}  // namespace varstored::tool

@@ -1,4 +1,4 @@
-#include "varstored/convert/conversion.h"
+#include "varstored/tool/conversion.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -24,7 +24,7 @@
 
 #include <gtest/gtest.h>
 
-#include "flash_builder.h"
+#include "convert/flash_builder.h"
 #include "support/loopback_client.h"
 #include "support/process.h"
 #include "support/temporary_folder.h"
@@ -36,8 +36,11 @@
 #include "varstored/efi/well_known.h"
 #include "varstored/store/vars_blob.h"
 
-namespace varstored::convert {
+namespace varstored::tool {
 namespace {
+
+using convert::Describe;
+using convert::kMaxFlashBytes;
 
 using test::Utf16;
 
@@ -167,6 +170,8 @@ std::optional<store::Entry> After(Format format, const store::Entry& entry) {
       break;
     case Format::kVars:
     case Format::kVarsBase64:
+    case Format::kXe:
+    case Format::kHyperV:
       break;
   }
   return there ? std::optional(store::MakeEntry(std::move(record))) : std::nullopt;
@@ -279,7 +284,9 @@ TEST_P(PairTest, CarriesWhatBothFormatsHoldAndNamesTheRest) {
   for (const store::Entry& entry : before) {
     const bool is_same = After(to, entry) == entry;
     const bool is_nobodys = IsOneOf(entry, {efi::kSetupMode, efi::kSecureBoot, efi::kMorLock});
-    if (entry.signer() == store::SignerDigest{}) {
+    if (!entry.Has(efi::kNonVolatile)) {
+      EXPECT_EQ(log.CountOf(Describe(entry)), is_same || is_nobodys ? 0U : 1U) << Describe(entry);
+    } else if (entry.signer() == store::SignerDigest{}) {
       EXPECT_EQ(log.CountOf("lost: " + Describe(entry) + ":"), is_same || is_nobodys ? 0U : 1U)
           << Describe(entry);
     }
@@ -642,7 +649,8 @@ TEST_F(ConversionTest, UefitoolReadsWhatIsWritten) {
 }
 
 TEST(Formats, AreKnownByName) {
-  for (const char* name : {"vars", "vars-base64", "sqlite", "json", "flash", "qcow2", "efivarfs"}) {
+  for (const char* name : {"vars", "vars-base64", "sqlite", "json", "flash", "qcow2", "efivarfs",
+                           "xe", "hyperv"}) {
     const auto format = ParseFormat(name);
     ASSERT_TRUE(format.ok());
     EXPECT_EQ(NameOf(*format), name);
@@ -651,8 +659,8 @@ TEST(Formats, AreKnownByName) {
   ASSERT_FALSE(unknown.ok());
   EXPECT_EQ(unknown.error().message,
             "there is no format 'xml'; there are: vars, vars-base64, sqlite, json, flash, qcow2, "
-            "efivarfs");
+            "efivarfs, xe, hyperv");
 }
 
 }  // namespace
-}  // namespace varstored::convert
+}  // namespace varstored::tool
