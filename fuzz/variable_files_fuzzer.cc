@@ -20,10 +20,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   }
   static_cast<void>(convert::FromVariableFiles(files).ok());
 
-  const convert::Content content = builder.Take();
+  const auto content = builder.Take();
+  if (!content) {
+    return 0;
+  }
   convert::Losses lost;
-  const auto written = convert::ToVariableFiles(content, lost);
-  fuzz::Require(written.size() + lost.size() == content.entries.size(), "each is there or named");
+  const auto written = convert::ToVariableFiles(*content, lost);
+  fuzz::Require(written.size() + lost.size() == content->entries.size(), "each is there or named");
   for (const auto& file : written) {
     const std::string_view name = file.name;
     fuzz::Require(name.size() <= 255 && name != "." && name != ".." &&
