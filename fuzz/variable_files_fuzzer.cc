@@ -21,10 +21,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const convert::Content any = convert::FromVariableFiles(files);
   fuzz::Require(any.entries.size() + any.lost.size() == files.size(), "each is read or named");
 
-  const convert::Content content = builder.Take();
+  const auto content = builder.Take();
+  if (!content) {
+    return 0;
+  }
   convert::Losses lost;
-  const auto written = convert::ToVariableFiles(content, lost);
-  fuzz::Require(written.size() + lost.size() == content.entries.size(), "each is there or named");
+  const auto written = convert::ToVariableFiles(*content, lost);
+  fuzz::Require(written.size() + lost.size() == content->entries.size(), "each is there or named");
   for (const auto& file : written) {
     const std::string_view name = file.name;
     fuzz::Require(name.size() <= 255 && name != "." && name != ".." &&

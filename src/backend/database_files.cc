@@ -101,8 +101,8 @@ base::Result<void> CheckSame(const base::HeldFile& file, int fd) {
                           "read. Run this again");
 }
 
-base::Result<base::UniqueFd> OpenDatabase(const base::HeldFile& file) {
-  auto database = OpenBeside(file, "", O_RDWR);
+base::Result<base::UniqueFd> OpenDatabase(const base::HeldFile& file, int flags) {
+  auto database = OpenBeside(file, "", flags);
   if (!database) {
     return database;
   }
@@ -182,7 +182,8 @@ base::Result<void> CheckOneName(const base::HeldFile& file, const char* end, int
 }
 
 base::Result<DatabaseFiles> OpenFound(const base::HeldFile& file, DatabaseUse use) {
-  auto database = OpenDatabase(file);
+  const int flags = use == DatabaseUse::kLook ? O_RDONLY : O_RDWR;
+  auto database = OpenDatabase(file, flags);
   if (!database) {
     return database.failure();
   }
@@ -275,14 +276,16 @@ base::Result<DatabaseFiles> OpenDatabaseFiles(const std::string& path, DatabaseU
 }
 
 base::Result<DatabaseBytes> ReadDatabase(const DatabaseFiles& files) {
-  const int fd = files.database.get();
-  if (!LockDatabase(fd, true)) {
+  const auto failed = [&files] {
     return errno == EAGAIN || errno == EACCES ? base::Fail(files.name + ": another process uses it")
                                               : FailWithErrno(files.name, "cannot lock");
+  };
+  const int fd = files.database.get();
+  if (!BeginLooking(fd)) {
+    return failed();
   }
   auto bytes = ReadLocked(files);
-  static_cast<void>(LockDatabase(fd, false));
-  return bytes;
+  return EndLooking(fd) || !bytes ? std::move(bytes) : failed();
 }
 
 }  // namespace varstored::backend

@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "sqlite_vfs.h"
 #include "varstored/backend/sqlite.h"
+#include "varstored/base/bytes.h"
 #include "varstored/base/file.h"
 
 namespace varstored::backend {
@@ -55,14 +57,37 @@ struct Header {
   static constexpr std::size_t kApplicationId = 68;
 };
 
+/// The tree of all tables' descriptions begins behind that header (1.6).
+struct SchemaPage {
+  static constexpr std::size_t kType = Header::kSizeBytes;
+  static constexpr std::uint32_t kLeaf = 0x0D;
+  static constexpr std::size_t kRows = Header::kSizeBytes + 3;
+  static constexpr std::size_t kSizeBytes = Header::kSizeBytes + 8;
+};
+
+/// The write-ahead log: its header, and one in front of each page (4.1).
+struct Log {
+  static constexpr std::size_t kHeaderBytes = 32;
+  static constexpr std::uint32_t kMagic = 0x377F0682;  // and 1 more: sums are of big-endian words
+  static constexpr std::size_t kPageSize = 8;
+  static constexpr std::size_t kSummedBytes = 24;
+  static constexpr std::size_t kSalt = 16;
+  static constexpr std::size_t kSum = 24;
+};
+struct Frame {
+  static constexpr std::size_t kHeaderBytes = 24;
+  static constexpr std::size_t kSummedBytes = 8;
+  static constexpr std::size_t kSalt = 8;
+  static constexpr std::size_t kSum = 16;
+};
+
 /// All databases of this program have it, so it is a limit for a page that is no other's.
 constexpr std::uint32_t kPageBytes = 4096;
 
-std::uint32_t BigEndian(const std::array<std::uint8_t, Header::kSizeBytes>& header,
-                        std::size_t offset, std::size_t bytes = 4) {
+std::uint32_t BigEndian(base::ByteSpan header, std::size_t offset, std::size_t bytes = 4) {
   std::uint32_t number = 0;
-  for (std::size_t i = 0; i < bytes; ++i) {
-    number = number << 8U | header.at(offset + i);
+  for (const std::uint8_t byte : header.subspan(offset, bytes)) {
+    number = number << 8U | byte;
   }
   return number;
 }
@@ -141,6 +166,86 @@ base::Result<void> CheckHeader(const Connection& connection) {
     return RefusePageSize(connection, bytes == 1 ? 65536 : bytes);
   }
   return CheckVersion(connection, BigEndian(header, Header::kUserVersion));
+}
+
+base::Failure<base::Error> RefuseTables(const Connection& connection) {
+  return Refuse(connection, "its tables are not those of varstored");
+}
+
+/// Whether this first page has the descriptions of all tables on itself.
+bool IsFlat(base::ByteSpan page) {
+  constexpr std::uint32_t kMostRows = 64;
+  return BigEndian(page, SchemaPage::kType, 1) == SchemaPage::kLeaf &&
+         BigEndian(page, SchemaPage::kRows, 2) <= kMostRows;
+}
+
+/// The running sum of a log (4.2).
+class LogSum {
+ public:
+  explicit LogSum(bool is_big_endian) : is_big_endian_(is_big_endian) {}
+
+  void Add(base::ByteSpan bytes) {
+    for (; bytes.size() >= 8; bytes = bytes.subspan(8)) {
+      first_ += Word(bytes, 0) + second_;
+      second_ += Word(bytes, 4) + first_;
+    }
+  }
+  [[nodiscard]] bool Is(base::ByteSpan header, std::size_t offset) const {
+    return BigEndian(header, offset) == first_ && BigEndian(header, offset + 4) == second_;
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t Word(base::ByteSpan bytes, std::size_t at) const {
+    const std::uint32_t number = BigEndian(bytes, at);
+    return is_big_endian_ ? number : __builtin_bswap32(number);
+  }
+
+  bool is_big_endian_;
+  std::uint32_t first_ = 0;
+  std::uint32_t second_ = 0;
+};
+
+bool ReadWhole(const StoredFile& file, std::span<std::uint8_t> bytes, std::size_t offset) {
+  return file.Read(bytes.data(), bytes.size(), static_cast<std::int64_t>(offset)) ==
+         static_cast<std::int64_t>(bytes.size());
+}
+
+/// SQLite reads the descriptions of all tables before anything else, and follows their tree
+/// wherever it leads: pages that lead to the same pages again, level by level, would be walked for
+/// years. A database of this program has them on the first page, of which the log may have newer
+/// ones. Frames that SQLite does not believe, as a power cut leaves them, are none.
+base::Result<void> CheckSchemaPages(const Connection& connection) {
+  std::array<std::uint8_t, SchemaPage::kSizeBytes> first{};
+  if (!ReadWhole(connection.vfs()->database(), first, 0) || !IsFlat(first)) {
+    return RefuseTables(connection);
+  }
+  const StoredFile& log = connection.vfs()->log();
+  std::array<std::uint8_t, Log::kHeaderBytes> header{};
+  if (!ReadWhole(log, header, 0) || (BigEndian(header, 0) & ~1U) != Log::kMagic) {
+    return {};
+  }
+  LogSum sum((BigEndian(header, 0) & 1U) != 0);
+  sum.Add(base::ByteSpan(header).first(Log::kSummedBytes));
+  if (!sum.Is(header, Log::kSum)) {
+    return {};
+  }
+  if (const std::uint32_t bytes = BigEndian(header, Log::kPageSize); bytes != kPageBytes) {
+    return RefusePageSize(connection, bytes);
+  }
+  std::array<std::uint8_t, Frame::kHeaderBytes + kPageBytes> frame{};
+  for (std::size_t at = header.size(); ReadWhole(log, frame, at); at += frame.size()) {
+    sum.Add(base::ByteSpan(frame).first(Frame::kSummedBytes));
+    const base::ByteSpan page = base::ByteSpan(frame).subspan(Frame::kHeaderBytes);
+    sum.Add(page);
+    if (!std::equal(&frame[Frame::kSalt], &frame[Frame::kSum], &header[Log::kSalt]) ||
+        !sum.Is(frame, Frame::kSum)) {
+      return {};
+    }
+    if (BigEndian(frame, 0) == 1 && !IsFlat(page)) {
+      return RefuseTables(connection);
+    }
+  }
+  return {};
 }
 
 struct Setting {
@@ -272,7 +377,7 @@ base::Result<void> CheckContent(const Connection& connection) {
     return found.failure();
   }
   if (*found != *expected) {
-    return Refuse(connection, "its tables are not those of varstored");
+    return RefuseTables(connection);
   }
   if (auto whole = CheckLength(connection); !whole) {
     return whole.failure();
@@ -322,6 +427,9 @@ base::Result<Connection> OpenDatabase(std::unique_ptr<Vfs> vfs) {
   }
   if (auto known = CheckHeader(*opened); !known) {
     return known.failure();
+  }
+  if (auto flat = CheckSchemaPages(*opened); !flat) {
+    return flat.failure();
   }
   if (auto hardened = Harden(*opened); !hardened) {
     return hardened.failure();

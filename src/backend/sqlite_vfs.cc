@@ -1,6 +1,7 @@
 #include "sqlite_vfs.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,6 +32,16 @@ bool LockBytes(int fd, short type, std::int64_t offset, std::int64_t bytes) {
   // Of the open file and not of the process: it outlives a fork and the end of another descriptor,
   // and keeps out a second one of the same process too.
   return ::fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+/// Whether somebody else has the bytes that whoever uses a database has at least a share of.
+bool IsInUse(int fd) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = kSharedFirst;
+  lock.l_len = kSharedBytes;
+  return ::fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
 // ---- the methods of a file ----
@@ -89,6 +100,24 @@ int FileSize(sqlite3_file* file, sqlite3_int64* size) {
   return *size >= 0 ? SQLITE_OK : Failed(Of(file), SQLITE_IOERR_FSTAT);
 }
 
+/// Who only looks has a share of the pending byte, for as long as it takes to read two files; who
+/// uses the database has either all of it, or none.
+bool WaitForPending(StoredFile& stored) {
+  constexpr int kTries = 50;
+  constexpr int kPauseMs = 10;
+  for (int i = 0; i < kTries; ++i) {
+    if (stored.Lock(F_WRLCK, kPendingByte, 1)) {
+      return true;
+    }
+    if (errno != EAGAIN && errno != EACCES) {
+      return false;
+    }
+    ::poll(nullptr, 0, kPauseMs);
+  }
+  errno = EAGAIN;
+  return false;
+}
+
 /// As SQLite's own unix file system (os_unix.c, unixLock): a reader has a byte of many, a writer
 /// has all of them, and who waits to write lets no new reader in.
 int Lock(sqlite3_file* file, int level) {
@@ -111,7 +140,7 @@ int Lock(sqlite3_file* file, int level) {
     locked.level = done ? SQLITE_LOCK_RESERVED : locked.level;
   }
   if (done && level == SQLITE_LOCK_EXCLUSIVE) {
-    done = stored.Lock(F_WRLCK, kPendingByte, 1);
+    done = WaitForPending(stored);
     locked.level = done ? SQLITE_LOCK_PENDING : locked.level;
     done = done && stored.Lock(F_WRLCK, kSharedFirst, kSharedBytes);
     locked.level = done ? SQLITE_LOCK_EXCLUSIVE : locked.level;
@@ -351,8 +380,23 @@ bool BytesFile::Lock(short /*type*/, std::int64_t /*offset*/, std::int64_t /*byt
 
 bool BytesFile::IsWritable() const { return false; }
 
-bool LockDatabase(int fd, bool is_locked) {
-  return LockBytes(fd, is_locked ? F_WRLCK : F_UNLCK, kPendingByte, 2 + kSharedBytes);
+bool BeginLooking(int fd) {
+  if (!LockBytes(fd, F_RDLCK, kPendingByte, 1)) {
+    return false;
+  }
+  if (IsInUse(fd)) {
+    static_cast<void>(LockBytes(fd, F_UNLCK, kPendingByte, 1));
+    errno = EAGAIN;
+    return false;
+  }
+  return true;
+}
+
+bool EndLooking(int fd) {
+  const bool is_in_use = IsInUse(fd);
+  static_cast<void>(LockBytes(fd, F_UNLCK, kPendingByte, 1));
+  errno = EAGAIN;
+  return !is_in_use;
 }
 
 // ---- the file system ----

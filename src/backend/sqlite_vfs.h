@@ -75,14 +75,18 @@ class BytesFile final : public StoredFile {
   base::Bytes bytes_;
 };
 
-/// Locks a database as SQLite does for a writer, so that whoever has it open is found and kept
-/// out; or unlocks it.
-[[nodiscard]] bool LockDatabase(int fd, bool is_locked);
+/// Lets nobody begin to write to a database, or fails with EAGAIN when somebody has it open. Others
+/// may look at the same time, and a daemon that starts meanwhile waits for a moment.
+[[nodiscard]] bool BeginLooking(int fd);
+/// Ends that. Fails with EAGAIN when somebody's own SQLite has come since, whose log others may
+/// write.
+[[nodiscard]] bool EndLooking(int fd);
 
 /// The file system of one connection (https://www.sqlite.org/vfs.html). It has two files, the
 /// database and its log, and no way to any other: it answers "not there" to the name of a journal,
 /// opens nothing else, removes nothing, and has no path. Its locks are those of SQLite's own unix
-/// file system, so each keeps the other out. There is no shared memory, which
+/// file system, so each keeps the other out. For who only looks it waits a moment, and for nobody
+/// else. There is no shared memory, which
 /// PRAGMA locking_mode = EXCLUSIVE makes needless.
 class Vfs {
  public:

@@ -104,7 +104,16 @@ Losses LostSigners(const std::vector<store::Entry>& entries, DigestKind from, Di
   return lost;
 }
 
+base::Failure<base::Error> TooManyRecords() {
+  return base::Fail("more than " + std::to_string(kMaxRecords) +
+                    " variables, or as many that would be lost: no VM has so many");
+}
+
 void ContentBuilder::Add(store::LegacyRecord record) {
+  if (content_.entries.size() == kMaxRecords) {
+    has_too_many_ = true;
+    return;
+  }
   const std::string vendor = efi::ToText(record.vendor);
   if (record.name.empty()) {
     return Lose("a variable of " + vendor + " without a name");
@@ -121,6 +130,18 @@ void ContentBuilder::Add(store::LegacyRecord record) {
                 ": a second one of this name; firmware finds the first");
   }
   content_.entries.push_back(store::MakeEntry(std::move(record)));
+}
+
+void ContentBuilder::Lose(std::string what) {
+  if (content_.lost.size() == kMaxRecords) {
+    has_too_many_ = true;
+    return;
+  }
+  content_.lost.push_back(std::move(what));
+}
+
+base::Result<Content> ContentBuilder::Take() {
+  return has_too_many_ ? base::Result<Content>(TooManyRecords()) : std::move(content_);
 }
 
 }  // namespace varstored::convert

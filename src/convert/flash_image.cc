@@ -276,6 +276,9 @@ base::Result<std::vector<Record>> ReadRecords(base::ByteSpan image, const Layout
     record.offset = offset;
     record.size_bytes = reader.offset();
     if (record.state == kAdded || record.state == kAddedInTransition) {
+      if (records.size() == kMaxRecords) {
+        return Malformed(offset, TooManyRecords().error.message);
+      }
       record.variable.name = NameOf(name);
       record.variable.data = base::ToBytes(data);
       records.push_back(std::move(record));
@@ -333,7 +336,7 @@ Signers ReadSigners(base::ByteSpan certdb, Losses& lost) {
   while (!reader.empty()) {
     Name name;
     base::ByteSpan bytes;
-    if (!ReadSigner(reader, name, bytes)) {
+    if (signers.size() + lost.size() == kMaxRecords || !ReadSigner(reader, name, bytes)) {
       lost.push_back(Describe(kCertDb.name, kCertDb.vendor) + ": malformed after " +
                      std::to_string(signers.size()) + " signers");
       break;
@@ -407,7 +410,11 @@ base::Result<Image> ReadImage(base::ByteSpan bytes) {
     builder.Lose(Describe(name.first, name.second) +
                  ": its signer, since there is no such variable");
   }
-  image.content = builder.Take();
+  auto content = builder.Take();
+  if (!content) {
+    return Malformed(image.layout.records_begin, content.error().message);
+  }
+  image.content = *std::move(content);
   return image;
 }
 

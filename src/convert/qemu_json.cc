@@ -297,7 +297,9 @@ base::Result<Content> ReadQemuJson(base::ByteSpan text) {
   if (!Json::sax_parse(text.begin(), text.end(), &handler) || !handler.IsComplete()) {
     return base::Fail("JSON: " + handler.failure());
   }
-  return builder.Take();
+  auto content = builder.Take();
+  return content ? std::move(content)
+                 : base::Result<Content>(base::Fail("JSON: " + content.error().message));
 }
 
 Written WriteQemuJson(const Content& content) {

@@ -5,6 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -36,6 +39,102 @@ testing::AssertionResult Says(const std::string& error, const std::string& reaso
   return error.find(reason) != std::string::npos
              ? testing::AssertionSuccess()
              : testing::AssertionFailure() << '"' << error << "\", not " << reason;
+}
+
+constexpr std::size_t kPageBytes = 4096;
+
+void PutBigEndian(base::Bytes& bytes, std::size_t offset, std::uint32_t number,
+                  std::size_t size = 4) {
+  for (std::size_t i = 0; i < size; ++i) {
+    bytes.at(offset + i) = static_cast<std::uint8_t>(number >> (8 * (size - 1 - i)));
+  }
+}
+
+/// A page of a table's tree that has the page `child` `count` times and then `last`, behind `front`
+/// bytes of something else (https://www.sqlite.org/fileformat2.html, 1.6).
+base::Bytes PageOf(std::uint32_t child, std::size_t count, std::uint32_t last,
+                   std::size_t front = 0) {
+  constexpr std::size_t kCellBytes = 5;
+  base::Bytes page(kPageBytes, 0);
+  page[front] = 0x05;
+  const std::size_t content = kPageBytes - count * kCellBytes;
+  PutBigEndian(page, front + 3, static_cast<std::uint32_t>(count), 2);
+  PutBigEndian(page, front + 5, static_cast<std::uint32_t>(content), 2);
+  PutBigEndian(page, front + 8, last);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t cell = content + i * kCellBytes;
+    PutBigEndian(page, front + 12 + 2 * i, static_cast<std::uint32_t>(cell), 2);
+    PutBigEndian(page, cell, child);
+    page[cell + 4] = 1;
+  }
+  return page;
+}
+
+/// `database` with the descriptions of its tables on a page of their own, and behind that, three
+/// levels further down, the one of its index, which SQLite takes as often as it comes.
+base::Bytes WithEndlessTables(const base::Bytes& database) {
+  constexpr std::size_t kFront = 100;
+  constexpr std::size_t kTimes = 500;
+  const auto next = static_cast<std::uint32_t>(database.size() / kPageBytes + 1);
+  base::Bytes all = database;
+  const auto add = [&all](const base::Bytes& page) {
+    all.insert(all.end(), page.begin(), page.end());
+  };
+  base::Bytes leaf(database.begin(), database.begin() + kPageBytes);
+  // Its header begins the page now; its rows stay where they are.
+  std::copy(leaf.begin() + kFront, leaf.begin() + 2 * kFront, leaf.begin());
+  add(leaf);
+  for (std::uint32_t page = next + 2; page < next + 5; ++page) {
+    add(PageOf(page, kTimes, page));
+  }
+  // The second of three rows alone.
+  PutBigEndian(leaf, 3, 1, 2);
+  std::copy(leaf.begin() + 10, leaf.begin() + 12, leaf.begin() + 8);
+  add(leaf);
+  const base::Bytes root = PageOf(next, 1, next + 1, kFront);
+  std::copy(root.begin() + kFront, root.end(), all.begin() + kFront);
+  PutBigEndian(all, 28, next + 4);
+  return all;
+}
+
+/// A log that has all pages of `database`, one transaction (4.1 to 4.3), and says that they are of
+/// `page_bytes`.
+base::Bytes LogOf(const base::Bytes& database, std::uint32_t page_bytes = kPageBytes) {
+  constexpr std::size_t kHeaderBytes = 32;
+  constexpr std::size_t kFrameHeaderBytes = 24;
+  std::array<std::uint32_t, 2> sums{};
+  const auto sum = [&sums](const base::Bytes& bytes, std::size_t begin, std::size_t size) {
+    const auto word = [&bytes](std::size_t at) {
+      return static_cast<std::uint32_t>(bytes[at]) << 24U |
+             static_cast<std::uint32_t>(bytes[at + 1]) << 16U |
+             static_cast<std::uint32_t>(bytes[at + 2]) << 8U | bytes[at + 3];
+    };
+    for (std::size_t at = begin; at < begin + size; at += 8) {
+      sums[0] += word(at) + sums[1];
+      sums[1] += word(at + 4) + sums[0];
+    }
+  };
+  base::Bytes log(kHeaderBytes, 0);
+  PutBigEndian(log, 0, 0x377F0683);
+  PutBigEndian(log, 4, 3007000);
+  PutBigEndian(log, 8, page_bytes);
+  sum(log, 0, 24);
+  PutBigEndian(log, 24, sums[0]);
+  PutBigEndian(log, 28, sums[1]);
+  const std::size_t pages = database.size() / kPageBytes;
+  for (std::size_t page = 0; page < pages; ++page) {
+    const std::size_t frame = log.size();
+    log.resize(frame + kFrameHeaderBytes);
+    PutBigEndian(log, frame, static_cast<std::uint32_t>(page + 1));
+    PutBigEndian(log, frame + 4, page + 1 == pages ? static_cast<std::uint32_t>(pages) : 0);
+    const auto begin = database.begin() + static_cast<std::ptrdiff_t>(page * kPageBytes);
+    log.insert(log.end(), begin, begin + kPageBytes);
+    sum(log, frame, 8);
+    sum(log, frame + kFrameHeaderBytes, kPageBytes);
+    PutBigEndian(log, frame + 16, sums[0]);
+    PutBigEndian(log, frame + 20, sums[1]);
+  }
+  return log;
 }
 
 class SqliteRefusedTest : public testing::Test {
@@ -160,6 +259,28 @@ TEST_F(SqliteRefusedTest, OtherTables) {
     Run(change);
     ExpectRefused("its tables are not those of varstored");
   }
+}
+
+// Each of three pages has the next one five hundred times, so that SQLite, which reads the tables'
+// descriptions before all else, would read the last one 126 million times.
+TEST_F(SqliteRefusedTest, ATreeOfTablesThatLeadsToTheSamePagesAgainAndAgain) {
+  MakeDatabase();
+  const base::Bytes good = Content(path_);
+  const base::Bytes bad = WithEndlessTables(good);
+  Write(path_, bad);
+  ExpectRefused("its tables are not those of varstored");
+  // The same, where only the log has the pages.
+  Write(path_, good);
+  Write(path_ + "-wal", LogOf(bad));
+  ExpectRefused("its tables are not those of varstored");
+  EXPECT_EQ(Content(path_ + "-wal"), LogOf(bad));
+}
+
+// Also the pages of a log alone: else they would not be where they are looked for.
+TEST_F(SqliteRefusedTest, ALogWithAnotherPageSize) {
+  MakeDatabase();
+  Write(path_ + "-wal", LogOf(Content(path_), 512));
+  ExpectRefused("its pages have 512 bytes instead of 4096");
 }
 
 TEST_F(SqliteRefusedTest, RowsThatAreNoVariables) {

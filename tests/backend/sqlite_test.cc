@@ -1,13 +1,17 @@
 #include "varstored/backend/sqlite.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <future>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -16,6 +20,7 @@
 #include "sqlite_session.h"
 #include "support/temporary_folder.h"
 #include "varstored/base/file.h"
+#include "varstored/base/unique_fd.h"
 #include "varstored/efi/well_known.h"
 
 namespace varstored::test {
@@ -243,6 +248,88 @@ TEST_F(SqliteBackendTest, ItsLockIsThatOfSqlitesOwnFiles) {
   EXPECT_EQ(sqlite3_exec(tool, "COMMIT", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(tool);
   EXPECT_EQ(OpenError(path_), "");
+}
+
+/// Somebody who looks at a database, and has begun to read it.
+class Looker {
+ public:
+  explicit Looker(const std::string& path) : file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    EXPECT_TRUE(Lock(F_RDLCK));
+  }
+  void End() { EXPECT_TRUE(Lock(F_UNLCK)); }
+  /// Whether somebody has a share of the bytes for users, as who waits for this one's end has.
+  [[nodiscard]] bool HasCompany() const {
+    struct flock lock = {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = kPendingByte + 2;
+    lock.l_len = 510;
+    return ::fcntl(file_.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  }
+
+ private:
+  static constexpr off_t kPendingByte = 0x40000000;
+
+  [[nodiscard]] bool Lock(short type) const {
+    struct flock lock = {};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = kPendingByte;
+    lock.l_len = 1;
+    return ::fcntl(file_.get(), F_OFD_SETLK, &lock) == 0;
+  }
+
+  base::UniqueFd file_;
+};
+
+TEST_F(SqliteBackendTest, WhoLooksKeepsNobodyFromLooking) {
+  ASSERT_TRUE(Session(path_).Put(MakeVariable("a", 1)).ok());
+  const Looker other(path_);
+  const auto files = backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kLook);
+  ASSERT_TRUE(files) << files.error().message;
+  const auto bytes = backend::ReadDatabase(*files);
+  EXPECT_TRUE(bytes) << bytes.error().message;
+}
+
+TEST_F(SqliteBackendTest, ADaemonThatStartsWhileSomebodyLooksWaitsForTheEnd) {
+  ASSERT_TRUE(Session(path_).Put(MakeVariable("a", 1)).ok());
+  Looker other(path_);
+  auto daemon = std::async(std::launch::async, [this] { return OpenError(path_); });
+  while (!other.HasCompany() &&
+         daemon.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    std::this_thread::yield();
+  }
+  other.End();
+  EXPECT_EQ(daemon.get(), "");
+}
+
+TEST_F(SqliteBackendTest, ADaemonDoesNotWaitForWhoNeverEndsToLook) {
+  ASSERT_TRUE(Session(path_).Put(MakeVariable("a", 1)).ok());
+  const Looker other(path_);
+  EXPECT_EQ(OpenError(path_), path_ + ": another process uses it");
+}
+
+// A reader's share, as an idle sqlite3 has it of a database with a log, in which others may write.
+TEST_F(SqliteBackendTest, NobodyLooksWhileSomebodysOwnSqliteHasItOpen) {
+  ASSERT_TRUE(Session(path_).Put(MakeVariable("a", 1)).ok());
+  sqlite3* tool = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &tool), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(tool, "SELECT count(*) FROM variable", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  // In a process of its own: a lock of SQLite's own ends with any descriptor of its process.
+  const auto can_look = [this] {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const auto files = backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kLook);
+      ::_exit(!files ? 2 : backend::ReadDatabase(*files) ? 0 : 1);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return WEXITSTATUS(status);
+  };
+  EXPECT_EQ(can_look(), 1);
+  sqlite3_close(tool);
+  EXPECT_EQ(can_look(), 0);
 }
 
 TEST_F(SqliteBackendTest, AToolThatWritesFindsOutThenWhetherItCan) {

@@ -178,6 +178,35 @@ TEST(FlashImage, AMalformedCertdbIsNamed) {
   EXPECT_NE(unknown.lost[0].find("no such variable"), std::string::npos);
 }
 
+// 64 MiB have room for a million, which took a tool two seconds and 90 MB of lines.
+TEST(FlashImage, MoreVariablesThanAnyVmHasAreRefused) {
+  constexpr std::size_t kRoom = std::size_t{2} * 1024 * 1024;
+  const auto image_of = [](std::size_t count, const auto& name_of) {
+    FlashBuilder builder(true, kRoom);
+    for (std::size_t i = 0; i < count; ++i) {
+      builder.Add({.name = Utf16(name_of(i)), .vendor = kVendor});
+    }
+    return builder.Image();
+  };
+  const auto numbered = [](std::size_t i) { return std::to_string(i); };
+  const auto same = [](std::size_t /*i*/) { return "x"; };
+  EXPECT_EQ(ReadGood(image_of(kMaxRecords, numbered)).entries.size(), kMaxRecords);
+  EXPECT_EQ(ReadGood(image_of(kMaxRecords, same)).lost.size(), kMaxRecords - 1);
+  for (const auto& image : {image_of(kMaxRecords + 1, numbered), image_of(kMaxRecords + 1, same)}) {
+    EXPECT_NE(ErrorOf(image).find("no VM has so many"), std::string::npos) << ErrorOf(image);
+  }
+}
+
+TEST(FlashImage, MoreSignersThanAnyVmHasAreNotRead) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < kMaxRecords + 10; ++i) {
+    names.push_back(Utf16(std::to_string(i)));
+  }
+  const std::string error =
+      ErrorOf(FlashBuilder(true, std::size_t{2} * 1024 * 1024).Add(CertDb(names, 1)).Image());
+  EXPECT_NE(error.find("no VM has so many"), std::string::npos) << error;
+}
+
 TEST(FlashImage, AWriteThatTheFirmwareHasToFinishIsAnError) {
   // Flags of the header: allocated 1, writes allocated 2, complete 4. Of the record: spare complete
   // 2, destination complete 4. A flag is set when its bit is 0.

@@ -189,6 +189,20 @@ TEST(QemuJson, DepthCostsNothing) {
   }
 }
 
+TEST(QemuJson, MoreThanAnyVmHasIsRefused) {
+  std::string keys;
+  std::string variables;
+  for (std::size_t i = 0; i <= kMaxRecords; ++i) {
+    keys += "\"x" + std::to_string(i) + "\": 1, ";
+    variables += (i == 0 ? "{" : ", {") + kMembers + "}";
+  }
+  for (const std::string& text :
+       {R"({)" + keys + R"("version": 2, "variables": []})",
+        R"({"version": 2, "variables": [)" + variables + ", {" + kMembers + "}]}"}) {
+    EXPECT_NE(ErrorOf(text).find("no VM has so many"), std::string::npos) << ErrorOf(text);
+  }
+}
+
 TEST(QemuJson, TooLargeAFileIsNotLookedAt) {
   EXPECT_NE(ErrorOf(std::string(kMaxJsonBytes + 1, ' ')).find("the limit is"), std::string::npos);
 }

@@ -25,9 +25,8 @@ inline constexpr std::size_t kMaxDatabaseBytes = std::size_t{2} * 1024 * 1024;
 /// that keeps variables in it: no path is used any more.
 struct DatabaseFiles {
   std::string name;         // the path as it was given, for messages
-  base::UniqueFd database;  // for reading and writing
-  /// NAME-wal: for reading and writing; for kLook for reading, and none where there is none.
-  base::UniqueFd log;
+  base::UniqueFd database;  // for reading and writing; for kLook for reading
+  base::UniqueFd log;       // NAME-wal: likewise; for kLook none where there is none
 };
 
 /// What a database is opened for.
@@ -41,7 +40,7 @@ enum class DatabaseUse : std::uint8_t {
 /// are followed as base::HeldFile says; the log stands beside the file itself. What is made has its
 /// whole content, and is on the disk together with its name, when this returns. A file beside it
 /// that is called NAME-journal and not empty, a log without a database, something else than regular
-/// files, and a file that cannot be opened for writing are errors that name the file.
+/// files, and a file that cannot be opened for its use are errors that name the file.
 [[nodiscard]] base::Result<DatabaseFiles> OpenDatabaseFiles(const std::string& path,
                                                             DatabaseUse use);
 /// The same for a file that has been found before, which is compared with what is opened.
@@ -55,8 +54,9 @@ struct DatabaseBytes {
   base::Bytes log;  // empty where there is none
 };
 
-/// Reads both files while they are locked, up to kMaxDatabaseBytes and one byte each. That another
-/// process uses the database is an error.
+/// Reads both files, up to kMaxDatabaseBytes and one byte each, while nobody can begin to write to
+/// them. That another process uses the database is an error, but for one that looks too. A daemon
+/// that starts meanwhile waits for the end.
 [[nodiscard]] base::Result<DatabaseBytes> ReadDatabase(const DatabaseFiles& files);
 
 /// Keeps the non-volatile variables in an SQLite database, one row each (docs/backends.md). While

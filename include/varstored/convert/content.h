@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <set>
 #include <string>
 #include <string_view>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "varstored/base/bytes.h"
+#include "varstored/base/result.h"
 #include "varstored/efi/guid.h"
 #include "varstored/store/store.h"
 #include "varstored/store/variable.h"
@@ -58,16 +60,25 @@ enum class DigestKind {
 [[nodiscard]] Losses LostSigners(const std::vector<store::Entry>& entries, DigestKind from,
                                  DigestKind to);
 
+/// The most variables that are taken from a file, and the most lines about what is lost: many times
+/// what any store holds. A file has room for a million.
+inline constexpr std::size_t kMaxRecords = 16384;
+
+/// Why a file with more of them is refused.
+[[nodiscard]] base::Failure<base::Error> TooManyRecords();
+
 /// Puts a Content together of records that another program stored.
 class ContentBuilder {
  public:
   /// An entry of the record; a loss instead, when it has no name, no data, a name that is too long
   /// for every store, or the name and GUID of an earlier one.
   void Add(store::LegacyRecord record);
-  void Lose(std::string what) { content_.lost.push_back(std::move(what)); }
-  [[nodiscard]] Content Take() { return std::move(content_); }
+  void Lose(std::string what);
+  /// Fails when there were more than kMaxRecords of either; what came behind them was dropped.
+  [[nodiscard]] base::Result<Content> Take();
 
  private:
+  bool has_too_many_ = false;
   Content content_;
   std::set<std::pair<std::string, efi::Guid>> seen_;
 };
