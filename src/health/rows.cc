@@ -13,6 +13,7 @@ std::vector<UsageRow> RowsOf(const Usage& usage) {
     if (!variable.family) {
       rows.push_back({.name = NameOf(variable.id),
                       .data_bytes = variable.data_bytes,
+                      .used_bytes = variable.used_bytes,
                       .limit_bytes = store::kMaxDataBytes});
     }
   }
@@ -20,10 +21,11 @@ std::vector<UsageRow> RowsOf(const Usage& usage) {
     rows.push_back({.name = std::to_string(family.count) + " " + family.title,
                     .count = family.count,
                     .data_bytes = family.data_bytes,
+                    .used_bytes = family.used_bytes,
                     .limit_bytes = usage.limit_bytes});
   }
   std::stable_sort(rows.begin(), rows.end(), [](const UsageRow& a, const UsageRow& b) {
-    return a.data_bytes > b.data_bytes;
+    return a.used_bytes > b.used_bytes;
   });
   return rows;
 }

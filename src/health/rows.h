@@ -15,6 +15,7 @@ struct UsageRow {
   std::string name;  // as efi::EscapeName has it; of a family with their number in front
   std::size_t count = 1;
   std::size_t data_bytes = 0;
+  std::size_t used_bytes = 0;
   /// What they may have: one variable's limit, or of a family the store's.
   std::size_t limit_bytes = 0;
 };

@@ -1,6 +1,7 @@
 #include "varstored/crypto/digest.h"
 
 #include <algorithm>
+#include <cstddef>
 
 #include <gtest/gtest.h>
 
@@ -29,6 +30,26 @@ TEST(Sha256, PartsAreConcatenated) {
 
 TEST(Sha256, OrderOfThePartsMatters) {
   EXPECT_NE(Sha256({base::ToBytes("bc"), base::ToBytes("a")}).value(), kAbc);
+}
+
+/// The digests of "abc" begin so (FIPS 180-4's examples).
+TEST(Digest, IsTheStandardsOfEachKind) {
+  const base::Bytes abc = base::ToBytes("abc");
+  struct Row {
+    DigestKind kind;
+    std::size_t size;
+    base::Bytes front;
+  };
+  for (const Row& row : {Row{DigestKind::kSha1, 20, {0xa9, 0x99, 0x3e, 0x36}},
+                         Row{DigestKind::kSha224, 28, {0x23, 0x09, 0x7d, 0x22}},
+                         Row{DigestKind::kSha256, 32, {0xba, 0x78, 0x16, 0xbf}},
+                         Row{DigestKind::kSha384, 48, {0xcb, 0x00, 0x75, 0x3f}},
+                         Row{DigestKind::kSha512, 64, {0xdd, 0xaf, 0x35, 0xa1}}}) {
+    base::Bytes digest = *Digest(row.kind, abc);
+    EXPECT_EQ(digest.size(), row.size);
+    digest.resize(row.front.size());
+    EXPECT_EQ(digest, row.front);
+  }
 }
 
 TEST(ConstantTimeEqual, ComparesSizesAndBytes) {

@@ -245,7 +245,9 @@ TEST(Families, AreNamedTogetherWithThePatternThatRemovesThem) {
   }
   state.entries.push_back(Make("Two1", {1}, 0x07, kSomebody));
   state.entries.push_back(Make("Two2", {1}, 0x07, kSomebody));
-  const Report report = MakeReport(state, VmContext());
+  Context context = VmContext();
+  context.secure_boot = false;
+  const Report report = MakeReport(state, context);
   ASSERT_EQ(report.usage.families.size(), 2U);
   EXPECT_EQ(report.usage.families[0].title, "crash records of Linux");
   EXPECT_EQ(report.usage.families[0].pattern, "dump-type*");
@@ -271,8 +273,10 @@ TEST(RepeatedOptions, OneOfThemStaysAndIsNamedInTheirPlace) {
                    Make("Boot0002", BootOptionData(u"Linux", u"\\b")),
                    Make("Boot0003", linux_option),
                    Make("Boot0004", with_data)};
-  ASSERT_EQ(NamesIn(state), std::vector<std::string>{"boot-options-repeat"});
-  const Repaired repaired = FixAll(state, VmContext());
+  Context context = VmContext();
+  context.secure_boot = false;
+  ASSERT_EQ(NamesIn(state, context), std::vector<std::string>{"boot-options-repeat"});
+  const Repaired repaired = FixAll(state, context);
   EXPECT_TRUE(repaired.state.entries ==
               (std::vector<store::Entry>{
                   Make("Lang", {'e', 'n', 0}), Make("BootOrder", {3, 0, 4, 0, 2, 0}),
@@ -286,7 +290,7 @@ TEST(RepeatedOptions, OneOfThemStaysAndIsNamedInTheirPlace) {
 
 class MicrosoftsTest : public test::RealDataTest {
  protected:
-  static Bytes Certificate(const std::string& file) {
+  [[nodiscard]] Bytes Certificate(const std::string& file) const {
     return CertificateList(kMicrosoft, Read("secureboot_objects/certificates/" + file));
   }
   static State Vm(const Bytes& kek, const Bytes& db, const Bytes& dbx) {
@@ -294,7 +298,7 @@ class MicrosoftsTest : public test::RealDataTest {
     state.entries.push_back(Make(efi::kKek, kek));
     return state;
   }
-  static Bytes NewestList() {
+  [[nodiscard]] Bytes NewestList() const {
     const Bytes update = Read("secureboot_objects/dbx/DBXUpdate_amd64.bin");
     const std::size_t front = 16 + update[16] + update[17] * 256U;
     return {update.begin() + static_cast<std::ptrdiff_t>(front), update.end()};
@@ -305,8 +309,10 @@ TEST_F(MicrosoftsTest, KekOf2023AloneTakesNoUpdateOfToday) {
   const Bytes of_2011 = Certificate("MicCorKEKCA2011_2011-06-24.der");
   const Bytes of_2023 = Certificate("microsoft_corporation_kek_2k_ca_2023.der");
   const Bytes db = HashList(kSomebody, 0, 1);
-  EXPECT_EQ(NamesIn(Vm(of_2023, db, {})), std::vector<std::string>{"kek-without-2011"});
-  EXPECT_EQ(NamesIn(Vm(of_2011 + of_2023, db, {})), std::vector<std::string>());
+  EXPECT_EQ(NamesIn(Vm(of_2023, db, HashList(kMicrosoft, 5, 1))),
+            std::vector<std::string>{"kek-without-2011"});
+  EXPECT_EQ(NamesIn(Vm(of_2011 + of_2023, db, HashList(kMicrosoft, 5, 1))),
+            std::vector<std::string>());
 }
 
 TEST_F(MicrosoftsTest, AWindowsLoaderOfNoCertificateDoesNotStart) {
@@ -338,9 +344,10 @@ TEST_F(MicrosoftsTest, OldRevocationsAreAFindingWhereMicrosoftsLoadersStart) {
     return findings.empty() ? std::nullopt : std::optional(findings.front());
   };
   EXPECT_FALSE(finding(db, NewestList()));
-  ASSERT_TRUE(finding(db, HashList(kSomebody, 0, 2)));
-  EXPECT_EQ(TypeOf(finding(db, {})->kind).name, "revocations-missing");
-  EXPECT_EQ(finding(db, {})->severity, Severity::kError);
+  const Bytes none = HashList(kSomebody, 0, 2);
+  ASSERT_TRUE(finding(db, none));
+  EXPECT_EQ(TypeOf(finding(db, none)->kind).name, "revocations-missing");
+  EXPECT_EQ(finding(db, none)->severity, Severity::kError);
   EXPECT_FALSE(finding(HashList(kSomebody, 0, 1), HashList(kSomebody, 5, 2)));
   // That of 2025-09-02 is young enough for a warning.
   const crypto::Sha256Digest mark =

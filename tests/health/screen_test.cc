@@ -1,6 +1,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <regex>
 #include <sstream>
 #include <string>
 
@@ -152,7 +153,10 @@ TEST(Picture, LooksLikeItsFile) {
 }
 
 TEST(Json, LooksLikeItsFile) {
-  ExpectScreen("anything.json", RenderJson(MakeReport(Anything(), VmContext())));
+  // The keys are others each time.
+  const std::regex digest("\"(sha256|sha1)\":\"[0-9a-f]+\"");
+  ExpectScreen("anything.json", std::regex_replace(RenderJson(MakeReport(Anything(), VmContext())),
+                                                   digest, "\"$1\":\"\""));
 }
 
 TEST(Findings, AreShownAloneToo) {
