@@ -189,6 +189,7 @@ TEST(EditableKey, IsEachButPk) {
   for (const char* name : {"KEK", "db", "dbx", "dbt", "dbr"}) {
     EXPECT_TRUE(EditableKey(name)) << name;
   }
+  ASSERT_FALSE(EditableKey("PK"));
   EXPECT_NE(EditableKey("PK").error().message.find("varstore-set"), std::string::npos);
   for (const char* name : {"DB", "", "BootOrder"}) {
     EXPECT_FALSE(EditableKey(name)) << name;

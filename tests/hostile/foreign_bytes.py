@@ -47,6 +47,7 @@ def main():
         folder = pathlib.Path(name)
         (folder / "vm.vars").write_bytes(guest.blob(guest.entry("Note", b"kept")))
         (folder / "data").write_bytes(b"x")
+        (folder / "hashes").write_text("ab" * 32)
         (folder / "empty").write_bytes(b"")
         (folder / "keys").mkdir()
         (folder / "keys" / "KEK.auth").write_bytes(b"x" * 100)
@@ -57,7 +58,9 @@ def main():
             ("varstore-ls", (), ()), ("varstore-get", (), (VENDOR, "Note")),
             ("varstore-set", (), (VENDOR, "New", "7", "data")), ("varstore-rm", (), (VENDOR, "Note")),
             ("varstore-sb-state", (), ("setup",)), ("varstore-inspect", (), ()), ("varstore-repair", (), ()),
-            ("varstore-repair", ("--dry-run",), ()), ("varstore-repair", ("--fix",), ()))]
+            ("varstore-repair", ("--dry-run",), ()), ("varstore-repair", ("--fix",), ()),
+            ("varstore", ("edit",), ("dbx",)), ("varstore", ("edit",), ("dbx", "--add", "hashes")),
+            ("varstore", ("boot",), ()), ("varstore", ("boot",), ("--add", "x", "--label", "x")))]
         calls += [["varstore-nvram-certcheck", "vm.vars"],
                   ["varstore-authfile-certcheck", "--auth-dir", "keys", "--config", "empty"],
                   ["create-auth", "dbx", "out.auth", "data"]]
