@@ -550,9 +550,9 @@ base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
     return true;
   }
   if (!StartsWith(input->bytes, kBlobMagic) && !StartsWith(input->bytes, kBase64Magic)) {
-    const auto answer = sandbox::InHelper(
-        [&input](base::Log& lines) { return Translate(*input, lines); }, log,
-        {.memory_bytes = convert::kHelperMemoryBytes});
+    const auto answer =
+        sandbox::InHelper([&input](base::Log& lines) { return Translate(*input, lines); }, log,
+                          {.memory_bytes = convert::kHelperMemoryBytes});
     if (!answer) {
       return answer.failure();
     }

@@ -183,6 +183,14 @@ TEST_F(InputTest, ABlankDiskIsCalledThat) {
   EXPECT_NE(Read(path).find("a blank flash image"), std::string::npos);
 }
 
+TEST_F(InputTest, AFolderWithoutAVariableIsNoFolderOfVariables) {
+  EXPECT_NE(Read(folder_.path()).find(": a folder without a variable"), std::string::npos);
+  MakeFile("A", {7, 0, 0, 0, 1});
+  EXPECT_NE(Read(folder_.path()).find(": a folder without a variable"), std::string::npos);
+  MakeFile("A-01234567-89ab-cdef-0123-456789abcdef", {7, 0, 0, 0, 1});
+  EXPECT_EQ(Read(folder_.path()), "efivarfs 1");
+}
+
 TEST(Formats, TheLastOneIsTheLast) {
   EXPECT_EQ(NameOf(kLastFormat), "hyperv");
   EXPECT_FALSE(ParseFormat("").ok());

@@ -89,9 +89,9 @@ struct Source {
 /// path.
 [[nodiscard]] base::Result<Source> LookInto(const Input& input);
 
-/// The base64 of a blob in a file that has it, without a byte order mark in front. Of what xe prints
-/// of a VM's NVRAM (a map of keys and values with "; " in between, behind the name of the field or
-/// not) the value of `EFI-variables`; that this is there twice is an error.
+/// The base64 of a blob in a file that has it, without a byte order mark in front. Of what xe
+/// prints of a VM's NVRAM (a map of keys and values with "; " in between, behind the name of the
+/// field or not) the value of `EFI-variables`; that this is there twice is an error.
 [[nodiscard]] base::Result<base::ByteSpan> Base64In(base::ByteSpan bytes);
 
 }  // namespace varstored::tool
