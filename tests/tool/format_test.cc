@@ -118,6 +118,12 @@ TEST(Formats, AnImageThatNoFirmwareHasWrittenToIsCalledBlank) {
   EXPECT_EQ(Told(std::string(100, '\0')), "vm: in none of the formats that are known");
 }
 
+TEST(Formats, WhatOnlyAwssOwnToolReadsIsNamed) {
+  const std::string text = base::EncodeBase64(base::ToBytes("AMZNUEFI\x01\x02\x03\x04 more"));
+  EXPECT_NE(Told(text).find("vm: AWS's UefiData"), std::string::npos) << Told(text);
+  EXPECT_NE(Told(text).find("uefivars -i aws -o edk2"), std::string::npos) << Told(text);
+}
+
 TEST(XeText, TheValueOfEfiVariablesIsTakenFromTheMap) {
   const std::string value = BlobText();
   for (const std::string& text :

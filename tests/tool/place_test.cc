@@ -227,7 +227,7 @@ TEST_F(PlaceTest, WhatIsInAnotherProgramsFormatIsReadAndNothingIsKeptThere) {
             path +
                 ": nothing was written: it is a variable store of QEMU's (json), which can be "
                 "looked at only. Make a copy that can be changed: varstore-convert " +
-                path + " " + path + ".vars");
+                path + " vm.json.vars");
   EXPECT_EQ(base::ToString(workshop_.Content("vm.json")), text);
 }
 

@@ -81,8 +81,8 @@ struct Source {
   convert::Content content;
 };
 
-/// The format of these bytes. Nothing when they are in none that is known. UTF-16, and a flash
-/// image that no firmware has written to, are errors that say so.
+/// The format of these bytes. Nothing when they are in none that is known. UTF-16, a flash image
+/// that no firmware has written to, and AWS's UefiData are errors that say what to do.
 [[nodiscard]] base::Result<std::optional<Format>> FormatOfContent(base::ByteSpan bytes);
 
 /// Looks into an input; of a database the bytes are its rows as a raw blob. The error names the

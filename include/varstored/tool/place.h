@@ -105,8 +105,9 @@ struct Kept {
   std::optional<Format> foreign = {};
 };
 
-/// What a copy of the file or folder at `path` in a format that can be changed is to be called.
-[[nodiscard]] std::string PathOfCopy(const std::string& path);
+/// What a copy of the file or folder at `path` in a format that can be changed is to be called, in
+/// the folder where one is.
+[[nodiscard]] std::string NameOfCopy(const std::string& path);
 
 /// What is to be kept instead.
 struct NewBytes {
