@@ -96,7 +96,7 @@ void BeginWithACopy(const tool::Kept& kept, std::vector<health::Finding>& findin
   for (health::Finding& finding : findings) {
     if (!finding.command.empty()) {
       finding.command =
-          health::ShellCommand("varstore-convert", {kept.path, tool::PathOfCopy(kept.path)});
+          health::ShellCommand("varstore-convert", {kept.path, tool::NameOfCopy(kept.path)});
     }
   }
 }

@@ -32,8 +32,7 @@ constexpr std::string_view kType = "Microsoft.Compute/disks";
 constexpr efi::Guid kOwner = *efi::ParseGuid("77fa9abd-0359-4d32-bd60-28f4e78f784b");
 /// SHIM_LOCK_GUID.
 constexpr efi::Guid kShimGuid = *efi::ParseGuid("605dab50-e046-4300-abb6-3dd810dd8b23");
-constexpr std::uint32_t kKept =
-    efi::kNonVolatile | efi::kBootServiceAccess | efi::kRuntimeAccess;
+constexpr std::uint32_t kKept = efi::kNonVolatile | efi::kBootServiceAccess | efi::kRuntimeAccess;
 constexpr std::uint32_t kAuthenticated = kKept | efi::kTimeBasedAuthenticatedWriteAccess;
 constexpr std::size_t kSha256Bytes = 32;
 
@@ -171,9 +170,10 @@ base::Result<void> AddVariable(const std::string& name, const Json& variable,
   constexpr std::array<const char*, 3> kNames = {"guid", "attributes", "value"};
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Json* part = Member(variable, kNames[i]);
-    auto bytes = part != nullptr ? BytesOf(*part, where + "." + kNames[i])
-                                 : base::Result<base::Bytes>(
-                                       Wrong(where, "one of guid, attributes, value is missing"));
+    auto bytes =
+        part != nullptr
+            ? BytesOf(*part, where + "." + kNames[i])
+            : base::Result<base::Bytes>(Wrong(where, "one of guid, attributes, value is missing"));
     if (!bytes) {
       return bytes.failure();
     }

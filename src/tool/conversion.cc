@@ -119,8 +119,7 @@ base::Result<base::Bytes> MakeSqlite(base::ByteSpan rows, base::Log& log) {
     return folder.failure();
   }
   const std::string path = folder->path() + "/out";
-  if (auto kept = WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log);
-      !kept) {
+  if (auto kept = WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log); !kept) {
     return kept.failure();
   }
   // The log is folded into the database at the end, and SQLite does not say whether that went well.
@@ -241,7 +240,7 @@ base::Result<Target> MakeTarget(const Conversion& conversion, Format format,
       return target;
     }
     case Format::kJson:
-    case Format::kXe:      // are never written
+    case Format::kXe:  // are never written
     case Format::kHyperV:
       break;
   }
@@ -378,8 +377,9 @@ base::Result<void> Convert(const Conversion& conversion, base::Log& log) {
         const auto target = Look(conversion, *to, out, *input, flash_template, lines);
         return target ? base::Result<base::Bytes>(Encode(*target)) : target.failure();
       },
-      log, {.memory_bytes = convert::kHelperMemoryBytes,
-            .max_answer_bytes = 2 * convert::kMaxFlashBytes});
+      log,
+      {.memory_bytes = convert::kHelperMemoryBytes,
+       .max_answer_bytes = 2 * convert::kMaxFlashBytes});
   if (!answer) {
     return answer.failure();
   }

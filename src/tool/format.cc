@@ -45,6 +45,7 @@ constexpr std::array<FormatRow, 11> kFormats = {{
 
 constexpr std::string_view kDatabaseMagic = "SQLite format 3";
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // of UTF-8
+constexpr std::string_view kAwsMagic = "QU1aTlVFRk";         // "AMZNUEFI" in base64
 constexpr std::string_view kXeKey = "EFI-variables:";
 constexpr std::string_view kBlanks = " \t\r\n";
 /// Enough of a text to tell what it is.
@@ -174,6 +175,11 @@ base::Result<convert::Content> ReadAs(Format format, base::ByteSpan bytes) {
 
 base::Result<Source> LookIntoFolder(const Input& input) {
   auto content = convert::FromVariableFiles(input.folder.files);
+  if (content.entries.empty()) {
+    return base::Fail(input.path +
+                      ": a folder without a variable: none of its files is called NAME-GUID and "
+                      "holds 4 bytes of attributes and then data, as those of efivarfs do");
+  }
   content.lost.insert(content.lost.end(), input.folder.lost.begin(), input.folder.lost.end());
   return Source{Format::kEfivarfs, std::move(content)};
 }
@@ -298,6 +304,12 @@ base::Result<std::optional<Format>> FormatOfContent(base::ByteSpan bytes) {
   }
   if (IsUtf16(TextOf(bytes))) {
     return Utf16();
+  }
+  if (TextOf(bytes).starts_with(kAwsMagic)) {
+    return base::Fail(
+        "AWS's UefiData, which is compressed with a table of AWS's that is no part of this "
+        "program; make a flash image of it first, with AWS's own uefivars: uefivars -i aws -o edk2 "
+        "-I FILE -O NEW.fd");
   }
   return FormatOfText(bytes);
 }

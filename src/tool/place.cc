@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -441,12 +442,12 @@ bool AreCertificatesUpToDate(const std::vector<store::Entry>& entries) {
   return AreCertificatesUpToDate(store::StagedStore(store));
 }
 
-std::string PathOfCopy(const std::string& path) {
+std::string NameOfCopy(const std::string& path) {
   std::string name = path;
   while (name.size() > 1 && name.ends_with('/')) {
     name.pop_back();
   }
-  return name + ".vars";
+  return std::filesystem::path(name).filename().string() + ".vars";
 }
 
 namespace {
@@ -550,9 +551,9 @@ base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
     return true;
   }
   if (!StartsWith(input->bytes, kBlobMagic) && !StartsWith(input->bytes, kBase64Magic)) {
-    const auto answer = sandbox::InHelper(
-        [&input](base::Log& lines) { return Translate(*input, lines); }, log,
-        {.memory_bytes = convert::kHelperMemoryBytes});
+    const auto answer =
+        sandbox::InHelper([&input](base::Log& lines) { return Translate(*input, lines); }, log,
+                          {.memory_bytes = convert::kHelperMemoryBytes});
     if (!answer) {
       return answer.failure();
     }
@@ -582,7 +583,7 @@ base::Result<void> Place::CheckMayKeep() const {
                           DescriptionOf(*kept_.foreign) +
                           ", which can be looked at only. Make a copy that can be changed: "
                           "varstore-convert " +
-                          kept_.path + " " + PathOfCopy(kept_.path));
+                          kept_.path + " " + NameOfCopy(kept_.path));
 }
 
 base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {

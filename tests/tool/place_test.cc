@@ -10,6 +10,7 @@
 
 #include "varstored/backend/sqlite.h"
 #include "varstored/base/base64.h"
+#include "varstored/base/file.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/tool/session.h"
 #include "workshop.h"
@@ -204,6 +205,30 @@ TEST_F(PlaceTest, ADatabaseThatTheDaemonHasOpenIsRefused) {
       workshop_.Run("varstore-set @vm.db " + std::string(kVendorText) + " Note 7 @data");
   EXPECT_EQ(ended.exit_code, 1);
   EXPECT_EQ(ended.errors, "varstore-set: @vm.db: another process uses it\n");
+}
+
+TEST_F(PlaceTest, WhatIsInAnotherProgramsFormatIsReadAndNothingIsKeptThere) {
+  const std::string path = workshop_.File("vm.json");
+  const std::string text =
+      R"({"version": 2, "variables": [{"guid": "12345678-1234-1234-1234-123456789abc", )"
+      R"("name": "A", "attr": 7, "data": "01"}, {"guid": )"
+      R"("12345678-1234-1234-1234-123456789abc", "name": "V", "attr": 6, "data": "02"}]})";
+  ASSERT_TRUE(base::WriteFileInPlace(path, base::ToBytes(text)).ok());
+  Opened session = Open("vm.json");
+  EXPECT_EQ(session.place.kept().foreign, Format::kJson);
+  const store::Entry there = MakeEntry(kVendorText, "A", 7, "\x01");
+  const store::Entry is_volatile = MakeEntry(kVendorText, "V", 6, "\x02");
+  EXPECT_NE(session.store().Find(store::KeyOf(there)), nullptr);
+  EXPECT_EQ(session.store().Find(store::KeyOf(is_volatile)), nullptr);
+  ASSERT_EQ(Set(session, new_entry_), engine::Reason::kSuccess);
+  const auto saved = session.Save();
+  ASSERT_FALSE(saved.ok());
+  EXPECT_EQ(saved.error().message,
+            path +
+                ": nothing was written: it is a variable store of QEMU's (json), which can be "
+                "looked at only. Make a copy that can be changed: varstore-convert " +
+                path + " vm.json.vars");
+  EXPECT_EQ(base::ToString(workshop_.Content("vm.json")), text);
 }
 
 TEST_F(PlaceTest, AFileInAFolderThatCannotBeWrittenStaysAsItIs) {

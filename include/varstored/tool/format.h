@@ -81,17 +81,17 @@ struct Source {
   convert::Content content;
 };
 
-/// The format of these bytes. Nothing when they are in none that is known. UTF-16, and a flash
-/// image that no firmware has written to, are errors that say so.
+/// The format of these bytes. Nothing when they are in none that is known. UTF-16, a flash image
+/// that no firmware has written to, and AWS's UefiData are errors that say what to do.
 [[nodiscard]] base::Result<std::optional<Format>> FormatOfContent(base::ByteSpan bytes);
 
 /// Looks into an input; of a database the bytes are its rows as a raw blob. The error names the
 /// path.
 [[nodiscard]] base::Result<Source> LookInto(const Input& input);
 
-/// The base64 of a blob in a file that has it, without a byte order mark in front. Of what xe prints
-/// of a VM's NVRAM (a map of keys and values with "; " in between, behind the name of the field or
-/// not) the value of `EFI-variables`; that this is there twice is an error.
+/// The base64 of a blob in a file that has it, without a byte order mark in front. Of what xe
+/// prints of a VM's NVRAM (a map of keys and values with "; " in between, behind the name of the
+/// field or not) the value of `EFI-variables`; that this is there twice is an error.
 [[nodiscard]] base::Result<base::ByteSpan> Base64In(base::ByteSpan bytes);
 
 }  // namespace varstored::tool

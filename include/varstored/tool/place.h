@@ -105,8 +105,9 @@ struct Kept {
   std::optional<Format> foreign = {};
 };
 
-/// What a copy of the file or folder at `path` in a format that can be changed is to be called.
-[[nodiscard]] std::string PathOfCopy(const std::string& path);
+/// What a copy of the file or folder at `path` in a format that can be changed is to be called, in
+/// the folder where one is.
+[[nodiscard]] std::string NameOfCopy(const std::string& path);
 
 /// What is to be kept instead.
 struct NewBytes {
@@ -130,9 +131,9 @@ class Place {
  public:
   /// Opens what `options` name. A file is told by its first bytes: a database of the sqlite
   /// backend, a `VARS` blob, or something else. Into that, and into a folder, a helper process
-  /// looks: what is in another program's format can be looked at only. Nothing is made that is not there. A database that the VM's daemon
-  /// has open is an error, since the daemon locks it. With `stop` a toolstack is given up when it
-  /// says so.
+  /// looks: what is in another program's format can be looked at only. Nothing is made that is not
+  /// there. A database that the VM's daemon has open is an error, since the daemon locks it. With
+  /// `stop` a toolstack is given up when it says so.
   [[nodiscard]] static base::Result<Place> Open(const PlaceOptions& options, base::Log& log,
                                                 sandbox::Stop* stop = nullptr);
   ~Place();
