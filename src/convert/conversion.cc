@@ -145,7 +145,7 @@ base::Result<Input> ReadIn(const Conversion& conversion, base::Log& log) {
     input.folder = *std::move(folder);
     return input;
   }
-  const auto file = base::HeldFile::Open(path);
+  auto file = base::HeldFile::Open(path);
   if (!file) {
     return file.failure();
   }
@@ -157,7 +157,7 @@ base::Result<Input> ReadIn(const Conversion& conversion, base::Log& log) {
   }
   input.is_open_in_qemu = input.is_open_in_qemu || IsOpenInQemu(*file);
   if (IsDatabase(conversion, *bytes)) {
-    auto rows = tool::ReadRows(path, log);
+    auto rows = tool::ReadRows(*file, log);
     if (!rows) {
       return rows.failure();
     }
@@ -277,7 +277,11 @@ base::Result<base::Bytes> MakeSqlite(base::ByteSpan rows, base::Log& log) {
     return folder.failure();
   }
   const std::string path = folder->path() + "/out";
-  if (auto kept = tool::WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log);
+  auto file = base::HeldFile::Open(path);
+  if (!file) {
+    return file.failure();
+  }
+  if (auto kept = tool::WriteRows(*file, backend::DatabaseUse::kMake, std::nullopt, rows, log);
       !kept) {
     return kept.failure();
   }
