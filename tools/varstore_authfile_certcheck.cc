@@ -43,12 +43,12 @@ base::Result<std::string> CheckKeys(const engine::FirstBootKeys& keys, bool expl
 
 base::Result<std::string> Check(const tools::HostKeysOptions& host, const tool::Rights& rights,
                                 bool explains, base::Log& log) {
+  if (auto dropped = tool::DropRights(rights, log); !dropped) {
+    return dropped.failure();
+  }
   const auto keys = tools::ReadHostKeys(host);
   if (!keys) {
     return keys.failure();
-  }
-  if (auto dropped = tool::DropRights(rights, log); !dropped) {
-    return dropped.failure();
   }
   return sandbox::TextInHelper([&](base::Log& lines) { return CheckKeys(*keys, explains, lines); },
                                log);

@@ -37,12 +37,12 @@ base::Result<std::string> CheckContent(const std::string& path, base::ByteSpan c
 
 base::Result<std::string> Check(const std::string& path, const tool::Rights& rights, bool explains,
                                 base::Log& log) {
+  if (auto dropped = tool::DropRights(rights, log); !dropped) {
+    return dropped.failure();
+  }
   const auto content = base::ReadFile(path, tool::kMaxFileBytes);
   if (!content) {
     return content.failure();
-  }
-  if (auto dropped = tool::DropRights(rights, log); !dropped) {
-    return dropped.failure();
   }
   return sandbox::TextInHelper(
       [&](base::Log& lines) { return CheckContent(path, *content, explains, lines); }, log);

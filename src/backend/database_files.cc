@@ -245,34 +245,30 @@ base::Result<DatabaseBytes> ReadLocked(const DatabaseFiles& files) {
 
 }  // namespace
 
-base::Result<DatabaseFiles> OpenDatabaseFiles(const base::HeldFile& file, DatabaseUse use) {
+base::Result<DatabaseFiles> OpenDatabaseFiles(base::HeldFile& file, DatabaseUse use) {
+  if (auto alone = CheckNoJournal(file); !alone) {
+    return alone.failure();
+  }
+  if (!file.exists() && use == DatabaseUse::kMake) {
+    // What a link leads to may be lost, or not mounted yet. A new file would hide that.
+    struct stat status = {};
+    if (::lstat(file.path().c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
+      return base::Fail(file.path() + ": a link to a file that is not there");
+    }
+    if (auto made = MakeDatabase(file); !made) {
+      return made.failure();
+    }
+  }
   if (!file.exists()) {
     errno = ENOENT;
     return base::Fail(file.path() + ": " + base::ErrnoText());
   }
-  auto alone = CheckNoJournal(file);
-  return alone ? OpenFound(file, use) : base::Result<DatabaseFiles>(alone.failure());
+  return OpenFound(file, use);
 }
 
 base::Result<DatabaseFiles> OpenDatabaseFiles(const std::string& path, DatabaseUse use) {
   auto file = base::HeldFile::Open(path);
-  if (!file) {
-    return file.failure();
-  }
-  if (auto alone = CheckNoJournal(*file); !alone) {
-    return alone.failure();
-  }
-  if (!file->exists() && use == DatabaseUse::kMake) {
-    // What a link leads to may be lost, or not mounted yet. A new file would hide that.
-    struct stat status = {};
-    if (::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
-      return base::Fail(path + ": a link to a file that is not there");
-    }
-    if (auto made = MakeDatabase(*file); !made) {
-      return made.failure();
-    }
-  }
-  return OpenDatabaseFiles(*file, use);
+  return file ? OpenDatabaseFiles(*file, use) : base::Result<DatabaseFiles>(file.failure());
 }
 
 base::Result<DatabaseBytes> ReadDatabase(const DatabaseFiles& files) {

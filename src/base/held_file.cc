@@ -139,7 +139,7 @@ class Walk {
     UniqueFd next = OpenNext();
     const bool is_last = names_.IsAtFile();
     if (!next.valid() && errno == ENOENT && mode_) {
-      if (::mkdirat(folder_.get(), names_.front().c_str(), is_last ? *mode_ : 0777) == 0) {
+      if (::mkdirat(folder_.get(), names_.front().c_str(), is_last ? *mode_ : 0755) == 0) {
         next = OpenNext();
         // It is on the disk once the folder that it stands in is.
         const UniqueFd synced(::openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -236,12 +236,6 @@ Result<void> TakeOver(int fd, const std::string& path, const struct stat& old) {
                                                     : FailWithErrno(path, "cannot keep its mode");
 }
 
-/// What a file is called until it takes the place of `name`.
-std::string Beside(const std::string& name) {
-  const std::string end = "." + std::to_string(::getpid()) + ".new";
-  return name.substr(0, NAME_MAX - end.size()) + end;
-}
-
 /// Gives what is called `from` the name `to` where nothing has it.
 bool PutInPlace(int folder, const std::string& from, const std::string& to) {
   if (::renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) {
@@ -254,6 +248,26 @@ bool PutInPlace(int folder, const std::string& from, const std::string& to) {
 }
 
 }  // namespace
+
+std::string RandomDigits() {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<std::uint8_t, 4> random{};
+  // Of so few bytes it does not fail; and a name that is taken would be an error.
+  if (::getentropy(random.data(), random.size()) != 0) {
+    random = {};
+  }
+  std::string digits;
+  for (const std::uint8_t byte : random) {
+    digits += kDigits[byte >> 4U];
+    digits += kDigits[byte & 0xFU];
+  }
+  return digits;
+}
+
+std::string NameBeside(const std::string& name) {
+  const std::string end = "." + RandomDigits() + ".new";
+  return name.substr(0, NAME_MAX - end.size()) + end;
+}
 
 Result<HeldFolder> HeldFolder::Open(const std::string& path) {
   auto folder = Walk(path, Walk::To::kFolder, std::nullopt).Go();
@@ -466,7 +480,7 @@ Result<void> HeldFile::Replace(ByteSpan bytes) {
   if (auto same = CheckSame(); !same) {
     return same;
   }
-  const std::string beside = Beside(name_);
+  const std::string beside = NameBeside(name_);
   // What only its owner can read is at no time read by others.
   auto made = WriteBeside(beside, bytes, 0600);
   if (!made) {
@@ -492,7 +506,7 @@ Result<void> HeldFile::Make(ByteSpan bytes, mode_t mode) {
   if (auto may = CheckMayWrite(); !may) {
     return may;
   }
-  const std::string beside = Beside(name_);
+  const std::string beside = NameBeside(name_);
   auto made = WriteBeside(beside, bytes, mode);
   if (!made) {
     return made.failure();

@@ -157,7 +157,7 @@ base::Result<VariableFolder> ReadVariableFolder(const std::string& path) {
 
 base::Result<void> WriteVariableFolder(const base::HeldFolder& folder, const std::string& name,
                                        const std::vector<VariableFile>& files) {
-  const std::string beside = name + "." + std::to_string(::getpid()) + ".new";
+  const std::string beside = base::NameBeside(name);
   const auto made = folder.MakeFolder(beside, 0700);
   if (!made) {
     return made.failure();

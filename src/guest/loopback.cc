@@ -11,6 +11,7 @@
 
 #include "varstored/base/bytes.h"
 #include "varstored/base/file.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/reader.h"
 #include "varstored/base/unix_address.h"
 #include "varstored/base/writer.h"
@@ -63,7 +64,7 @@ base::Result<Platform> LoopbackDoor::Prepare() {
   if (auto free = CheckFree(path_); !free) {
     return free.failure();
   }
-  unannounced_path_ = path_ + "." + std::to_string(::getpid());
+  unannounced_path_ = path_ + "." + base::RandomDigits();
   const auto address = base::UnixAddress(unannounced_path_);
   if (!address) {
     return address.failure();

@@ -73,7 +73,7 @@ base::Result<Input> ReadIn(const Conversion& conversion, base::Log& log) {
   if (!input || input->format != Format::kSqlite) {
     return input;
   }
-  auto rows = ReadRows(conversion.in, log);
+  auto rows = ReadRows(*input->file, log);
   if (!rows) {
     return rows.failure();
   }
@@ -119,7 +119,12 @@ base::Result<base::Bytes> MakeSqlite(base::ByteSpan rows, base::Log& log) {
     return folder.failure();
   }
   const std::string path = folder->path() + "/out";
-  if (auto kept = WriteRows(path, backend::DatabaseUse::kMake, std::nullopt, rows, log); !kept) {
+  auto file = base::HeldFile::Open(path);
+  if (!file) {
+    return file.failure();
+  }
+  if (auto kept = WriteRows(*file, backend::DatabaseUse::kMake, std::nullopt, rows, log);
+      !kept) {
     return kept.failure();
   }
   // The log is folded into the database at the end, and SQLite does not say whether that went well.

@@ -1,6 +1,5 @@
 #include "varstored/tool/place.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -347,8 +346,8 @@ base::Result<void> ReplaceRows(const std::string& name, const std::optional<base
 
 }  // namespace
 
-base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path, base::Log& log) {
-  const auto files = backend::OpenDatabaseFiles(path, backend::DatabaseUse::kLook);
+base::Result<std::optional<base::Bytes>> ReadRows(base::HeldFile& file, base::Log& log) {
+  const auto files = backend::OpenDatabaseFiles(file, backend::DatabaseUse::kLook);
   if (!files) {
     return files.failure();
   }
@@ -372,16 +371,16 @@ base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path, base:
   return rows->empty() ? std::optional<base::Bytes>() : std::optional(*std::move(rows));
 }
 
-base::Result<void> WriteRows(const std::string& path, backend::DatabaseUse use,
+base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
                              const std::optional<base::Bytes>& before, base::ByteSpan blob,
                              base::Log& log) {
-  const auto files = backend::OpenDatabaseFiles(path, use);
+  const auto files = backend::OpenDatabaseFiles(file, use);
   if (!files) {
     return files.failure();
   }
   const auto done = sandbox::InHelper(
       [&](base::Log& lines) -> base::Result<base::Bytes> {
-        const auto kept = ReplaceRows(path, before, blob, lines);
+        const auto kept = ReplaceRows(file.path(), before, blob, lines);
         return kept ? base::Result<base::Bytes>(base::Bytes()) : kept.failure();
       },
       log,
@@ -510,6 +509,7 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
     if (!*is_database) {
       return place;
     }
+    place.database_ = *std::move(file);
   }
   const auto arguments = ArgumentsOf(options, is_path);
   if (!arguments) {
@@ -517,12 +517,13 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
   }
   place.kept_.form = Kept::Form::kRows;
   if (const auto path = arguments->find("path"); path != arguments->end()) {
-    // The daemon would make a database that is not there; a tool has nothing to look for in it.
-    struct stat status = {};
-    if (::stat(path->second.c_str(), &status) != 0) {
-      return base::Fail(path->second + ": " + base::ErrnoText());
+    if (!place.database_) {
+      auto file = base::HeldFile::Open(path->second);
+      if (!file) {
+        return file.failure();
+      }
+      place.database_ = *std::move(file);
     }
-    place.database_ = path->second;
   } else {
     auto toolstack = ToolstackHelper::Start(*arguments, options.wait, stop);
     if (!toolstack) {

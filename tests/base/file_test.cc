@@ -284,17 +284,6 @@ TEST_F(File, WhatIsNoFileIsNotReplaced) {
             folder_.path() + ": not a regular file");
 }
 
-TEST_F(File, AFailedReplacementLeavesEverythingAsItWas) {
-  Make(path_, "old");
-  // Where a file would be written first, there is a folder.
-  const std::string beside = path_ + "." + std::to_string(::getpid()) + ".new";
-  ASSERT_TRUE(std::filesystem::create_directory(beside));
-  EXPECT_EQ(Message(ReplaceFile(path_, ToBytes("new"))),
-            beside + ": cannot open for writing: File exists");
-  EXPECT_EQ(Content(path_), "old");
-  EXPECT_EQ(FilesThere(), 2);
-}
-
 TEST_F(File, WhatDoesNotFitOnTheDiskReplacesNothing) {
   Make(path_, "old");
   rlimit limit = {};

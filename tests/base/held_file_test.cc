@@ -279,10 +279,26 @@ TEST_F(HeldFileTest, AFileInAHeldFolderIsNoPath) {
   }
 }
 
+// Such as a process of the same id had begun to write when the power went.
+TEST_F(HeldFileTest, WhatIsLeftBehindIsInNobodysWay) {
+  Put(path_, "old");
+  for (const std::string& name : {path_, folder_.File("made")}) {
+    std::filesystem::create_directory(name + "." + std::to_string(::getpid()) + ".new");
+  }
+  EXPECT_EQ(Failure(Open(path_).Replace(ToBytes("new"))), "done");
+  EXPECT_EQ(Content(path_), "new");
+  EXPECT_EQ(Failure(Open(folder_.File("made")).Make(ToBytes("new"), 0600)), "done");
+  EXPECT_EQ(FilesThere(), 4);
+  EXPECT_NE(NameBeside("name"), NameBeside("name"));
+}
+
 TEST_F(HeldFileTest, AFolderIsMadeWithAllThatItStandsIn) {
+  const mode_t before = ::umask(0);
   const auto folder = HeldFolder::OpenOrMake(folder_.File("a/b/c/"), 0700);
   ASSERT_TRUE(folder.ok()) << folder.error().message;
+  ::umask(before);
   EXPECT_EQ(StatusOf(folder_.File("a/b/c")).st_mode & 07777U, 0700U);
+  EXPECT_EQ(StatusOf(folder_.File("a/b")).st_mode & 07777U, 0755U);
   EXPECT_TRUE(HeldFolder::OpenOrMake(folder_.File("a/b"), 0700).ok());
   EXPECT_TRUE(folder->MakeFolder("d", 0700).ok());
   EXPECT_FALSE(folder->MakeFolder("d", 0700).ok());

@@ -30,7 +30,7 @@ def steps(folder, words):
     for line in trace.read_text().splitlines():
         process, call = line.split(None, 1)
         found.setdefault(process, [])
-        for pattern, step in ((r"setresuid\(65534", "nobody"), (r"landlock_restrict_self\(", "files"),
+        for pattern, step in ((r"setresuid\((65534|18790\d{5}|1879[1-9]\d{5}|188\d{7})", "nobody"), (r"landlock_restrict_self\(", "files"),
                               (r"prctl\(PR_SET_SECCOMP", "calls"), (r'execve\(".*qemu-img"', "qemu-img")):
             if re.match(pattern, call):
                 found[process].append(step)
@@ -66,7 +66,8 @@ def main():
                   ["create-auth", "dbx", "out.auth", "data"]]
         calls += [["varstore-convert", source, "out.json"] for source in ("vm.vars", "vm.db", "vm.json")]
         firmware = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
-        if shutil.which("qemu-img") and firmware.exists():
+        has_qemu_img = shutil.which("qemu-img") is not None and firmware.exists()
+        if has_qemu_img:
             calls.append(["varstore-convert", "--template", firmware, "vm.vars", "vm.qcow2"])
             calls.append(["varstore-convert", "vm.qcow2", "out.json"])
         has_list = None
@@ -91,6 +92,9 @@ def main():
                 failures += 1
                 print("FAILED:", *words, "tool:", tool, "others:", others)
     print(f"{tried} calls, {failures} of which looked at foreign bytes with rights of the caller's")
+    if not failures and not has_qemu_img:
+        print("SKIP: qemu-img was not tried: needs qemu-utils and ovmf")
+        return 77
     return 1 if failures else 0
 
 

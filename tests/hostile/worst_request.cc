@@ -3,6 +3,7 @@
 // Below callgrind (worst_request.py), each is served once and its instructions are counted. By
 // itself, with the path of a varstored-loopback as argument, each is sent to a process of its own,
 // and the processor time that it takes is shown; then a stop signal is sent while one is served.
+// With --states and a folder, what each meets is left there for the tools (worst_file.py).
 
 #include <unistd.h>
 #include <valgrind/callgrind.h>
@@ -24,6 +25,8 @@
 #include "support/signing.h"
 #include "support/temporary_folder.h"
 #include "varstored/base/base64.h"
+#include "varstored/efi/guid.h"
+#include "varstored/efi/variable_name.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/health/report.h"
 #include "varstored/store/vars_blob.h"
@@ -450,6 +453,36 @@ int Measure(const std::string& program) {
   return result;
 }
 
+bool Write(const std::string& path, const Bytes& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(base::ToString(bytes).data(), static_cast<std::streamsize>(bytes.size()));
+  return file.flush().good();
+}
+
+/// Of each case N.vars, what is stored; of one that sets a variable N.data, and in N.set the words
+/// for varstore-set before and behind the variables: the GUID, the name, the attributes. In N.name
+/// what it is called.
+int LeaveStates(const std::string& folder) {
+  std::size_t number = 0;
+  for (const Case& one : AllCases()) {
+    const std::string path = folder + "/" + std::to_string(number++);
+    bool is_left = Write(path + ".vars", BlobOf(EntriesOf(one))) &&
+                   Write(path + ".name", base::ToBytes(one.name));
+    if (one.kind == Case::Kind::kSet) {
+      const std::string words = efi::ToText(efi::Guid{one.write.guid}) + "\n" +
+                                efi::EscapeName(base::ToString(test::NameBytes(one.write.name))) +
+                                "\n" + std::to_string(one.write.attributes);
+      is_left = is_left && Write(path + ".data", one.write.payload) &&
+                Write(path + ".set", base::ToBytes(words));
+    }
+    if (!is_left) {
+      std::fprintf(stderr, "%s: cannot be written\n", path.c_str());
+      return EXIT_FAILURE;
+    }
+  }
+  return EXIT_SUCCESS;
+}
+
 }  // namespace
 }  // namespace varstored::hostile
 
@@ -459,6 +492,9 @@ int main(int argc, char** argv) {
   try {
     if (arguments.empty()) {
       return Count();
+    }
+    if (arguments[0] == "--states") {
+      return LeaveStates(arguments.at(1));
     }
     return Measure(arguments[0]);
   } catch (const std::exception& error) {

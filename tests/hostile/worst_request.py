@@ -11,6 +11,7 @@ import argparse
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,9 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--page")
     arguments = parser.parse_args()
+    if shutil.which("valgrind") is None:
+        print("SKIP: needs valgrind")
+        sys.exit(77)
     rows = count(os.path.abspath(arguments.program))
     table = ["| request | answer | million instructions |", "| --- | --- | --- |"]
     table += [f"| {name} | {outcome} | {instructions / 1e6:.1f} |"

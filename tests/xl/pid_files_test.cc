@@ -1,6 +1,7 @@
 #include "pid_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +74,18 @@ class PidFilesTest : public testing::Test {
   test::TemporaryFolder folder_;
   base::HeldFolder held_ = *base::HeldFolder::Open(folder_.path());
 };
+
+TEST_F(PidFilesTest, WhereOthersMayWriteNobodyIsADaemon) {
+  const std::string path = folder_.File("run");
+  ASSERT_TRUE(OpenPidFiles(path));
+  EXPECT_TRUE(OpenPidFiles(path));
+  for (const mode_t mode : {0775U, 0757U, 01777U}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    const auto folder = OpenPidFiles(path);
+    ASSERT_FALSE(folder);
+    EXPECT_TRUE(folder.error().message.starts_with(path + ": others may write in this folder"));
+  }
+}
 
 TEST_F(PidFilesTest, OnlyALockForWritingIsADaemons) {
   EXPECT_EQ(LockedBy(held_, kLocked), std::nullopt);

@@ -38,6 +38,41 @@ TEST_F(VmFolderTest, IsMadeForItsUserAlone) {
   struct stat status = {};
   ASSERT_EQ(::stat(folders_.File(std::string("a/b/") + kUuid).c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0700U);
+  ASSERT_EQ(::stat(folders_.File("a/b").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 022, 0U);
+}
+
+TEST_F(VmFolderTest, WhereOthersMayWriteNoVariablesAreKept) {
+  const std::string path = folders_.File(kUuid);
+  ASSERT_TRUE(VmFolder::Open(folders_.path(), kUuid));
+  const auto is_refused = [this](const std::string& says) {
+    const auto folder = VmFolder::Open(folders_.path(), kUuid);
+    ASSERT_FALSE(folder);
+    EXPECT_TRUE(folder.error().message.find(says) != std::string::npos) << folder.error().message;
+  };
+  for (const mode_t mode : {0720U, 0702U, 01777U}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    is_refused(path + ": it belongs to user ");
+    ASSERT_EQ(::chmod(path.c_str(), 0700), 0);
+    ASSERT_EQ(::chmod(folders_.path().c_str(), mode), 0);
+    is_refused(folders_.path() + ": others may write in this folder");
+    ASSERT_EQ(::chmod(folders_.path().c_str(), 0755), 0);
+  }
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can give a folder away";
+  }
+  constexpr uid_t kFirstUser = 65536;
+  for (const uid_t user : {uid_t{1000}, kFirstUser - 1, 2 * kFirstUser}) {
+    ASSERT_EQ(::chown(path.c_str(), user, 0), 0);
+    is_refused(path + ": it belongs to user " + std::to_string(user) + " with mode 0700");
+  }
+  // As the VM's last daemon has left it.
+  for (const uid_t user : {kFirstUser, kFirstUser + 7, 2 * kFirstUser - 1, uid_t{0}}) {
+    ASSERT_EQ(::chown(path.c_str(), user, user), 0);
+    EXPECT_TRUE(VmFolder::Open(folders_.path(), kUuid)) << user;
+  }
+  ASSERT_EQ(::chown(folders_.path().c_str(), 1000, 0), 0);
+  is_refused(folders_.path() + ": others may write in this folder");
 }
 
 TEST_F(VmFolderTest, ALinkInItsPlaceIsNotFollowed) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <utility>
 
 namespace varstored::xl {
@@ -225,6 +226,10 @@ std::optional<std::uint16_t> ParseDomain(std::string_view text) {
 }
 
 std::uint32_t UserFor(std::uint16_t domain) { return kFirstUser + domain; }
+
+bool IsUserOfVm(std::uint32_t user) {
+  return user >= kFirstUser && user - kFirstUser <= std::numeric_limits<std::uint16_t>::max();
+}
 
 std::vector<std::string> DaemonCommand(const Settings& settings, std::string_view program,
                                        std::uint16_t domain, const std::string& uuid, Start start) {

@@ -77,6 +77,8 @@ enum class Start {
 
 /// The user and group that serve a domain: each its own, as XAPI's toolstack has it.
 [[nodiscard]] std::uint32_t UserFor(std::uint16_t domain);
+/// Whether it is the user of some domain.
+[[nodiscard]] bool IsUserOfVm(std::uint32_t user);
 
 /// The command line of varstored, its name included. The daemon's root folder is the VM's.
 [[nodiscard]] std::vector<std::string> DaemonCommand(const Settings& settings,

@@ -172,8 +172,7 @@ base::Result<Daemon> Daemon::Start(const Domains& domains, const Settings& setti
   if (!program) {
     return program.failure();
   }
-  const auto pid_files =
-      base::HeldFolder::OpenOrMake(std::filesystem::path(PidFileOf(*uuid)).parent_path(), 0755);
+  const auto pid_files = OpenPidFiles(std::filesystem::path(PidFileOf(*uuid)).parent_path());
   if (!pid_files) {
     return pid_files.failure();
   }

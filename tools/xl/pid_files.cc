@@ -17,6 +17,16 @@ constexpr std::string_view kEnd = ".pid";
 
 }  // namespace
 
+base::Result<base::HeldFolder> OpenPidFiles(const std::string& path) {
+  auto folder = base::HeldFolder::OpenOrMake(path, 0755);
+  if (folder && !folder->IsOursAlone()) {
+    return base::Fail(path +
+                      ": others may write in this folder, which has the daemons' pid files. Give "
+                      "it to root, and close it to others (chown root, chmod 0755)");
+  }
+  return folder;
+}
+
 std::optional<pid_t> LockedBy(const base::HeldFolder& folder, const std::string& name) {
   const base::UniqueFd file(
       ::openat(folder.fd(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));

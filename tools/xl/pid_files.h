@@ -10,6 +10,10 @@
 
 namespace varstored::xl {
 
+/// The folder of the pid files, made (0755) when it is missing. Fails where others may write in it:
+/// they would say which process is a daemon.
+[[nodiscard]] base::Result<base::HeldFolder> OpenPidFiles(const std::string& path);
+
 /// The daemon that holds the lock on the pid file of this name. A shared lock is no daemon's.
 [[nodiscard]] std::optional<pid_t> LockedBy(const base::HeldFolder& folder,
                                             const std::string& name);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <string_view>
 #include <utility>
@@ -12,11 +13,29 @@
 #include "varstored/base/held_file.h"
 
 namespace varstored::xl {
+namespace {
+
+/// As chmod takes it.
+std::string ModeText(mode_t mode) {
+  constexpr std::array<unsigned, 4> kShifts = {9, 6, 3, 0};
+  std::string text;
+  for (const unsigned shift : kShifts) {
+    text += static_cast<char>('0' + (mode >> shift & 7U));
+  }
+  return text;
+}
+
+}  // namespace
 
 base::Result<VmFolder> VmFolder::Open(const std::string& folder, const std::string& uuid) {
-  const auto parent = base::HeldFolder::OpenOrMake(folder, 0777);
+  const auto parent = base::HeldFolder::OpenOrMake(folder, 0755);
   if (!parent) {
     return parent.failure();
+  }
+  if (!parent->IsOursAlone()) {
+    return base::Fail(folder +
+                      ": others may write in this folder, so that VMs' variables are not safe in "
+                      "it. Give it to root, and close it to others (chown root, chmod 0755)");
   }
   std::string path = folder + "/" + uuid;
   if (::mkdirat(parent->fd(), uuid.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -26,6 +45,18 @@ base::Result<VmFolder> VmFolder::Open(const std::string& folder, const std::stri
       ::openat(parent->fd(), uuid.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) {
     return base::Fail(path + ": cannot open the folder: " + base::ErrnoText());
+  }
+  struct stat status = {};
+  if (::fstat(fd.get(), &status) != 0) {
+    return base::Fail(path + ": cannot stat: " + base::ErrnoText());
+  }
+  const bool is_ours =
+      status.st_uid == 0 || status.st_uid == ::geteuid() || IsUserOfVm(status.st_uid);
+  if (!is_ours || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return base::Fail(path + ": it belongs to user " + std::to_string(status.st_uid) +
+                      " with mode " + ModeText(status.st_mode) +
+                      ", so that somebody else than root and the VM may have written in it. Look "
+                      "at what is in it, then give it to root (chown -R root, chmod 0700)");
   }
   return VmFolder(std::move(fd), std::move(path));
 }

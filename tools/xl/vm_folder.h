@@ -16,7 +16,8 @@ namespace varstored::xl {
 /// acknowledged. In between its file is empty: the daemon has it open, and can make no other.
 class VmFolder {
  public:
-  /// Opens the folder, which is made when it is missing.
+  /// Opens the folder, which is made when it is missing. Fails where somebody else than root, the
+  /// caller and a VM's user may have written in it, or may put another one in its place.
   [[nodiscard]] static base::Result<VmFolder> Open(const std::string& folder,
                                                    const std::string& uuid);
 

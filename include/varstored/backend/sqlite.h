@@ -43,9 +43,9 @@ enum class DatabaseUse : std::uint8_t {
 /// files, and a file that cannot be opened for its use are errors that name the file.
 [[nodiscard]] base::Result<DatabaseFiles> OpenDatabaseFiles(const std::string& path,
                                                             DatabaseUse use);
-/// The same for a file that has been found before, which is compared with what is opened.
-[[nodiscard]] base::Result<DatabaseFiles> OpenDatabaseFiles(const base::HeldFile& file,
-                                                            DatabaseUse use);
+/// The same for a file that has been looked for before, which is compared with what is opened; or
+/// is made, for kMake, and held then.
+[[nodiscard]] base::Result<DatabaseFiles> OpenDatabaseFiles(base::HeldFile& file, DatabaseUse use);
 
 /// The content of a database and its log, for who only looks.
 struct DatabaseBytes {

@@ -13,6 +13,13 @@
 
 namespace varstored::base {
 
+/// What something is called until it takes the place of `name`, in the same folder: NAME.HEX.new,
+/// with eight random digits. So what a process left behind that ended in between, or what somebody
+/// has put there, is in nobody's way.
+[[nodiscard]] std::string NameBeside(const std::string& name);
+/// Eight random hexadecimal digits.
+[[nodiscard]] std::string RandomDigits();
+
 /// A folder, found once and held by its descriptor: what is done in it is done there, wherever its
 /// path leads later.
 ///
@@ -24,7 +31,7 @@ class HeldFolder {
   /// Opens the folder at `path`, which has to be there.
   [[nodiscard]] static Result<HeldFolder> Open(const std::string& path);
   /// The same, and makes it with `mode` where it is missing, and the folders that it stands in
-  /// (0777, less what the umask takes). What is there keeps its mode.
+  /// (0755). What the umask takes is missing. What is there keeps its mode.
   [[nodiscard]] static Result<HeldFolder> OpenOrMake(const std::string& path, mode_t mode);
 
   /// As it was given, for messages.
@@ -103,7 +110,7 @@ class HeldFile {
 
   /// Makes `bytes` the whole content of the file, so that whoever opens it finds the old content or
   /// the new one, after a power cut too: they are written and synced beside it, under the name
-  /// NAME.PID.new, which then takes the file's place, with its owner and its mode (without the
+  /// NAME.HEX.new, which then takes the file's place, with its owner and its mode (without the
   /// set-id bits). Fails, and changes nothing, when the name no longer has the file that Open
   /// found. Afterwards it holds the new file.
   [[nodiscard]] Result<void> Replace(ByteSpan bytes);

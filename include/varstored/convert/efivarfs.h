@@ -37,7 +37,7 @@ struct VariableFolder {
 [[nodiscard]] base::Result<VariableFolder> ReadVariableFolder(const std::string& path);
 
 /// Makes the folder `name` in `folder`, where nothing may have that name, with these files. It
-/// appears whole or not at all, and is on the disk then. Until then it is called NAME.PID.new.
+/// appears whole or not at all, and is on the disk then. Until then it is called NAME.HEX.new.
 [[nodiscard]] base::Result<void> WriteVariableFolder(const base::HeldFolder& folder,
                                                      const std::string& name,
                                                      const std::vector<VariableFile>& files);

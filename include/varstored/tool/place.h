@@ -172,7 +172,7 @@ class Place {
   Kept kept_;
   // What it is kept in:
   std::optional<base::HeldFile> file_;
-  std::optional<std::string> database_;  // its path
+  std::optional<base::HeldFile> database_;
   std::unique_ptr<ToolstackHelper> toolstack_;
 };
 
@@ -194,13 +194,13 @@ class KeptVariables : public store::Backend {
   std::optional<NewBytes> changed_;
 };
 
-/// The rows of the database at `path` as a raw `VARS` blob; nothing when nothing was ever kept.
-/// That another process uses the database is an error.
-[[nodiscard]] base::Result<std::optional<base::Bytes>> ReadRows(const std::string& path,
+/// The rows of the database `file` as a raw `VARS` blob; nothing when nothing was ever kept. That
+/// another process uses the database is an error.
+[[nodiscard]] base::Result<std::optional<base::Bytes>> ReadRows(base::HeldFile& file,
                                                                 base::Log& log);
-/// Makes the variables of `blob` all rows of the database at `path`, whose rows are `before` still;
+/// Makes the variables of `blob` all rows of the database `file`, whose rows are `before` still;
 /// else nothing is written. It is made when there is none and `use` says so.
-[[nodiscard]] base::Result<void> WriteRows(const std::string& path, backend::DatabaseUse use,
+[[nodiscard]] base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
                                            const std::optional<base::Bytes>& before,
                                            base::ByteSpan blob, base::Log& log);
 
