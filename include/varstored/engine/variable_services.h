@@ -110,6 +110,8 @@ class VariableServices {
 
   /// For tools and tests, which look at the store as a whole.
   [[nodiscard]] const store::Store& store() const { return store_; }
+  /// What ServeDefaultKeys shows beside it. It hides what is stored under the same names.
+  [[nodiscard]] const store::Store& served() const { return served_; }
   /// Since the start, without what the start itself took.
   [[nodiscard]] const BackendUse& backend_use() const { return backend_use_; }
 
