@@ -6,6 +6,7 @@
 #include "varstored/base/file.h"
 #include "varstored/efi/status.h"
 #include "varstored/tool/session.h"
+#include "varstored/tool/well_known.h"
 
 namespace {
 
@@ -85,7 +86,7 @@ base::Result<std::string> Remove(tool::Session& session, const Variables& variab
     const auto reason = session.Delete(variable.key());
     if (engine::StatusOf(reason) != efi::Status::kSuccess &&
         !(may_be_absent && reason == engine::Reason::kNothingToDelete)) {
-      return tool::Refused(text, reason);
+      return tool::Refused(text, reason, tool::HintOfPlace(variable.key()));
     }
     const std::size_t blank = text.find(' ');
     lines +=
@@ -108,18 +109,18 @@ int main(int argc, char** argv) {
                     tool::OptionsOf(rights),
                     {tool::Flag('c', "clone", is_clone), tool::Value('\0', "clone-lists", lists)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
-        if (auto taken = tool::TakePlace(place, operands, is_clone ? 0 : 2); !taken) {
-          return taken.failure();
-        }
         Variables variables;
         if (is_clone) {
+          if (auto taken = tool::TakePlace(place, operands, 0); !taken) {
+            return taken.failure();
+          }
           auto read = ReadLists(lists);
           if (!read) {
             return read.failure();
           }
           variables = *std::move(read);
         } else {
-          auto variable = tool::ParseNamedVariable(operands[0], operands[1]);
+          auto variable = tool::TakeVariable(place, operands, 0);
           if (!variable) {
             return variable.failure();
           }

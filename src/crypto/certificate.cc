@@ -20,6 +20,30 @@ using OpenSslBytes = std::unique_ptr<unsigned char, OpenSslFree>;
 using TimePtr = std::unique_ptr<ASN1_TIME, OpenSslDeleter<ASN1_TIME_free>>;
 using BioPtr = std::unique_ptr<BIO, OpenSslDeleter<BIO_free_all>>;
 
+std::string NameText(base::ByteSpan der) {
+  const OpenSslCall call;
+  const NamePtr name = DecodeName(der);
+  if (name == nullptr) {
+    return {};
+  }
+  const int index = X509_NAME_get_index_by_NID(name.get(), NID_commonName, -1);
+  if (index >= 0) {
+    unsigned char* utf8 = nullptr;
+    const int bytes = ASN1_STRING_to_UTF8(
+        &utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name.get(), index)));
+    const OpenSslBytes owner(utf8);
+    return bytes < 0 ? std::string() : std::string(utf8, utf8 + bytes);
+  }
+  const BioPtr text(BIO_new(BIO_s_mem()));
+  const unsigned long style = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
+  if (text == nullptr || X509_NAME_print_ex(text.get(), name.get(), 0, style) < 0) {
+    return {};
+  }
+  char* characters = nullptr;
+  const long bytes = BIO_get_mem_data(text.get(), &characters);
+  return bytes <= 0 ? std::string() : std::string(characters, static_cast<std::size_t>(bytes));
+}
+
 }  // namespace
 
 NamePtr DecodeName(base::ByteSpan element) {
@@ -70,29 +94,8 @@ std::optional<base::Bytes> Certificate::common_name() const {
                                       static_cast<std::size_t>(ASN1_STRING_length(octets))));
 }
 
-std::string Certificate::subject_text() const {
-  const OpenSslCall call;
-  const NamePtr subject = DecodeName(parsed_->form().subject);
-  if (subject == nullptr) {
-    return {};
-  }
-  const int index = X509_NAME_get_index_by_NID(subject.get(), NID_commonName, -1);
-  if (index >= 0) {
-    unsigned char* utf8 = nullptr;
-    const int bytes = ASN1_STRING_to_UTF8(
-        &utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject.get(), index)));
-    const OpenSslBytes owner(utf8);
-    return bytes < 0 ? std::string() : std::string(utf8, utf8 + bytes);
-  }
-  const BioPtr text(BIO_new(BIO_s_mem()));
-  const unsigned long style = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
-  if (text == nullptr || X509_NAME_print_ex(text.get(), subject.get(), 0, style) < 0) {
-    return {};
-  }
-  char* characters = nullptr;
-  const long bytes = BIO_get_mem_data(text.get(), &characters);
-  return bytes <= 0 ? std::string() : std::string(characters, static_cast<std::size_t>(bytes));
-}
+std::string Certificate::subject_text() const { return NameText(parsed_->form().subject); }
+std::string Certificate::issuer_text() const { return NameText(parsed_->form().issuer); }
 
 std::optional<std::int64_t> Certificate::not_after() const {
   const OpenSslCall call;

@@ -81,8 +81,7 @@ std::optional<SecureBootMode> ChosenMode(const store::Entry* pk, const store::En
 }
 
 std::optional<SecureBootMode> ChosenMode(const store::StagedStore& staged) {
-  return ChosenMode(staged.Find(store::KeyOf(efi::kPk)),
-                    staged.Find(store::KeyOf(efi::kModeMark)));
+  return ChosenMode(staged.Find(store::KeyOf(efi::kPk)), staged.Find(store::KeyOf(efi::kModeMark)));
 }
 
 Reason StageModeAfterPk(store::StagedStore& staged, SecureBootMode before) {

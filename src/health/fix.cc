@@ -126,6 +126,7 @@ void FixVariable(State& state, FindingKind kind, const VariableId& id) {
     case FindingKind::kCertificates2011Only:
     case FindingKind::kStoreOverfull:
     case FindingKind::kStoreNearlyFull:
+    case FindingKind::kKeyUnderWrongGuid:
       break;
   }
 }

@@ -268,8 +268,7 @@ std::string RenderJson(const Report& report) {
   } else {
     json.AddNull("vendor_keys");
   }
-  json
-      .Add("successions", successions)
+  json.Add("successions", successions)
       .Add("revocations", RevocationsJson(report.revocations))
       .Add("boot", BootJson(report))
       .Add("usage", UsageJson(report.usage))

@@ -28,6 +28,7 @@ enum class FindingKind : std::uint8_t {
   kStoreOverfull,
   kStoreNearlyFull,
   kBootOrderDangling,
+  kKeyUnderWrongGuid,
 };
 
 enum class Severity : std::uint8_t {
