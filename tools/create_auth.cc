@@ -33,11 +33,6 @@ using namespace varstored;
 constexpr std::size_t kMaxFileBytes = std::size_t{16} << 20U;
 constexpr std::int64_t kDaySeconds = 86400;
 
-// Entries of PK are the host owner's; most others are Microsoft's certificates and revocations,
-// which Microsoft's updates bring again under this owner (docs/engine.md, "Authority").
-constexpr efi::Guid kOwnerOfPk = *efi::ParseGuid("c0acc535-25c8-6446-925b-5dd7d0b2f5aa");
-constexpr efi::Guid kMicrosoft = *efi::ParseGuid("77fa9abd-0359-4d32-bd60-28f4e78f784b");
-
 /// The command line as it was given.
 struct Arguments {
   std::optional<std::string> key, certificate, signature, time, guid;
@@ -125,23 +120,14 @@ base::Result<efi::Time> TimeOf(const Arguments& arguments, base::Log& log) {
 
 base::Result<efi::Guid> OwnerOf(const Arguments& arguments) {
   if (!arguments.guid) {
-    return arguments.name == "PK" ? kOwnerOfPk : kMicrosoft;
+    return signer::UsualOwner(arguments.name);
   }
   const auto owner = efi::ParseGuid(*arguments.guid);
   if (!owner) {
-    return base::Fail("-g " + *arguments.guid + ": not a GUID such as " + efi::ToText(kMicrosoft));
+    return base::Fail("-g " + *arguments.guid + ": not a GUID such as " +
+                      efi::ToText(signer::UsualOwner("db")));
   }
   return *owner;
-}
-
-base::Result<void> CheckForm(const std::string& name, signer::ContentForm form) {
-  if (form == signer::ContentForm::kRevocationList && name != "dbx") {
-    return base::Fail("a list of revocations is for dbx, not for " + name);
-  }
-  if (form == signer::ContentForm::kHashes && (name == "PK" || name == "KEK")) {
-    return base::Fail(name + " holds certificates, not hashes");
-  }
-  return {};
 }
 
 /// For people; an odd name must not break a line.
@@ -163,11 +149,22 @@ base::Result<base::Bytes> ReadInputs(const Arguments& arguments, const efi::Guid
                                      const Files& files, base::Log& log) {
   base::Bytes all;
   for (const std::string& path : arguments.inputs) {
-    const auto content = Parsed(files, path, signer::ParseContent);
-    if (!content) {
-      return content.failure();
+    const auto given = Parsed(files, path, signer::ParseGiven);
+    if (!given) {
+      return given.failure();
     }
-    if (const auto fits = CheckForm(arguments.name, content->form); !fits) {
+    if (given->update) {
+      return base::Fail(path + (given->attributes ? ": " + given->what +
+                                                        ": without these (tail -c +5) it is one "
+                                                        "for SetVariable"
+                                                  : ": this is " + given->what +
+                                                        " already, for SetVariable as it is"));
+    }
+    if (given->attributes) {
+      log.Info(path + ": " + given->what + ", which are left out");
+    }
+    const auto& content = given->content;
+    if (const auto fits = signer::CheckForm(arguments.name, content->form); !fits) {
       return In(path, fits.error());
     }
     for (const crypto::Certificate& certificate : content->certificates) {
@@ -247,17 +244,22 @@ base::Result<Signed> MakeSignature(const Arguments& arguments, base::ByteSpan si
 base::Result<void> Try(const Arguments& arguments, const signer::Update& update,
                        base::ByteSpan auth_file, const Signed& made, base::Log& log) {
   const bool is_pk = arguments.name == "PK";
-  if (is_pk && !made.signer && !arguments.managed) {
-    return base::Fail(
-        "PK has to be signed (UEFI 2.10, 8.2.2), at a first boot by itself: -k and -c, or -s");
-  }
-  if (const auto taken = signer::TryAuthFile(update, auth_file, made.signer); !taken) {
+  const auto taken = made.signer ? signer::TryAuthFile(update, auth_file, made.signer)
+                                 : signer::TryAsHost(update, auth_file);
+  if (!taken) {
     return base::Fail("no VM would take this update of " + arguments.name + ": " +
                       taken.error().message + " (docs/engine.md, \"Reasons\")");
   }
-  if (is_pk && !signer::TryAuthFile(update, auth_file, std::nullopt)) {
+  if (!is_pk || signer::TryAuthFile(update, auth_file, std::nullopt)) {
+    return {};
+  }
+  if (made.signer) {
     log.Warning("this PK is not signed by itself: it can follow the PK " + NameOf(*made.signer) +
-                ", but not be a VM's first");
+                ", and the host can enroll it, but no guest in setup mode can");
+  } else {
+    log.Warning(
+        "this PK is not signed: the host can enroll it (first boot, varstore-sb-state, "
+        "varstore-set), no guest can. Who has its private key can change PK and KEK of the VM");
   }
   return {};
 }
@@ -349,6 +351,9 @@ std::string_view MisuseOf(const Arguments& arguments) {
     }
   } else if (arguments.inputs.empty()) {
     return "NAME, OUTPUT and at least one INPUT are needed";
+  }
+  if (arguments.name == "PK" && arguments.append && !arguments.key && !arguments.signature) {
+    return "PK is replaced, never added to: no -a";
   }
   if (arguments.signable && arguments.signature) {
     return "-o and -s exclude each other";

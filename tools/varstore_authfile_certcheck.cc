@@ -35,6 +35,10 @@ base::Result<std::string> CheckKeys(const engine::FirstBootKeys& keys, bool expl
   if (!db) {
     return db.failure();
   }
+  // What a first boot would refuse is no answer to anybody.
+  if (const auto usable = engine::CheckFirstBootKeys(keys); !usable) {
+    return usable.failure();
+  }
   if (explains) {
     tools::ExplainCertificates(*kek, *db, log);
   }

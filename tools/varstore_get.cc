@@ -9,6 +9,7 @@
 #include "page.h"
 #include "varstored/efi/attributes.h"
 #include "varstored/tool/session.h"
+#include "varstored/tool/well_known.h"
 
 namespace {
 
@@ -74,10 +75,7 @@ int main(int argc, char** argv) {
         if (!certificates.empty()) {
           return SaveCertificates(place, rights, certificates, operands, log);
         }
-        if (auto taken = tool::TakePlace(place, operands, 2); !taken) {
-          return taken.failure();
-        }
-        const auto variable = tool::ParseNamedVariable(operands[0], operands[1]);
+        const auto variable = tool::TakeVariable(place, operands, 0);
         if (!variable) {
           return variable.failure();
         }
@@ -86,7 +84,8 @@ int main(int argc, char** argv) {
             [&](tool::Session& session, base::Log& /*lines*/) -> base::Result<std::string> {
               const store::Entry* entry = session.store().Find(variable->key());
               if (entry == nullptr) {
-                return tool::Refused(tool::Describe(variable->key()), engine::Reason::kNotFound);
+                return tool::Refused(tool::Describe(variable->key()), engine::Reason::kNotFound,
+                                     tool::HintOfPlace(variable->key()));
               }
               return wants_attributes ? AttributesText(*entry) : base::ToString(entry->data());
             });

@@ -12,6 +12,7 @@
 #include "varstored/efi/status.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/tool/session.h"
+#include "varstored/tool/well_known.h"
 
 namespace {
 
@@ -117,7 +118,7 @@ base::Result<std::string> Remove(tool::Session& session, const Variables& variab
     const auto reason = session.Delete(variable.key());
     if (engine::StatusOf(reason) != efi::Status::kSuccess &&
         !(wishes.is_clone && reason == engine::Reason::kNothingToDelete)) {
-      return tool::Refused(text, reason);
+      return tool::Refused(text, reason, tool::HintOfPlace(variable.key()));
     }
     const std::size_t blank = text.find(' ');
     lines += std::string(wishes.only_shows ? "Would remove" : "Removing") + ": GUID: '" +
@@ -150,9 +151,10 @@ int main(int argc, char** argv) {
         if (wishes.is_clone && has_pattern) {
           return tool::Misuse("-c and --match exclude each other");
         }
-        const std::size_t others = wishes.is_clone ? 0 : has_pattern ? 1 : 2;
-        if (auto taken = tool::TakePlace(place, operands, others); !taken) {
-          return taken.failure();
+        if (wishes.is_clone || has_pattern) {
+          if (auto taken = tool::TakePlace(place, operands, has_pattern ? 1 : 0); !taken) {
+            return taken.failure();
+          }
         }
         place.only_looks = wishes.only_shows;
         Variables variables;
@@ -169,7 +171,7 @@ int main(int argc, char** argv) {
             return base::Fail("'" + base::Printable(operands[0]) + "' is no GUID");
           }
         } else {
-          auto variable = tool::ParseNamedVariable(operands[0], operands[1]);
+          auto variable = tool::TakeVariable(place, operands, 0);
           if (!variable) {
             return variable.failure();
           }

@@ -32,6 +32,24 @@ std::string TextOf(const X509_NAME& name) {
   return bytes <= 0 ? std::string() : std::string(characters, static_cast<std::size_t>(bytes));
 }
 
+/// The common name in UTF-8, or the whole name without one; empty when memory runs out.
+std::string NameText(base::ByteSpan der) {
+  const OpenSslCall call;
+  const NamePtr name = DecodeName(der);
+  if (name == nullptr) {
+    return {};
+  }
+  const int index = X509_NAME_get_index_by_NID(name.get(), NID_commonName, -1);
+  if (index < 0) {
+    return TextOf(*name);
+  }
+  unsigned char* utf8 = nullptr;
+  const int bytes =
+      ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name.get(), index)));
+  const OpenSslBytes owner(utf8);
+  return bytes < 0 ? std::string() : std::string(utf8, utf8 + bytes);
+}
+
 }  // namespace
 
 NamePtr DecodeName(base::ByteSpan element) {
@@ -82,22 +100,8 @@ std::optional<base::Bytes> Certificate::common_name() const {
                                       static_cast<std::size_t>(ASN1_STRING_length(octets))));
 }
 
-std::string Certificate::subject_text() const {
-  const OpenSslCall call;
-  const NamePtr subject = DecodeName(parsed_->form().subject);
-  if (subject == nullptr) {
-    return {};
-  }
-  const int index = X509_NAME_get_index_by_NID(subject.get(), NID_commonName, -1);
-  if (index < 0) {
-    return TextOf(*subject);
-  }
-  unsigned char* utf8 = nullptr;
-  const int bytes = ASN1_STRING_to_UTF8(
-      &utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject.get(), index)));
-  const OpenSslBytes owner(utf8);
-  return bytes < 0 ? std::string() : std::string(utf8, utf8 + bytes);
-}
+std::string Certificate::subject_text() const { return NameText(parsed_->form().subject); }
+std::string Certificate::issuer_text() const { return NameText(parsed_->form().issuer); }
 
 std::string Certificate::whole_subject_text() const {
   const OpenSslCall call;

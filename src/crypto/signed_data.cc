@@ -275,7 +275,8 @@ std::string_view VerifyErrorName(VerifyError error) {
 
 base::Result<Certificate, VerifyError> VerifyDetached(base::ByteSpan signed_data,
                                                       std::initializer_list<base::ByteSpan> content,
-                                                      const Trust& trust) {
+                                                      const Trust& trust,
+                                                      std::optional<Certificate>* untrusted) {
   const OpenSslCall call;
   if (!call.ready()) {
     return base::Failure<VerifyError>{VerifyError::kOutOfMemory};
@@ -299,6 +300,9 @@ base::Result<Certificate, VerifyError> VerifyDetached(base::ByteSpan signed_data
     return signer.failure();
   }
   if (!IsTrusted(*certificates, *signer, trust, checks_left)) {
+    if (untrusted != nullptr) {
+      *untrusted = (*certificates)[signer->index];
+    }
     return Refuse(VerifyError::kUntrusted);
   }
   return (*certificates)[signer->index];

@@ -10,6 +10,7 @@
 #include "varstored/efi/signature_list.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/engine/variable_services.h"
+#include "varstored/guest/protocol.h"
 #include "varstored/live/snapshot.h"
 #include "varstored/sandbox/sandbox.h"
 #include "varstored/store/variable.h"
@@ -64,6 +65,14 @@ std::string SignatureTypes() {
   return Array(all);
 }
 
+std::string Additions() {
+  std::vector<std::string> all;
+  for (const std::string_view addition : guest::kProtocolAdditions) {
+    all.push_back(Quoted(addition));
+  }
+  return Array(all);
+}
+
 std::string Limits() {
   const auto number = [](std::size_t value) { return std::to_string(value); };
   return Object({{"name_bytes", number(efi::kMaxNameBytes)},
@@ -89,7 +98,7 @@ std::string CapabilitiesText(std::string_view program) {
        {"signature_types", SignatureTypes()},
        {"digests", Array({Quoted("sha256"), Quoted("sha384"), Quoted("sha512")})},
        {"limits", Limits()},
-       {"protocol", Object({{"version", "1"}, {"additions", Array({})}})},
+       {"protocol", Object({{"version", "1"}, {"additions", Additions()}})},
        {"sandbox", Object({{"landlock_version", std::to_string(sandbox::LandlockVersion())},
                            {"has_call_filter", Word(sandbox::CanFilterCalls())},
                            {"has_list_of_calls", Word(sandbox::HasListOfCalls())}})}});

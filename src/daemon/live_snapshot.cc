@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "varstored/efi/status.h"
@@ -40,13 +41,24 @@ std::vector<live::AnswerCount> AnswersIn(const guest::Counters& counters) {
   return answers;
 }
 
-base::Bytes BlobOf(const store::Store& store) {
+base::Bytes BlobOf(const store::Store& store, const store::Store& served) {
   std::vector<const store::Entry*> entries;
-  entries.reserve(store.size());
+  entries.reserve(store.size() + served.size());
   for (const store::Entry* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
+    if (served.Find(store::KeyOf(*entry)) == nullptr) {
+      entries.push_back(entry);
+    }
+  }
+  for (const store::Entry* entry = served.First(); entry != nullptr; entry = served.After(*entry)) {
     entries.push_back(entry);
   }
   return store::EncodeVarsBlob({}, entries);
+}
+
+/// All that the guest sees, or only what it has stored when that alone is as much as a blob holds.
+base::Bytes BlobOf(const engine::VariableServices& services) {
+  base::Bytes all = BlobOf(services.store(), services.served());
+  return all.size() <= store::kMaxBlobBytes ? std::move(all) : BlobOf(services.store(), {});
 }
 
 }  // namespace
@@ -76,7 +88,7 @@ base::Bytes MakeLiveSnapshot(const std::string& version, const std::string& back
                          .vendor = error->vendor,
                          .name = base::ToString(base::ByteSpan(error->name).first(shown))};
   }
-  return live::EncodeSnapshot(counts, BlobOf(services.store()));
+  return live::EncodeSnapshot(counts, BlobOf(services));
 }
 
 }  // namespace varstored::daemon

@@ -5,10 +5,13 @@
 #include <cstddef>
 #include <iterator>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "modes.h"
+#include "varstored/base/log.h"
 #include "varstored/base/writer.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/crypto/digest.h"
@@ -128,6 +131,34 @@ base::Result<store::SignerDigest, Reason> DigestOfSigner(const crypto::Certifica
   return *digest;
 }
 
+/// As much of a name as a line should hold.
+constexpr std::size_t kMaxShownName = 64;
+/// More than these would only hide the first ones.
+constexpr std::size_t kMaxShownTrusted = 4;
+
+/// In quotes, none of which is the name's own.
+std::string Quoted(std::string_view name) {
+  std::string text = base::Printable(name.substr(0, kMaxShownName));
+  std::replace(text.begin(), text.end(), '"', '\'');
+  return '"' + text + (name.size() > kMaxShownName ? "...\"" : "\"");
+}
+
+std::string HexOf(base::ByteSpan bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : bytes) {
+    text += {kDigits[byte >> 4U], kDigits[byte & 0x0FU]};
+  }
+  return text;
+}
+
+/// A name takes time in proportion to its length, so that of a certificate that is no signer's,
+/// and may be as long as a variable, is left.
+std::string NameOf(const crypto::Certificate& certificate) {
+  return certificate.may_be_decoded() ? Quoted(certificate.subject_text())
+                                      : "a certificate that verifies nothing";
+}
+
 }  // namespace
 
 Mode ModeOf(const Policy& policy, const store::StagedStore& staged) {
@@ -185,7 +216,8 @@ bool ChecksTime(Authority authority) {
 
 base::Result<store::SignerDigest, Reason> VerifyAuthority(
     Authority authority, const store::StagedStore& staged, const store::Entry* current,
-    const SetVariableRequest& request, const efi::AuthenticationDescriptor& descriptor) {
+    const SetVariableRequest& request, const efi::AuthenticationDescriptor& descriptor,
+    std::optional<UntrustedSigner>* untrusted) {
   // UEFI 2.10, 32.3.1: in setup mode a new PK "may be signed with its PKpriv". One that says
   // that the host manages the keys has none (32.4.1).
   if (authority == Authority::kNobody ||
@@ -201,9 +233,15 @@ base::Result<store::SignerDigest, Reason> VerifyAuthority(
   efi::WriteTime(covered, descriptor.timestamp);
   const base::Bytes header = covered.Take();
 
+  crypto::Trust trust = TrustFor(authority, staged, descriptor);
+  std::optional<crypto::Certificate> stranger;
   const auto signer = crypto::VerifyDetached(descriptor.signed_data, {header, descriptor.payload},
-                                             TrustFor(authority, staged, descriptor));
+                                             trust, &stranger);
   if (!signer) {
+    if (stranger && untrusted != nullptr) {
+      std::move(trust.anchors.begin(), trust.anchors.end(), std::back_inserter(trust.equals));
+      *untrusted = UntrustedSigner{*std::move(stranger), std::move(trust.equals)};
+    }
     return base::Failure<Reason>{ReasonOf(signer.error())};
   }
   if (authority != Authority::kFirstSigner && authority != Authority::kAnySigner) {
@@ -215,6 +253,21 @@ base::Result<store::SignerDigest, Reason> VerifyAuthority(
     return base::Failure<Reason>{Reason::kSignerDiffers};
   }
   return digest;
+}
+
+std::string UntrustedSignerText(const UntrustedSigner& untrusted) {
+  std::string text = "signed by " + NameOf(untrusted.signer) + ", issued by " +
+                     Quoted(untrusted.signer.issuer_text());
+  if (const auto digest = crypto::Sha256({untrusted.signer.der()})) {
+    text += ", SHA-256 " + HexOf(*digest);
+  }
+  const std::size_t shown = std::min(untrusted.trusted.size(), kMaxShownTrusted);
+  text += shown == 0 ? "; nobody is trusted" : "; trusted: ";
+  for (std::size_t i = 0; i < shown; ++i) {
+    text += (i == 0 ? "" : ", ") + NameOf(untrusted.trusted[i]);
+  }
+  const std::size_t rest = untrusted.trusted.size() - shown;
+  return text + (rest == 0 ? "" : " and " + std::to_string(rest) + " more");
 }
 
 }  // namespace varstored::engine

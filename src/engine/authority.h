@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 
 #include "special_variables.h"
 #include "varstored/base/bytes.h"
@@ -53,9 +55,16 @@ enum class Authority : std::uint8_t {
 
 /// Whether `request`, whose data is `descriptor`, is signed as `authority` asks. The result is the
 /// digest that a private variable keeps of its signer, zero for every other variable. `current` is
-/// the variable as it is, or null.
+/// the variable as it is, or null. Of kSignerNotTrusted `untrusted`, when there is one, is told who
+/// signed.
 [[nodiscard]] base::Result<store::SignerDigest, Reason> VerifyAuthority(
     Authority authority, const store::StagedStore& staged, const store::Entry* current,
-    const SetVariableRequest& request, const efi::AuthenticationDescriptor& descriptor);
+    const SetVariableRequest& request, const efi::AuthenticationDescriptor& descriptor,
+    std::optional<UntrustedSigner>* untrusted);
+
+/// One line for people: the signer's name, its issuer's and its SHA-256, and the names of those who
+/// are trusted. Names are the guest's: only printable ASCII of them is shown, and not all of a long
+/// one.
+[[nodiscard]] std::string UntrustedSignerText(const UntrustedSigner& untrusted);
 
 }  // namespace varstored::engine

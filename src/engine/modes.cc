@@ -1,5 +1,6 @@
 #include "modes.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,24 +20,26 @@ namespace {
 // Boot service and runtime access: computed here, so nothing of them is kept.
 constexpr efi::Attributes kModeAttributes = efi::kAttributes<0x06>;
 
-// UEFI 2.10, 3.3, SignatureSupport: the types that a loader may count on.
-constexpr std::array kSupported = {efi::SignatureKind::kSha1, efi::SignatureKind::kSha256,
-                                   efi::SignatureKind::kRsa2048, efi::SignatureKind::kX509};
+// UEFI 2.10, 3.3, SignatureSupport: first those that the older daemon has, in its order, for who
+// looks at no more; then the others.
+constexpr std::array kFirstSupported = {efi::SignatureKind::kSha1, efi::SignatureKind::kSha256,
+                                        efi::SignatureKind::kRsa2048, efi::SignatureKind::kX509};
 
 // Boot service access and non-volatile: the guest's operating system does not see it.
 constexpr efi::Attributes kMarkAttributes = efi::kAttributes<0x03>;
 
 /// What the mark has in the place of a signer. No guest can write it, under no daemon, and it fits
 /// one PK only: a mark that a guest made, or from before another PK, says nothing.
-std::optional<store::SignerDigest> SealOf(const store::StagedStore& staged, SecureBootMode mode) {
+std::optional<store::SignerDigest> SealOf(const store::Entry* pk, SecureBootMode mode) {
   const base::Bytes text = base::ToBytes(std::string_view("varstored: the mode of Secure Boot"));
   const std::array<std::uint8_t, 1> byte = {static_cast<std::uint8_t>(mode)};
-  const auto digest = crypto::Sha256({text, byte, store::ContentOf(staged, efi::kPk)});
+  const auto digest =
+      crypto::Sha256({text, byte, pk != nullptr ? base::ByteSpan(pk->data()) : base::ByteSpan()});
   return digest ? std::optional<store::SignerDigest>(*digest) : std::nullopt;
 }
 
 Reason Choose(store::StagedStore& staged, SecureBootMode mode) {
-  const auto seal = SealOf(staged, mode);
+  const auto seal = SealOf(staged.Find(store::KeyOf(efi::kPk)), mode);
   if (!seal) {
     return Reason::kOutOfMemory;
   }
@@ -66,16 +69,19 @@ bool HasPlatformKey(const store::StagedStore& staged) {
   return staged.Find(store::KeyOf(efi::kPk)) != nullptr;
 }
 
-std::optional<SecureBootMode> ChosenMode(const store::StagedStore& staged) {
-  const store::Entry* mark = staged.Find(store::KeyOf(efi::kModeMark));
+std::optional<SecureBootMode> ChosenMode(const store::Entry* pk, const store::Entry* mark) {
   const auto byte = SingleByte(mark);
   if (!byte || *byte > static_cast<std::uint8_t>(SecureBootMode::kDeployed)) {
     return std::nullopt;
   }
   const auto mode = static_cast<SecureBootMode>(*byte);
   const bool has_key = mode == SecureBootMode::kUser || mode == SecureBootMode::kDeployed;
-  const bool is_ours = has_key == HasPlatformKey(staged) && SealOf(staged, mode) == mark->signer();
+  const bool is_ours = has_key == (pk != nullptr) && SealOf(pk, mode) == mark->signer();
   return is_ours ? std::optional(mode) : std::nullopt;
+}
+
+std::optional<SecureBootMode> ChosenMode(const store::StagedStore& staged) {
+  return ChosenMode(staged.Find(store::KeyOf(efi::kPk)), staged.Find(store::KeyOf(efi::kModeMark)));
 }
 
 Reason StageModeAfterPk(store::StagedStore& staged, SecureBootMode before) {
@@ -142,8 +148,14 @@ void StageModesAtResume(store::StagedStore& staged, bool secure_boot) {
 
 void StageSignatureSupport(store::StagedStore& staged) {
   base::Writer writer;
-  for (const efi::SignatureKind kind : kSupported) {
+  for (const efi::SignatureKind kind : kFirstSupported) {
     writer.WriteBytes(efi::TypeOf(kind).guid.bytes);
+  }
+  for (std::size_t i = 0; i < efi::kSignatureKinds; ++i) {
+    const auto kind = static_cast<efi::SignatureKind>(i);
+    if (std::find(kFirstSupported.begin(), kFirstSupported.end(), kind) == kFirstSupported.end()) {
+      writer.WriteBytes(efi::TypeOf(kind).guid.bytes);
+    }
   }
   StageBuiltIn(staged, efi::kSignatureSupport, kModeAttributes, writer.Take());
 }

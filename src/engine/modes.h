@@ -1,25 +1,19 @@
 #pragma once
 
-#include <cstdint>
 #include <optional>
 
 #include "varstored/engine/reason.h"
 #include "varstored/engine/requests.h"
+#include "varstored/engine/secure_boot_mode.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/store/store.h"
 
 namespace varstored::engine {
 
-/// UEFI 2.10, 32.3, "Secure Boot Modes". The values are stored.
-enum class SecureBootMode : std::uint8_t { kSetup = 0, kUser = 1, kAudit = 2, kDeployed = 3 };
-
 /// A platform key is enrolled (UEFI 2.10, 32.3.1): user or deployed mode.
 [[nodiscard]] bool HasPlatformKey(const store::StagedStore& staged);
 
-/// The mode that a guest, or an administrator's tool, has chosen, with all that followed from it.
-/// Nothing as long as nobody has: then PK alone decides between setup and deployed mode, which are
-/// the values that the older daemon shows. It is kept in a mark that counts only while PK is as it
-/// was when the mark was made.
+/// The same of a store's PK and mark.
 [[nodiscard]] std::optional<SecureBootMode> ChosenMode(const store::StagedStore& staged);
 
 /// Keeps in the mark what a change of PK makes of the mode that was chosen before it (figure 32-4).
@@ -40,7 +34,7 @@ void StageModes(store::StagedStore& staged, std::optional<bool> secure_boot);
 /// nothing usable was.
 void StageModesAtResume(store::StagedStore& staged, bool secure_boot);
 
-/// Puts SignatureSupport, which never changes.
+/// Puts SignatureSupport: all fifteen types that the store takes. It never changes.
 void StageSignatureSupport(store::StagedStore& staged);
 
 }  // namespace varstored::engine

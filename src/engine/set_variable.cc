@@ -25,7 +25,7 @@ constexpr efi::Attributes kSecureBootAttributes = efi::kAttributes<0x27>;
 class SetVariableCall {
  public:
   SetVariableCall(store::StagedStore& staged, const Policy& policy, bool at_runtime,
-                  const SetVariableRequest& request)
+                  const SetVariableRequest& request, std::optional<UntrustedSigner>* untrusted)
       : staged_(staged),
         policy_(policy),
         at_runtime_(at_runtime),
@@ -33,7 +33,8 @@ class SetVariableCall {
         name_(base::ToString(request.name)),
         key_{name_, request.vendor},
         special_(SpecialOf(key_)),
-        current_(staged.Find(key_)) {}
+        current_(staged.Find(key_)),
+        untrusted_(untrusted) {}
 
   Reason Run() {
     if (const auto end = CheckForm()) {
@@ -208,7 +209,8 @@ class SetVariableCall {
         !efi::IsLater(descriptor->timestamp, current_->timestamp())) {
       return Reason::kTimestampNotLater;
     }
-    const auto signer = VerifyAuthority(authority, staged_, current_, request_, *descriptor);
+    const auto signer =
+        VerifyAuthority(authority, staged_, current_, request_, *descriptor, untrusted_);
     if (!signer) {
       return signer.error();
     }
@@ -329,14 +331,16 @@ class SetVariableCall {
   const store::Key key_;
   const Special special_;
   const store::Entry* const current_;
+  std::optional<UntrustedSigner>* const untrusted_;
   efi::Attributes attributes_;
 };
 
 }  // namespace
 
 Reason StageSetVariable(store::StagedStore& staged, const Policy& policy, bool at_runtime,
-                        const SetVariableRequest& request) {
-  return SetVariableCall(staged, policy, at_runtime, request).Run();
+                        const SetVariableRequest& request,
+                        std::optional<UntrustedSigner>* untrusted) {
+  return SetVariableCall(staged, policy, at_runtime, request, untrusted).Run();
 }
 
 }  // namespace varstored::engine

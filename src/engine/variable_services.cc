@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "authority.h"
 #include "boot_time_mark.h"
 #include "built_in.h"
 #include "certificate_update.h"
@@ -158,9 +159,13 @@ bool AreRequiredKeysThere(const FirstBootKeys& keys, const std::string& occasion
   return complete;
 }
 
+/// The one judge of a host's files, for a first boot and for the tools. The host owns the store, so
+/// nobody has to have signed them, for whatever attributes: who has the private key of a PK is not
+/// known here. All other rules hold.
 base::Result<void> StageFirstBootKeys(store::StagedStore& staged, const Policy& policy,
                                       const FirstBootKeys& keys, const std::string& occasion,
                                       base::Log& log) {
+  const Policy hosts = {.secure_boot = policy.secure_boot, .enforce = false};
   const bool enroll_pk = AreRequiredKeysThere(keys, occasion, log);
   for (const FirstBootFile& file : kFirstBootFiles) {
     const std::optional<base::Bytes>& content = keys.*file.content;
@@ -168,7 +173,7 @@ base::Result<void> StageFirstBootKeys(store::StagedStore& staged, const Policy& 
       continue;
     }
     const base::Bytes name = base::ToBytes(file.variable.name);
-    const Reason reason = StageSetVariable(staged, policy, false,
+    const Reason reason = StageSetVariable(staged, hosts, false,
                                            {.name = name,
                                             .vendor = file.variable.vendor,
                                             .attributes = file.attributes,
@@ -187,6 +192,17 @@ base::Result<void> StageFirstBootKeys(store::StagedStore& staged, const Policy& 
 }
 
 }  // namespace
+
+base::Result<void> CheckFirstBootKeys(const FirstBootKeys& keys) {
+  class NoLog final : public base::Log {
+    void Put(base::LogLevel /*level*/, std::string_view /*name*/,
+             std::string_view /*text*/) override {}
+  };
+  const store::Store nothing;
+  store::StagedStore staged(nothing);
+  NoLog log;
+  return StageFirstBootKeys(staged, {}, keys, "the host's keys", log);
+}
 
 VariableServices::VariableServices(const Policy& policy, store::Backend& backend, base::Log& log)
     : policy_(policy), backend_(backend), log_(log) {}
@@ -400,13 +416,18 @@ GetVariableReply VariableServices::GetVariable(const GetVariableRequest& request
 SetVariableReply VariableServices::SetVariable(const SetVariableRequest& request) {
   const bool at_runtime = Latch(request.at_runtime);
   store::StagedStore staged(store_);
-  const Reason reason = StageSetVariable(staged, policy_, at_runtime, request);
+  untrusted_.reset();
+  const Reason reason = StageSetVariable(staged, policy_, at_runtime, request, &untrusted_);
   // A wrong key of the MOR lock is refused, and remembered.
   if (StatusOf(reason) != efi::Status::kSuccess && reason != Reason::kMorLockWrongKey) {
     return {reason};
   }
   const Reason kept = CommitAndApply(std::move(staged));
   return {kept == Reason::kSuccess ? reason : kept};
+}
+
+std::string VariableServices::UntrustedText() const {
+  return untrusted_ ? UntrustedSignerText(*untrusted_) : std::string();
 }
 
 GetNextVariableNameReply VariableServices::GetNextVariableName(

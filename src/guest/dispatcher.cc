@@ -219,7 +219,8 @@ void Dispatcher::LogRefusal(const base::Result<Request, Reason>& request, Reason
       text = std::string(CallName(*request)) +
              std::visit([](const auto& call) { return NameText(call); }, *request);
     }
-    return text + " (" + std::string(efi::StatusText(engine::StatusOf(reason))) + ")";
+    text += " (" + std::string(efi::StatusText(engine::StatusOf(reason))) + ")";
+    return text + (reason == Reason::kSignerNotTrusted ? ": " + services_.UntrustedText() : "");
   });
 }
 

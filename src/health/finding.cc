@@ -21,7 +21,7 @@
 namespace varstored::health {
 namespace {
 
-constexpr std::array<FindingType, 20> kTypes = {{
+constexpr std::array<FindingType, 21> kTypes = {{
     {FindingKind::kBlobUnreadable, "blob-unreadable", Severity::kError,
      "Keeps every record that could be read, and writes them as a whole blob."},
     {FindingKind::kRecordDuplicate, "record-duplicate", Severity::kWarning,
@@ -53,6 +53,7 @@ constexpr std::array<FindingType, 20> kTypes = {{
     {FindingKind::kBootOptionsRepeat, "boot-options-repeat", Severity::kWarning,
      "Keeps one of the options that are the same byte for byte, and takes the others out of "
      "BootOrder."},
+    {FindingKind::kKeyUnderWrongGuid, "key-under-wrong-guid", Severity::kWarning, ""},
 }};
 
 /// Tools that update dbx ask for this much before they try.
@@ -127,6 +128,7 @@ class Search {
     CheckRoom();
     CheckBootOrder();
     CheckRepeats();
+    CheckGuids();
     return std::move(findings_);
   }
 
@@ -156,9 +158,28 @@ class Search {
     return ShellCommand("varstore-rm", {context_.target, efi::ToText(id.vendor), NameOf(id)});
   }
 
-  /// Puts the host's own keys in the place of the VM's.
+  /// Puts the host's own keys in the place of all of the VM's.
   [[nodiscard]] std::string ResetKeys() const {
     return ShellCommand("varstore-sb-state", {context_.target, "user"});
+  }
+
+  /// Mends one key, and leaves the others as they are: a host has files for four of them, and the
+  /// other two are rarely there for a purpose.
+  [[nodiscard]] std::string ResetKey(const efi::WellKnownVariable& key) const {
+    const VariableId id = IdOf(key);
+    if (id == IdOf(efi::kDbt) || id == IdOf(efi::kDbr)) {
+      return Remove(id);
+    }
+    return ShellCommand("varstore-set", {context_.target, efi::ToText(id.vendor), NameOf(id),
+                                         "0x27", "/var/lib/varstored/" + NameOf(id) + ".auth"});
+  }
+
+  /// What that command does.
+  [[nodiscard]] static std::string EffectOn(const efi::WellKnownVariable& key) {
+    const VariableId id = IdOf(key);
+    return id == IdOf(efi::kDbt) || id == IdOf(efi::kDbr)
+               ? " The command removes " + NameOf(id) + " alone."
+               : " The command replaces " + NameOf(id) + " alone, with the host's.";
   }
 
   void CheckBlob() {
@@ -232,8 +253,8 @@ class Search {
                   : "Its signature lists break their form, so nothing of them counts.") +
               (is_fixable ? " " + Text(left) + " of " + Plural(key->data().size(), "byte") +
                                 " can be saved."
-                          : ""),
-          is_fixable, ResetKeys());
+                          : EffectOn(row.variable)),
+          is_fixable, ResetKey(row.variable));
     }
   }
 
@@ -252,8 +273,9 @@ class Search {
               (is_fixable ? " " + Text(compact->size()) +
                                 " bytes are left when each entry is there "
                                 "once."
-                          : ""),
-          is_fixable, is_key ? ResetKeys() : Remove(IdOf(entry)));
+               : is_key ? EffectOn({entry.name(), entry.vendor()})
+                        : ""),
+          is_fixable, is_key ? ResetKey({entry.name(), entry.vendor()}) : Remove(IdOf(entry)));
     }
   }
 
@@ -304,18 +326,23 @@ class Search {
 
   void CheckSecureBoot() {
     if (!IsUserMode(state_) && !context_.is_first_boot && context_.secure_boot.value_or(false)) {
+      const bool has_others =
+          FindEntry(state_, efi::kKek) != nullptr && FindEntry(state_, efi::kDb) != nullptr;
       Add(FindingKind::kSecureBootWithoutPk, IdOf(efi::kPk),
-          "The host wants Secure Boot, but there is no platform key: the VM starts whatever it is "
-          "given.",
-          false, ResetKeys());
+          std::string("The host wants Secure Boot, but there is no platform key: the VM starts "
+                      "whatever it is given.") +
+              (has_others ? EffectOn(efi::kPk)
+                          : " The command replaces PK, KEK, db and dbx with the host's."),
+          false, has_others ? ResetKey(efi::kPk) : ResetKeys());
     }
     const auto is_on = IsSecureBootOn(state_, context_);
     if (is_on.value_or(IsUserMode(state_)) && FindEntry(state_, efi::kDb) == nullptr) {
       Add(FindingKind::kSecureBootWithoutDb, IdOf(efi::kDb),
           std::string(is_on ? "Secure Boot is on" : "There is a platform key") +
               ", but nothing says what may start: with Secure Boot the firmware refuses every boot "
-              "loader.",
-          false, ResetKeys());
+              "loader." +
+              EffectOn(efi::kDb),
+          false, ResetKey(efi::kDb));
     }
   }
 
@@ -610,6 +637,22 @@ class Search {
                                      "other data for the loader: " +
                                          Listed(look_alikes) + "."),
           !copies.empty(), "");
+    }
+  }
+
+  /// The two GUIDs of the keys are easily taken for each other.
+  void CheckGuids() {
+    for (const KeyRow& row : KeyRows()) {
+      const efi::Guid& other = row.variable.vendor == efi::kGlobalVariableGuid
+                                   ? efi::kImageSecurityDatabaseGuid
+                                   : efi::kGlobalVariableGuid;
+      const store::Entry* entry = FindEntry(state_, row.variable.name, other);
+      if (entry != nullptr) {
+        Add(FindingKind::kKeyUnderWrongGuid, IdOf(*entry),
+            std::string(row.name) + " counts under " + efi::ToText(row.variable.vendor) +
+                " only. This one, under " + efi::ToText(other) + ", means nothing to anybody.",
+            false, Remove(IdOf(*entry)));
+      }
     }
   }
 

@@ -170,6 +170,7 @@ void FixVariable(State& state, FindingKind kind, const VariableId& id) {
     case FindingKind::kBootOptionsRepeat:
     case FindingKind::kStoreOverfull:
     case FindingKind::kStoreNearlyFull:
+    case FindingKind::kKeyUnderWrongGuid:
       break;
   }
 }

@@ -24,6 +24,13 @@ constexpr std::array<KeyRow, 6> kKeys = {{
     {efi::kDbr, "dbr"},
 }};
 
+constexpr std::array<KeyRow, 4> kDefaults = {{
+    {efi::kPkDefault, "PKDefault"},
+    {efi::kKekDefault, "KEKDefault"},
+    {efi::kDbDefault, "dbDefault"},
+    {efi::kDbxDefault, "dbxDefault"},
+}};
+
 /// What an entry means: two with the same meaning are one too many.
 using Meaning = std::pair<efi::SignatureKind, base::Bytes>;
 
@@ -59,6 +66,18 @@ base::ByteSpan ReadableLists(base::ByteSpan bytes) {
 }  // namespace
 
 std::span<const KeyRow> KeyRows() { return kKeys; }
+std::span<const KeyRow> DefaultRows() { return kDefaults; }
+
+bool IsServed(const store::Entry& entry) {
+  const auto is_this = [&entry](const efi::WellKnownVariable& variable) {
+    return variable.Is(entry.name(), entry.vendor());
+  };
+  // One that a guest has stored, under another daemon, is kept.
+  return !entry.Has(efi::kNonVolatile) &&
+         (is_this(efi::kVendorKeys) ||
+          std::any_of(kDefaults.begin(), kDefaults.end(),
+                      [&](const KeyRow& row) { return is_this(row.variable); }));
+}
 
 VariableId IdOf(const store::Entry& entry) { return {std::string(entry.name()), entry.vendor()}; }
 

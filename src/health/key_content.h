@@ -24,6 +24,12 @@ struct KeyRow {
 /// PK, KEK, db, dbx, dbt, dbr.
 [[nodiscard]] std::span<const KeyRow> KeyRows();
 
+/// PKDefault, KEKDefault, dbDefault, dbxDefault: what the daemon of a running VM shows of the
+/// host's keys (docs/engine.md, "Keys of the host").
+[[nodiscard]] std::span<const KeyRow> DefaultRows();
+/// Whether the record is one of these, or VendorKeys: it takes none of the guest's room.
+[[nodiscard]] bool IsServed(const store::Entry& entry);
+
 /// Attributes that each of them has: non-volatile, both accesses, authenticated.
 inline constexpr std::uint32_t kKeyAttributes = 0x27;
 

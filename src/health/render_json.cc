@@ -75,6 +75,20 @@ std::string Hex(base::ByteSpan bytes) {
   return text;
 }
 
+std::string_view ModeText(engine::SecureBootMode mode) {
+  switch (mode) {
+    case engine::SecureBootMode::kSetup:
+      return "setup";
+    case engine::SecureBootMode::kUser:
+      return "user";
+    case engine::SecureBootMode::kAudit:
+      return "audit";
+    case engine::SecureBootMode::kDeployed:
+      return "deployed";
+  }
+  return "";
+}
+
 Json KeyJson(const KeyVariable& key) {
   Json certificates = Json::Array();
   for (const CertificateInfo& certificate : key.certificates) {
@@ -266,6 +280,10 @@ std::string RenderJson(const Report& report) {
   for (const KeyVariable& key : report.keys) {
     keys.Append(KeyJson(key));
   }
+  Json defaults = Json::Array();
+  for (const KeyVariable& key : report.defaults) {
+    defaults.Append(KeyJson(key));
+  }
   Json successions = Json::Array();
   for (const SuccessionInfo& row : report.successions) {
     successions.Append(SuccessionJson(row));
@@ -278,14 +296,21 @@ std::string RenderJson(const Report& report) {
   json.Add("format", 1)
       .Add("target", report.target)
       .Add("is_first_boot", report.is_first_boot)
-      .Add("mode", report.is_user_mode ? "user" : "setup");
+      .Add("mode", report.is_user_mode ? "user" : "setup")
+      .Add("secure_boot_mode", ModeText(report.mode))
+      .Add("is_mode_chosen", report.is_mode_chosen);
   if (report.secure_boot) {
     json.Add("secure_boot", *report.secure_boot);
   } else {
     json.AddNull("secure_boot");
   }
-  json.Add("keys", keys)
-      .Add("successions", successions)
+  json.Add("keys", keys).Add("defaults", defaults);
+  if (report.vendor_keys) {
+    json.Add("vendor_keys", *report.vendor_keys);
+  } else {
+    json.AddNull("vendor_keys");
+  }
+  json.Add("successions", successions)
       .Add("revocations", RevocationsJson(report.revocations))
       .Add("boot", BootJson(report))
       .Add("usage", UsageJson(report.usage))

@@ -207,6 +207,21 @@ std::string CountText(const std::vector<Finding>& findings) {
   return text;
 }
 
+std::string ModeText(const Report& report) {
+  switch (report.mode) {
+    case engine::SecureBootMode::kSetup:
+      return "setup: no platform key, anybody may set keys";
+    case engine::SecureBootMode::kUser:
+      return "user: a platform key is enrolled; the guest may still choose audit or deployed mode";
+    case engine::SecureBootMode::kAudit:
+      return "audit, which was chosen: no platform key, anybody may set keys, every image starts";
+    case engine::SecureBootMode::kDeployed:
+      break;
+  }
+  return report.is_mode_chosen ? "deployed, which was chosen: a platform key is enrolled"
+                               : "user: a platform key is enrolled";
+}
+
 void ShowSummary(Screen& screen, const Report& report) {
   screen.Heading(ForTerminal(report.target));
   if (report.is_first_boot) {
@@ -214,8 +229,7 @@ void ShowSummary(Screen& screen, const Report& report) {
                  "nothing was ever kept: the next start is the first, and brings the "
                  "host's keys");
   }
-  screen.Field("Mode", report.is_user_mode ? "user: a platform key is enrolled"
-                                           : "setup: no platform key, anybody may set keys");
+  screen.Field("Mode", ModeText(report));
   if (!report.secure_boot) {
     screen.Field("Secure Boot", "not known: whether the host wants it is not kept here",
                  Colour::kDim);
@@ -447,6 +461,33 @@ void ShowUsage(Screen& screen, const Report& report) {
                   kIndent);
 }
 
+/// What the guest is shown of the host's keys.
+void ShowDefaults(Screen& screen, const Report& report) {
+  if (report.defaults.empty()) {
+    return;
+  }
+  screen.Heading("Host's keys");
+  for (const KeyVariable& key : report.defaults) {
+    std::string words = key.is_managed_by_host ? "managed by the host, no certificate" : "";
+    const auto add = [&words](const std::string& text) {
+      words += (words.empty() ? "" : ", ") + text;
+    };
+    for (const CertificateInfo& certificate : key.certificates) {
+      add(ForTerminal(certificate.name));
+    }
+    for (const EntryCount& count : key.others) {
+      if (!key.is_managed_by_host) {
+        add(Number(count.count) + " " + std::string(count.kind));
+      }
+    }
+    screen.Field(std::string(key.name), Cut(words, kMaxTextColumns));
+  }
+  if (report.vendor_keys) {
+    screen.Field("VendorKeys", *report.vendor_keys ? "1: the VM's keys are the host's"
+                                                   : "0: the VM has other keys than the host's");
+  }
+}
+
 void ShowFindings(Screen& screen, const std::vector<Finding>& findings) {
   screen.Heading("Findings");
   for (const Finding& finding : findings) {
@@ -557,6 +598,7 @@ std::string RenderScreen(const Report& report, const ScreenOptions& options) {
   Screen screen(options);
   ShowSummary(screen, report);
   ShowKeys(screen, report);
+  ShowDefaults(screen, report);
   ShowSuccessions(screen, report);
   ShowBoot(screen, report);
   ShowUsage(screen, report);

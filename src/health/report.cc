@@ -164,10 +164,25 @@ Report MakeReport(const State& state, const Context& context) {
   report.target = context.target;
   report.is_first_boot = context.is_first_boot;
   report.is_user_mode = IsUserMode(state);
+  const auto chosen =
+      engine::ChosenMode(FindEntry(state, efi::kPk), FindEntry(state, efi::kModeMark));
+  report.is_mode_chosen = chosen.has_value();
+  report.mode = chosen.value_or(report.is_user_mode ? engine::SecureBootMode::kDeployed
+                                                    : engine::SecureBootMode::kSetup);
   report.secure_boot = IsSecureBootOn(state, context);
   const RevokedEntries revoked(state);
   for (const KeyRow& row : KeyRows()) {
     report.keys.push_back(KeyOf(state, row, revoked, context));
+  }
+  for (const KeyRow& row : DefaultRows()) {
+    const store::Entry* entry = FindEntry(state, row.variable);
+    if (entry != nullptr && IsServed(*entry)) {
+      report.defaults.push_back(KeyOf(state, row, revoked, context));
+    }
+  }
+  const store::Entry* vendor_keys = FindEntry(state, efi::kVendorKeys);
+  if (vendor_keys != nullptr && IsServed(*vendor_keys)) {
+    report.vendor_keys = vendor_keys->data() == base::Bytes{1};
   }
   report.successions = SuccessionsOf(report.keys);
   report.revocations = RevocationsOf(state, context);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "key_content.h"
+#include "varstored/efi/signature_list.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/variable_services.h"
 
@@ -26,7 +27,7 @@ constexpr std::array<BuiltIn, 9> kBuiltIns = {{
     {efi::kAuditMode, 1},
     {efi::kDeployedMode, 1},
     {efi::kSecureBoot, 1},
-    {efi::kSignatureSupport, 64},
+    {efi::kSignatureSupport, efi::kSignatureKinds * sizeof(efi::Guid)},
     {efi::kMorControl, 1},
     {efi::kMorLock, 1},
     {efi::kPpiFlagsLock, 1},
@@ -151,7 +152,7 @@ Usage UsageOf(const State& state) {
   std::set<std::pair<std::string_view, efi::Guid>> seen;
   // Of several records under one name and GUID the last one counts.
   std::for_each(state.entries.rbegin(), state.entries.rend(), [&](const store::Entry& entry) {
-    if (seen.emplace(entry.name(), entry.vendor()).second) {
+    if (!IsServed(entry) && seen.emplace(entry.name(), entry.vendor()).second) {
       usage.variables.push_back({.id = IdOf(entry),
                                  .data_bytes = entry.data().size(),
                                  .used_bytes = entry.used_bytes(),

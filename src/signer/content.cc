@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "openssl.h"
+#include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/signature_list.h"
@@ -83,13 +84,31 @@ base::Result<Content> HashContent(ContentForm form,
   return Content{.form = form, .hashes = *std::move(hashes)};
 }
 
-void AddList(base::Writer& writer, const efi::SignatureList& list) {
-  writer.WriteBytes(efi::EncodeSignatureLists({list}));
+/// Text without its byte order mark, from UTF-16 too as far as it is ASCII; other bytes as they
+/// are.
+base::Bytes WithoutByteOrderMark(base::ByteSpan file) {
+  constexpr std::array<std::uint8_t, 3> kUtf8 = {0xEF, 0xBB, 0xBF};
+  const auto begins_with = [file](std::uint8_t first, std::uint8_t second) {
+    return file.size() >= 2 && file.size() % 2 == 0 && file[0] == first && file[1] == second;
+  };
+  if (file.size() >= kUtf8.size() && std::equal(kUtf8.begin(), kUtf8.end(), file.begin())) {
+    return base::ToBytes(file.subspan(kUtf8.size()));
+  }
+  const bool is_little = begins_with(0xFF, 0xFE);
+  if (!is_little && !begins_with(0xFE, 0xFF)) {
+    return base::ToBytes(file);
+  }
+  base::Bytes text;
+  for (std::size_t i = 2; i < file.size(); i += 2) {
+    if (file[i + (is_little ? 1 : 0)] != 0) {
+      return base::ToBytes(file);
+    }
+    text.push_back(file[i + (is_little ? 0 : 1)]);
+  }
+  return text;
 }
 
-}  // namespace
-
-base::Result<std::vector<crypto::Certificate>> ParseCertificates(base::ByteSpan file) {
+base::Result<std::vector<crypto::Certificate>> ParsePlainCertificates(base::ByteSpan file) {
   const OpenSslCall call;
   if (file.empty()) {
     return base::Fail("empty");
@@ -104,7 +123,7 @@ base::Result<std::vector<crypto::Certificate>> ParseCertificates(base::ByteSpan 
   return std::vector<crypto::Certificate>{*std::move(certificate)};
 }
 
-base::Result<Content> ParseContent(base::ByteSpan file) {
+base::Result<Content> ParsePlainContent(base::ByteSpan file) {
   constexpr std::uint8_t kDerSequence = 0x30;
   if (file.empty()) {
     return base::Fail("empty");
@@ -114,7 +133,7 @@ base::Result<Content> ParseContent(base::ByteSpan file) {
     return Content{.form = ContentForm::kSignatureLists, .signature_lists = base::ToBytes(file)};
   }
   if (IsPem(file) || (!is_text && file.front() == kDerSequence)) {
-    auto certificates = ParseCertificates(file);
+    auto certificates = ParsePlainCertificates(file);
     if (!certificates) {
       return certificates.failure();
     }
@@ -142,6 +161,98 @@ base::Result<Content> ParseContent(base::ByteSpan file) {
   return base::Fail(
       "neither a certificate (PEM or DER), nor hashes (text, or Microsoft's JSON), nor well-formed "
       "signature lists");
+}
+
+bool IsUpdate(base::ByteSpan file) {
+  const auto descriptor = efi::ParseAuthenticationDescriptor(file);
+  return descriptor && efi::ParseSignatureLists(descriptor->payload);
+}
+
+std::string WhatIs(const Content& content) {
+  const std::size_t count = content.certificates.size() + content.hashes.size();
+  const auto counted = [count](const char* one, const char* more) {
+    return count == 1 ? std::string(one) : std::to_string(count) + more;
+  };
+  switch (content.form) {
+    case ContentForm::kCertificates:
+      return counted("a certificate", " certificates");
+    case ContentForm::kHashes:
+      return counted("a hash", " hashes");
+    case ContentForm::kRevocationList:
+      return "Microsoft's list of revocations";
+    case ContentForm::kSignatureLists:
+      return "signature lists";
+  }
+  return "";
+}
+
+/// A file without attributes in front.
+base::Result<Given> ParseBare(base::ByteSpan file) {
+  Given given;
+  if (IsUpdate(file)) {
+    given.update = base::ToBytes(file);
+    given.what = "a signed update";
+    return given;
+  }
+  auto content = ParseContent(file);
+  if (!content) {
+    return content.failure();
+  }
+  given.what = WhatIs(*content) + ", without a descriptor";
+  given.content = *std::move(content);
+  return given;
+}
+
+void AddList(base::Writer& writer, const efi::SignatureList& list) {
+  writer.WriteBytes(efi::EncodeSignatureLists({list}));
+}
+
+}  // namespace
+
+base::Result<std::vector<crypto::Certificate>> ParseCertificates(base::ByteSpan file) {
+  return ParsePlainCertificates(WithoutByteOrderMark(file));
+}
+
+base::Result<Content> ParseContent(base::ByteSpan file) {
+  return ParsePlainContent(WithoutByteOrderMark(file));
+}
+
+base::Result<Given> ParseGiven(base::ByteSpan file) {
+  // Those of every key, for a write that replaces and one that adds (UEFI 2.10, 32.3).
+  constexpr std::array<std::uint32_t, 2> kAttributes = {0x27, 0x67};
+  auto bare = ParseBare(file);
+  base::Reader reader(file);
+  std::uint32_t attributes = 0;
+  if (bare || !reader.ReadU32(attributes) ||
+      std::find(kAttributes.begin(), kAttributes.end(), attributes) == kAttributes.end()) {
+    return bare;
+  }
+  const base::ByteSpan rest = reader.ReadRest();
+  auto given = ParseBare(rest);
+  // Behind attributes, nobody has text or a certificate.
+  if (!given || (given->content && given->content->form != ContentForm::kSignatureLists)) {
+    return bare;
+  }
+  given->attributes = attributes;
+  given->what += std::string(", with 4 bytes of attributes (0x") +
+                 (attributes == kAttributes[0] ? "27" : "67") + ") in front";
+  return given;
+}
+
+base::Result<void> CheckForm(std::string_view name, ContentForm form) {
+  if (form == ContentForm::kRevocationList && name != "dbx") {
+    return base::Fail("a list of revocations is for dbx, not for " + std::string(name));
+  }
+  if (form == ContentForm::kHashes && (name == "PK" || name == "KEK")) {
+    return base::Fail(std::string(name) + " holds certificates, not hashes");
+  }
+  return {};
+}
+
+efi::Guid UsualOwner(std::string_view name) {
+  constexpr efi::Guid kHostsOwner = *efi::ParseGuid("c0acc535-25c8-6446-925b-5dd7d0b2f5aa");
+  constexpr efi::Guid kMicrosoft = *efi::ParseGuid("77fa9abd-0359-4d32-bd60-28f4e78f784b");
+  return name == "PK" ? kHostsOwner : kMicrosoft;
 }
 
 base::Bytes EncodeContent(const Content& content, const efi::Guid& owner) {

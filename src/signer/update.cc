@@ -113,11 +113,13 @@ base::Bytes EncodeAuthFile(const Update& update, base::ByteSpan signed_data) {
   return writer.Take();
 }
 
-base::Result<void> TryAuthFile(const Update& update, base::ByteSpan auth_file,
-                               const std::optional<crypto::Certificate>& platform_key) {
-  TrialBackend backend(WithPlatformKey(platform_key));
+namespace {
+
+base::Result<void> Try(const Update& update, base::ByteSpan auth_file, const engine::Policy& policy,
+                       std::vector<store::Entry> kept) {
+  TrialBackend backend(std::move(kept));
   NoLog log;
-  engine::VariableServices services({}, backend, log);
+  engine::VariableServices services(policy, backend, log);
   if (auto booted = services.Boot({}); !booted) {
     return booted;
   }
@@ -130,6 +132,17 @@ base::Result<void> TryAuthFile(const Update& update, base::ByteSpan auth_file,
     return base::Fail(std::string(engine::ReasonText(reply.reason)));
   }
   return {};
+}
+
+}  // namespace
+
+base::Result<void> TryAuthFile(const Update& update, base::ByteSpan auth_file,
+                               const std::optional<crypto::Certificate>& platform_key) {
+  return Try(update, auth_file, {}, WithPlatformKey(platform_key));
+}
+
+base::Result<void> TryAsHost(const Update& update, base::ByteSpan auth_file) {
+  return Try(update, auth_file, {.enforce = false}, {});
 }
 
 }  // namespace varstored::signer

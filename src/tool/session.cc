@@ -275,9 +275,10 @@ std::string Describe(const store::Key& key) {
   return efi::ToText(key.vendor) + " " + efi::EscapeName(key.name);
 }
 
-base::Failure<base::Error> Refused(const std::string& what, engine::Reason reason) {
+base::Failure<base::Error> Refused(const std::string& what, engine::Reason reason,
+                                   const std::string& hint) {
   return base::Fail(what + ": " + std::string(efi::StatusText(engine::StatusOf(reason))) + " (" +
-                    std::string(engine::ReasonText(reason)) + ")");
+                    std::string(engine::ReasonText(reason)) + ")" + hint);
 }
 
 }  // namespace varstored::tool

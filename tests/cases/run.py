@@ -9,9 +9,10 @@ A case is a folder with its input files and a file `transcript`:
     ! Findings none
     [2]
 
-A line with `$` is called by the shell, in a copy of the folder and with the programs of the build in front of PATH. The lines
-below it are to stand in what it prints (both streams), in this order, each within one line; runs of blanks count as one. A
-line with `!` is to stand nowhere in it. `[N]` is the exit status, 0 when it is not given."""
+A line with `$` is called by the shell, in a copy of the folder and with the programs of the build, and those beside this
+file, in front of PATH. The lines below it are to stand in what it prints (both streams), in this order, each within one
+line; runs of blanks count as one. A line with `!` is to stand nowhere in it. `[N]` is the exit status, 0 when it is not
+given."""
 
 import argparse
 import os
@@ -76,7 +77,7 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="folder of the programs")
     parser.add_argument("case", type=pathlib.Path, help="folder of the case")
     options = parser.parse_args()
-    environment = dict(os.environ, PATH=f"{options.bin.resolve()}:{os.environ['PATH']}", LC_ALL="C.UTF-8", COLUMNS="100",
+    environment = dict(os.environ, PATH=f"{options.bin.resolve()}:{pathlib.Path(__file__).resolve().parent}:{os.environ['PATH']}", LC_ALL="C.UTF-8", COLUMNS="100",
                        NO_COLOR="1")
     failed = False
     with tempfile.TemporaryDirectory() as copy:

@@ -2,6 +2,7 @@
 """What a program says that it can do: usage: capabilities_test.py SOURCE_FOLDER PROGRAM"""
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -32,6 +33,10 @@ for backend in told["backends"]:
 page = (source / "docs/engine.md").read_text(encoding="utf-8")
 for limit in ("name_bytes", "data_bytes", "variables", "store_bytes", "runtime_bytes", "runtime_key_bytes"):
     assert f"| {told['limits'][limit]}" in page, f"docs/engine.md, Limits: {limit}"
+# Each addition has its row, and each row is told.
+page = (source / "docs/guest-protocol.md").read_text(encoding="utf-8")
+section = page[page.index("### Additions"):page.index("## Every request gets a status")]
+assert told["protocol"]["additions"] == re.findall(r"^\| `([\w-]+)` \|", section, re.M), told["protocol"]
 abi = pathlib.Path("/sys/kernel/security/lsm")
 if abi.is_file() and "landlock" in abi.read_text(encoding="utf-8"):
     assert told["sandbox"]["landlock_version"] > 0, told

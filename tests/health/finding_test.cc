@@ -422,6 +422,48 @@ TEST(Findings, CommandsAreOneLineAndNameTheTarget) {
   }
 }
 
+// varstore-sb-state, which replaces all keys, is for a VM that has none.
+TEST(Findings, TheCommandIsTheSmallestThatHelps) {
+  struct Row {
+    std::string finding;
+    std::function<void(State&)> spoil;
+    std::string command;  // behind the VM
+    std::string effect;
+  };
+  const auto remove = [](State& state, const std::string& name) {
+    std::erase_if(state.entries, [&name](const store::Entry& entry) {
+      return efi::NameToUtf8(entry.name()) == name;
+    });
+  };
+  const std::string global = " 8be4df61-93ca-11d2-aa0d-00e098032b8c ";
+  const std::string security = " d719b2cb-3d3a-4596-a3bc-dad00e67656f ";
+  const std::vector<Row> rows = {
+      {"lists-malformed dbr", [](State& state) { state.entries.push_back(Make(efi::kDbr, {1})); },
+       security + "dbr", "removes dbr alone"},
+      {"lists-malformed dbt", [](State& state) { state.entries.push_back(Make(efi::kDbt, {1})); },
+       security + "dbt", "removes dbt alone"},
+      {"lists-malformed PK", [](State& state) { EntryOf(state, "PK") = Make(efi::kPk, {1}); },
+       global + "PK 0x27 /var/lib/varstored/PK.auth", "replaces PK alone"},
+      {"secure-boot-without-pk PK", [&](State& state) { remove(state, "PK"); },
+       global + "PK 0x27 /var/lib/varstored/PK.auth", "replaces PK alone"},
+      {"secure-boot-without-pk PK", [](State& state) { state.entries.clear(); }, " user",
+       "replaces PK, KEK, db and dbx"},
+      {"secure-boot-without-db db", [&](State& state) { remove(state, "db"); },
+       security + "db 0x27 /var/lib/varstored/db.auth", "replaces db alone"},
+      {"key-under-wrong-guid db", [](State& state) { state.entries.push_back(Make("db", {1})); },
+       global + "db", "db counts under d719b2cb-"},
+  };
+  for (const Row& row : rows) {
+    State state = Healthy();
+    row.spoil(state);
+    const auto findings = FindingsOf(state, VmContext());
+    ASSERT_EQ(NamesOf(findings), std::vector<std::string>{row.finding});
+    const Finding& finding = findings.front();
+    EXPECT_TRUE(finding.command.ends_with(VmContext().target + row.command)) << finding.command;
+    EXPECT_NE(finding.explanation.find(row.effect), std::string::npos) << finding.explanation;
+  }
+}
+
 TEST(Findings, KeysThatTheHostManagesAreNone) {
   const base::Bytes managed =
       Lists(efi::SignatureKind::kExternalManagement, kSomebody, {base::Bytes(1)});

@@ -5,7 +5,10 @@ import re
 def validate(value, schema, top, where="$"):
     """The part of JSON Schema that the schema uses."""
     if "$ref" in schema:
-        schema = top["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+        path = schema["$ref"]
+        schema = top
+        for name in path.removeprefix("#/").split("/"):
+            schema = schema[name]
     known = {"$schema", "$defs", "title", "description", "type", "required", "additionalProperties", "properties",
              "items", "enum", "const", "pattern", "$ref"}
     assert set(schema) <= known, f"{where}: the test does not know {set(schema) - known}"

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -88,6 +89,43 @@ TEST_F(LiveTest, TheToolsShowTheStateOfTheMoment) {
   EXPECT_TRUE(Has(shown.output, "Reasons       1 unknown-attributes\n")) << shown.output;
   EXPECT_TRUE(Has(shown.output, "Backend       1 requests in ")) << "the volatile one is not kept";
   EXPECT_TRUE(Has(shown.output, "Last error    SetVariable of Bad 00000000-")) << shown.output;
+}
+
+TEST_F(LiveTest, TheHostsKeysThatTheGuestIsShownAreToldAndTakeNoRoom) {
+  const std::string keys = folder_.File("keys");
+  ASSERT_TRUE(std::filesystem::create_directory(keys));
+  ASSERT_EQ(RunProgram({std::string(TOOLS) + "/create-auth", "--managed", "PK", keys + "/PK.auth"})
+                .exit_code,
+            0);
+  const auto used = [](const std::string& json) {
+    return json.substr(json.find("\"used_bytes\":"), 20);
+  };
+  std::string without;
+  {
+    const Process vm = StartVm({"--auth-dir", keys, "--default-keys", "no"});
+    without = Run("varstore-inspect", {Vm(), "--json"}).output;
+    EXPECT_TRUE(Has(without, R"("defaults":[],"vendor_keys":null)")) << without;
+  }
+  const Process vm = StartVm({"--auth-dir", keys});
+  EXPECT_TRUE(Has(Run("varstore-ls", {Vm()}).output, " PKDefault\n"));
+  const std::string json = Run("varstore-inspect", {Vm(), "--json"}).output;
+  EXPECT_TRUE(Has(json, R"("defaults":[{"name":"PKDefault","is_present":true)")) << json;
+  EXPECT_TRUE(Has(json, R"("vendor_keys":true)")) << json;
+  EXPECT_EQ(used(json), used(without));
+  const std::string screen = Run("varstore-inspect", {Vm()}).output;
+  EXPECT_TRUE(Has(screen, "PKDefault     managed by the host, no certificate\n")) << screen;
+  EXPECT_TRUE(Has(screen, "VendorKeys    1: the VM's keys are the host's\n")) << screen;
+}
+
+TEST_F(LiveTest, AModeThatWasChosenIsShown) {
+  const Process vm = StartVm();
+  const Guid global = efi::ParseGuid("8be4df61-93ca-11d2-aa0d-00e098032b8c")->bytes;
+  EXPECT_TRUE(Has(Run("varstore-inspect", {Vm(), "--json"}).output,
+                  R"("secure_boot_mode":"setup","is_mode_chosen":false)"));
+  ASSERT_EQ(LoopbackClient(socket_).SetVariable(u"AuditMode", global, 6, Bytes{1}), kEfiSuccess);
+  EXPECT_TRUE(Has(Run("varstore-inspect", {Vm(), "--json"}).output,
+                  R"("secure_boot_mode":"audit","is_mode_chosen":true)"));
+  EXPECT_TRUE(Has(Run("varstore-inspect", {Vm()}).output, "Mode          audit, which was chosen"));
 }
 
 TEST_F(LiveTest, OfAVmThatHasEndedTheToolSaysSo) {

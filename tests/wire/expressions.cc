@@ -186,6 +186,19 @@ Bytes ParseHashes(const Call& call) {
                          ParseGuidWord(call.Named("owner", "test")), entries);
 }
 
+/// types(sha1,sha256): the GUIDs of these types, as SignatureSupport has them.
+Bytes ParseTypes(const Call& call) {
+  base::Writer writer;
+  for (const std::string& value : call.values) {
+    const ListType* type = FindListType(value);
+    if (type == nullptr) {
+      Fail("no type of signature lists", value);
+    }
+    writer.WriteBytes(ParseGuidWord(type->guid));
+  }
+  return writer.Take();
+}
+
 Bytes ParseOneCall(const Call& call, KeyRing& keys) {
   if (const ListType* type = FindListType(call.name)) {
     return ParseList(call, *type, keys);
@@ -207,6 +220,9 @@ Bytes ParseOneCall(const Call& call, KeyRing& keys) {
   }
   if (call.name == "hashes") {
     return ParseHashes(call);
+  }
+  if (call.name == "types") {
+    return ParseTypes(call);
   }
   if (call.name == "list") {
     return ParseRawList(call, keys);

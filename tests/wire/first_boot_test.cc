@@ -208,16 +208,26 @@ TEST_F(FirstBoot, AFileThatCannotBeUsedFailsTheStartByName) {
   }
 }
 
-TEST_F(FirstBoot, PkIsSignedByItself) {
-  const Identity stranger = Identity::Make();
-  Put("PK.auth", Content(KeyFiles()[3], stranger));
-  ExpectNoStart("PK.auth");
+// The host owns the store, and may have a PK of somebody else's.
+TEST_F(FirstBoot, APkIsEnrolledWhoeverHasSignedIt) {
+  const KeyFile& pk = KeyFiles()[3];
+  KeyFile append = pk;
+  append.attributes = 0x67;
+  for (const Bytes& content :
+       {Content(pk, Identity::Make()), Content(append, pk_),
+        WithDescriptor({}, {},
+                       SignatureListOf(ParseGuidWord("a5c059a1-94e4-4aa7-87b5-ab155c2bf072"),
+                                       ParseGuidWord("test"), {pk_.certificate()}))}) {
+    Put("PK.auth", content);
+    Machine machine({.arguments = Arguments()});
+    EXPECT_EQ(ByteOf(machine, u"SetupMode"), 0);
+  }
 }
 
 TEST_F(FirstBoot, ABadPkIsFoundAlsoWhenItIsNotEnrolledYet) {
-  const Identity stranger = Identity::Make();
-  Put("PK.auth", Content(KeyFiles()[3], stranger));
-  ExpectNoStart("PK.auth", {"--require-kek", "yes"});
+  KeyRing keys({});
+  Put("PK.auth", WithDescriptor({}, {}, ParseBytes("sha256(01)", keys)));
+  ExpectNoStart("PK.auth cannot be used: pk-not-one-certificate", {"--require-kek", "yes"});
 }
 
 TEST_F(FirstBoot, APkThatTheHostManagesIsEnrolledWithoutASignature) {

@@ -38,6 +38,8 @@ class Certificate {
   /// The subject for people: its first commonName in UTF-8, else the whole name as RFC 2253 writes
   /// it. Which characters are in it is the issuer's choice; what OpenSSL cannot convert is empty.
   [[nodiscard]] std::string subject_text() const;
+  /// The same of the issuer.
+  [[nodiscard]] std::string issuer_text() const;
 
   /// All of the subject in UTF-8, as RFC 2253 writes it. The same is true of its characters.
   [[nodiscard]] std::string whole_subject_text() const;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -45,7 +46,8 @@ enum class VerifyError {
 inline constexpr std::size_t kMaxCertificates = 16;
 
 /// Verifies a detached signature (UEFI 2.10, 8.2.2: PKCS#7 version 1.5 SignedData, RFC 2315) over
-/// the concatenated parts of `content`, and returns the signer's certificate.
+/// the concatenated parts of `content`, and returns the signer's certificate. Of kUntrusted
+/// `untrusted`, when there is one, is set to it.
 ///
 /// The message: SignedData by itself or inside of a ContentInfo, in every form of the lengths that
 /// BER knows, without trailing bytes. Content inside of it is ignored: the signature counts for
@@ -64,7 +66,8 @@ inline constexpr std::size_t kMaxCertificates = 16;
 /// Work is bounded for every message: it is walked first, only certificates with a name that is
 /// looked for are decoded, and a fixed number of signatures is checked (src/crypto/chain.h).
 [[nodiscard]] base::Result<Certificate, VerifyError> VerifyDetached(
-    base::ByteSpan signed_data, std::initializer_list<base::ByteSpan> content, const Trust& trust);
+    base::ByteSpan signed_data, std::initializer_list<base::ByteSpan> content, const Trust& trust,
+    std::optional<Certificate>* untrusted = nullptr);
 
 /// Whether `signed_data` is a SignedData, of however many signers, and each certificate in it may
 /// be decoded: for whoever hands the message to a library that decodes all of them.

@@ -4,10 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "varstored/base/bytes.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
+#include "varstored/crypto/certificate.h"
 #include "varstored/engine/requests.h"
 #include "varstored/store/backend.h"
 #include "varstored/store/store.h"
@@ -51,11 +54,23 @@ struct FirstBootKeys {
   bool is_boot = true;
 };
 
+/// Whether a first boot with `keys` would take each of them, as varstore-sb-state does; the error
+/// names the first file that cannot be used, and why. Both the daemon and the tools judge files by
+/// this and by nothing else (docs/engine.md, "First boot").
+[[nodiscard]] base::Result<void> CheckFirstBootKeys(const FirstBootKeys& keys);
+
 /// How long a guest's requests have waited for the backend.
 struct BackendUse {
   std::uint64_t calls = 0;
   std::chrono::steady_clock::duration total{};
   std::chrono::steady_clock::duration longest{};
+};
+
+/// A good signature of somebody who may not write the variable.
+struct UntrustedSigner {
+  crypto::Certificate signer;
+  /// Whom the variable would have trusted.
+  std::vector<crypto::Certificate> trusted;
 };
 
 /// The variable services of one VM (UEFI 2.10, 8.2): all rules, no transport and no storage.
@@ -94,6 +109,9 @@ class VariableServices {
 
   [[nodiscard]] GetVariableReply GetVariable(const GetVariableRequest& request);
   [[nodiscard]] SetVariableReply SetVariable(const SetVariableRequest& request);
+  /// After a SetVariable that was refused as kSignerNotTrusted, for the log: who has signed, and
+  /// whom the variable would have trusted, in printable ASCII of 1 KiB at most. Otherwise empty.
+  [[nodiscard]] std::string UntrustedText() const;
   [[nodiscard]] GetNextVariableNameReply GetNextVariableName(
       const GetNextVariableNameRequest& request);
   [[nodiscard]] QueryVariableInfoReply QueryVariableInfo(
@@ -110,6 +128,8 @@ class VariableServices {
 
   /// For tools and tests, which look at the store as a whole.
   [[nodiscard]] const store::Store& store() const { return store_; }
+  /// What ServeDefaultKeys shows beside it. It hides what is stored under the same names.
+  [[nodiscard]] const store::Store& served() const { return served_; }
   /// Since the start, without what the start itself took.
   [[nodiscard]] const BackendUse& backend_use() const { return backend_use_; }
 
@@ -134,6 +154,8 @@ class VariableServices {
   bool at_runtime_ = false;
   bool secure_boot_failure_reported_ = false;
   BackendUse backend_use_;
+  /// Of the last SetVariable.
+  std::optional<UntrustedSigner> untrusted_;
 };
 
 }  // namespace varstored::engine

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -17,6 +18,11 @@ inline constexpr std::size_t kPageBytes = 4096;
 
 /// What firmware and daemon share for a call: 16 pages. Neither a request nor a reply is longer.
 inline constexpr std::size_t kSharedBytes = 16 * kPageBytes;
+
+/// What answers have beyond version 1 of the protocol, as other daemons speak it
+/// (docs/guest-protocol.md, "Additions"). The words are stable.
+inline constexpr std::array<std::string_view, 2> kProtocolAdditions = {
+    "attributes-with-buffer-too-small", "status-of-unknown-requests"};
 
 /// The report that the firmware refused an image. It has no fields.
 struct NotifySecureBootFailureRequest {};

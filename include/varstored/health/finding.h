@@ -36,6 +36,7 @@ enum class FindingKind : std::uint8_t {
   kBootOrderDangling,
   kBootOrderRepeats,
   kBootOptionsRepeat,
+  kKeyUnderWrongGuid,
 };
 
 enum class Severity : std::uint8_t {

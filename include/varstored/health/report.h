@@ -9,6 +9,7 @@
 
 #include "varstored/base/bytes.h"
 #include "varstored/efi/guid.h"
+#include "varstored/engine/secure_boot_mode.h"
 #include "varstored/health/finding.h"
 #include "varstored/health/state.h"
 
@@ -62,7 +63,7 @@ struct EntryCount {
   std::size_t count = 0;
 };
 
-/// One of PK, KEK, db, dbx, dbt, dbr.
+/// One of PK, KEK, db, dbx, dbt, dbr; or of PKDefault, KEKDefault, dbDefault, dbxDefault.
 struct KeyVariable {
   std::string_view name;
   bool is_present = false;
@@ -167,9 +168,16 @@ struct Report {
   bool is_first_boot = false;
   /// A platform key is enrolled.
   bool is_user_mode = false;
+  /// UEFI 2.10, 32.3: what SetupMode, AuditMode and DeployedMode say, and whether somebody has
+  /// chosen it (docs/engine.md, "Audit mode and deployed mode").
+  engine::SecureBootMode mode = engine::SecureBootMode::kSetup;
+  bool is_mode_chosen = false;
   /// Nothing when nobody can tell.
   std::optional<bool> secure_boot;
   std::vector<KeyVariable> keys;  // all six
+  /// Of a running VM: PKDefault and the like, those that the guest is shown, and VendorKeys.
+  std::vector<KeyVariable> defaults;
+  std::optional<bool> vendor_keys;
   std::vector<SuccessionInfo> successions;
   Revocations revocations;
   std::optional<std::uint16_t> boot_next;

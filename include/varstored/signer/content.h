@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "varstored/base/bytes.h"
@@ -27,7 +30,8 @@ struct Content {
   base::Bytes signature_lists = {};                    // at least one list
 };
 
-/// The content of a whole file, whose form is told by its bytes:
+/// The content of a whole file, whose form is told by its bytes. A byte order mark in front of text
+/// is passed over, and text in UTF-16 with one is taken as well.
 /// - PEM: every block is a certificate; text around the blocks is passed over.
 /// - Text: each line is 64 hexadecimal digits, and nothing or a space and a comment behind them.
 ///   Empty lines, and lines that begin with '#', are passed over.
@@ -38,8 +42,32 @@ struct Content {
 /// The error says what is wrong, and where; a file without any entry is an error too.
 [[nodiscard]] base::Result<Content> ParseContent(base::ByteSpan file);
 
+/// What somebody has in hand for a Secure Boot variable.
+struct Given {
+  /// A signed update as SetVariable takes it: an EFI_VARIABLE_AUTHENTICATION_2, and signature lists
+  /// or nothing behind it. Otherwise there is `content`.
+  std::optional<base::Bytes> update;
+  std::optional<Content> content;
+  /// 4 bytes of attributes that stood in front, which are left out of the above: a file of
+  /// efivarfs, or what `sbvarsign --include-attrs` makes.
+  std::optional<std::uint32_t> attributes;
+  /// What it is, for people: "signature lists, without a descriptor".
+  std::string what;
+};
+
+/// Looks into a whole file. The error is that of ParseContent.
+[[nodiscard]] base::Result<Given> ParseGiven(base::ByteSpan file);
+
 /// The certificates of a PEM or DER file, as above; another form is an error.
 [[nodiscard]] base::Result<std::vector<crypto::Certificate>> ParseCertificates(base::ByteSpan file);
+
+/// Whether a Secure Boot variable may be given this; the error says why not.
+[[nodiscard]] base::Result<void> CheckForm(std::string_view name, ContentForm form);
+
+/// Who owns the entries of a Secure Boot variable where nobody says otherwise: those of PK are the
+/// host owner's, most others are Microsoft's certificates and revocations, which Microsoft's
+/// updates bring again under this owner (docs/engine.md, "Authority").
+[[nodiscard]] efi::Guid UsualOwner(std::string_view name);
 
 /// The content as EFI_SIGNATURE_LISTs (UEFI 2.10, 32.4.1): a list for each certificate, because an
 /// entry's size is its list's, or one list of all hashes, in the order of the file, of `owner`.

@@ -43,9 +43,13 @@ struct Update {
 
 /// What a VM of its own, which holds nothing but `platform_key` as its PK, answers when `auth_file`
 /// is written to `update`'s variable: the engine's own rules. Without a platform key the VM is in
-/// setup mode, as at a first boot. An error says why it is refused.
+/// setup mode. An error says why it is refused.
 [[nodiscard]] base::Result<void> TryAuthFile(
     const Update& update, base::ByteSpan auth_file,
     const std::optional<crypto::Certificate>& platform_key);
+
+/// The same for a VM without any variables that takes it from the host, as at a first boot: nobody
+/// has to have signed it (docs/engine.md, "First boot").
+[[nodiscard]] base::Result<void> TryAsHost(const Update& update, base::ByteSpan auth_file);
 
 }  // namespace varstored::signer

@@ -91,7 +91,8 @@ struct NamedVariable {
 /// guest has put into the name.
 [[nodiscard]] std::string Describe(const store::Key& key);
 
-/// The failure of a call: "WHAT: Security Violation (signature-wrong)".
-[[nodiscard]] base::Failure<base::Error> Refused(const std::string& what, engine::Reason reason);
+/// The failure of a call: "WHAT: Security Violation (signature-wrong)", and `hint` behind it.
+[[nodiscard]] base::Failure<base::Error> Refused(const std::string& what, engine::Reason reason,
+                                                 const std::string& hint = {});
 
 }  // namespace varstored::tool
