@@ -18,6 +18,7 @@
 #include "page.h"
 #include "varstored/base/file.h"
 #include "varstored/base/log.h"
+#include "varstored/base/standard_streams.h"
 #include "varstored/crypto/digest.h"
 #include "varstored/efi/guid.h"
 #include "varstored/sandbox/helper.h"
@@ -457,6 +458,7 @@ int Run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  base::OpenStandardStreams();
   try {
     return Run(argc, argv);
   } catch (const std::bad_alloc&) {

@@ -23,6 +23,7 @@
 #include "varstored/backend/non_persistent.h"
 #include "varstored/base/file.h"
 #include "varstored/base/file_in_place.h"
+#include "varstored/base/standard_streams.h"
 #include "varstored/daemon/first_boot_keys.h"
 #include "varstored/efi/guid.h"
 #include "varstored/engine/certificate_state.h"
@@ -294,6 +295,7 @@ int RunWithLog(const Program& program, std::span<const std::string_view> argumen
 }  // namespace
 
 int Run(const Program& program, int argc, const char* const* argv, MakeDoor make_door) {
+  base::OpenStandardStreams();
   StopSignals signals;
   base::SystemLog log(std::string(program.name), base::LogLevel::kInfo);
   try {

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -14,12 +15,13 @@
 #include <string_view>
 
 #include "varstored/base/file.h"
+#include "varstored/base/log.h"
+#include "varstored/base/unique_fd.h"
 #include "varstored/sandbox/sandbox.h"
 
 namespace varstored::sandbox {
 namespace {
 
-constexpr uid_t kNobody = 65534;
 constexpr int kCannotConfine = 99;
 
 /// A flash image takes it a tenth of a second, and 100 MiB.
@@ -40,16 +42,24 @@ std::vector<FileUse> FilesOf(const ProgramRun& run) {
   return files;
 }
 
+/// The user and the group of this run, when it is root's: nobody else's at the time, as the number
+/// of the caller's process is in it. Nobody's, 65534, would have other processes, which could reach
+/// the folder. The range is in no use (https://systemd.io/UIDS-GIDS), and no daemon's.
+uid_t UserOfRun() {
+  constexpr uid_t kFirst = 0x70000000;
+  return kFirst + static_cast<uid_t>(::getpid());
+}
+
 bool Limit(__rlimit_resource resource, rlim_t most) {
   const rlimit limit = {.rlim_cur = most, .rlim_max = most};
   return ::setrlimit(resource, &limit) == 0;
 }
 
 /// The only order that works: each step takes away the right to do an earlier one.
-bool GiveUp(const ProgramRun& run) {
+bool GiveUp(const ProgramRun& run, uid_t user) {
   if (::geteuid() == 0) {
     ForgoCapabilities();
-    if (!ChangeIds(kNobody, kNobody)) {
+    if (!ChangeIds(user, user)) {
       return false;
     }
   }
@@ -62,17 +72,40 @@ bool GiveUp(const ProgramRun& run) {
          AllowOnlyListedCalls(kSections, OnViolation::kRefuse);
 }
 
-[[noreturn]] void Run(const ProgramRun& run, char* const* words) {
+[[noreturn]] void Run(const ProgramRun& run, uid_t user, char* const* words, int errors) {
   const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   ::dup2(nowhere, STDIN_FILENO);
   ::dup2(nowhere, STDOUT_FILENO);
+  ::dup2(errors, STDERR_FILENO);
   // Before the ids are changed: the folders on the way are the caller's.
-  if (::chdir(run.folder.c_str()) == 0 && GiveUp(run)) {
+  if (::chdir(run.folder.c_str()) == 0 && GiveUp(run, user)) {
     ::alarm(kMaxWaitSeconds);
     const std::array<char*, 1> no_environment = {nullptr};
     ::execve(run.path.c_str(), words, no_environment.data());
   }
   ::_exit(kCannotConfine);
+}
+
+/// The first of what the program says, up to its end: some words of it are the image's, so that
+/// they are shown as a line of a log is.
+std::string ReadToEnd(int fd) {
+  constexpr std::size_t kMost = 1000;
+  std::array<char, kMost> chunk{};
+  std::string said;
+  for (;;) {
+    const ssize_t count = ::read(fd, chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      break;
+    }
+    said.append(chunk.data(), std::min(static_cast<std::size_t>(count), kMost - said.size()));
+  }
+  if (said.ends_with('\n')) {
+    said.pop_back();
+  }
+  return base::Printable(said);
 }
 
 }  // namespace
@@ -102,16 +135,25 @@ base::Result<void> RunProgram(const ProgramRun& run) {
     words.push_back(argument.data());
   }
   words.push_back(nullptr);
-  if (::geteuid() == 0 && ::chown(run.folder.c_str(), kNobody, kNobody) != 0) {
+  const uid_t user = UserOfRun();
+  if (::geteuid() == 0 && ::chown(run.folder.c_str(), user, user) != 0) {
     return base::Fail(run.folder + ": cannot give it away: " + base::ErrnoText());
   }
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) {
+    return base::Fail("cannot start " + path + ": " + base::ErrnoText());
+  }
+  const base::UniqueFd from(pipe[0]);
+  base::UniqueFd to(pipe[1]);
   const pid_t child = ::fork();
   if (child == 0) {
-    Run(run, words.data());
+    Run(run, user, words.data(), to.get());
   }
   if (child < 0) {
     return base::Fail("cannot start " + path + ": " + base::ErrnoText());
   }
+  to.Reset();
+  const std::string said = ReadToEnd(from.get());
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) {
@@ -122,7 +164,7 @@ base::Result<void> RunProgram(const ProgramRun& run) {
     return base::Fail("was ended by signal " + std::to_string(WTERMSIG(status)));
   }
   if (WEXITSTATUS(status) != 0) {
-    return base::Fail("failed");
+    return base::Fail(said.empty() ? "failed" : "failed: " + said);
   }
   return {};
 }

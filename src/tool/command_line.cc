@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "varstored/base/file.h"
+#include "varstored/base/standard_streams.h"
 #include "varstored/version.h"
 
 namespace varstored::tool {
@@ -176,6 +177,7 @@ base::Failure<base::Error> Misuse(const std::string& what) {
 
 int Main(const Program& program, int argc, char** argv, std::span<const Option> options,
          const Work& work) {
+  base::OpenStandardStreams();
   Diagnostics log(program.name);
   try {
     const auto output = Run(program, argc, argv, options, work, log);

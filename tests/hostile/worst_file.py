@@ -4,9 +4,9 @@
     worst_file.py BIN WORST_REQUEST XAPI_FOLDER [--page docs/performance.md]
 
 BIN has the tools, WORST_REQUEST leaves the dearest stored states of requests (--states). Each tool is called with each
-file that is known to be dear, as a blob and as a database. One call for one VM may take a second of a processor, whoever
-is waited for; what takes more is tried again twice, since the machine may have other work. With --page the dearest call
-of each tool goes into that page, between its two marks.
+file that is known to be dear, as a blob and as a database. One call for one VM may take a second of a processor,
+whoever is waited for; what takes more is tried again twice, since the machine may have other work. With --page the
+dearest call of each tool goes into that page, between its two marks.
 """
 
 import argparse
@@ -51,7 +51,8 @@ def certificate(subject=b""):
     """The smallest that has the form of one, with this subject."""
     algorithm = der(0x30, der(6, b"\x2a"))
     times = der(0x30, der(0x17, b"240101000000Z") * 2)
-    tbs = der(2, b"\1") + algorithm + der(0x30, b"") + times + der(0x30, subject) + der(0x30, algorithm + der(3, b"\0\0"))
+    key = der(0x30, algorithm + der(3, b"\0\0"))
+    tbs = der(2, b"\1") + algorithm + der(0x30, b"") + times + der(0x30, subject) + key
     return der(0x30, der(0x30, tbs) + algorithm + der(3, b"\0\0"))
 
 
@@ -76,7 +77,8 @@ def states(guest):
         "the smallest lists": b"".join(fill(STORE, lambda i: signature_list(X509, [OWNER + bytes([i & 255])]))),
         "the smallest certificates": signature_list(X509, fill(STORE, lambda i: OWNER + certificate(
             der(0x31, der(0x30, der(6, b"\x55\4\3") + der(0x0C, b"%06d" % i)))))),
-        "a certificate with 80000 names": signature_list(X509, [OWNER + certificate(surname * (STORE // len(surname) - 9))]),
+        "a certificate with 80000 names": signature_list(
+            X509, [OWNER + certificate(surname * (STORE // len(surname) - 9))]),
         "hashes, each twice": signature_list(SHA256, fill(half, lambda i: OWNER + i.to_bytes(32, "big")) * 2),
     }
     whole = {f"{name} of 1 MiB: {what}": guest.blob(note, key(name, data))
@@ -98,10 +100,12 @@ def states(guest):
     records = b"".join(struct.pack("<Q2sQ", 2, b"ab", (count - 1 - i) * 18) for i in range(count))
     tail = GLOBAL.bytes_le + struct.pack("<I", 7) + bytes(48)
     damaged = {
-        "damage before 58000 places for a record": guest.blob() + b"\xff" * 9 + records + tail + free("y" * 2048, b"d", 0x1000),
+        "damage before 58000 places for a record": (
+            guest.blob() + b"\xff" * 9 + records + tail + free("y" * 2048, b"d", 0x1000)),
         "11000 variables in one blob": guest.blob(*(free(f"{i:04x}", b"x") for i in range(11000))),
     }
-    return [(what, blob, True) for what, blob in whole.items()] + [(what, blob, False) for what, blob in damaged.items()]
+    return ([(what, blob, True) for what, blob in whole.items()]
+            + [(what, blob, False) for what, blob in damaged.items()])
 
 
 def flash(record_of):
@@ -267,8 +271,8 @@ def measure(calls, program, guest):
     lists = signature_list(X509, fill(most - 128, lambda i: OWNER + bytes([i & 255])))
     for name in ("KEK", "db"):
         (keys / f"{name}.auth").write_bytes(descriptor + lists)
-    calls.call("KEK.auth and db.auth, full of the smallest entries", (0,), "varstore-authfile-certcheck", "-v", "--auth-dir", "keys",
-               "--config", "empty")
+    calls.call("KEK.auth and db.auth, full of the smallest entries", (0,), "varstore-authfile-certcheck", "-v",
+               "--auth-dir", "keys", "--config", "empty")
 
 
 def main():

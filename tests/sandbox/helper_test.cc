@@ -270,6 +270,40 @@ TEST(Helper, AfterAStopItIsGivenUpWithinItsTime) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(900));
 }
 
+// The words may be those of the file that it looked at.
+TEST(Program, WhatItSaysReachesNoTerminalAsItIs) {
+  const test::TemporaryFolder folder;
+  const auto done = RunProgram({.path = FindProgram("sh"),
+                                .arguments = {"-c", "printf 'a \\033[31mred\\nb\\n' >&2; exit 1"},
+                                .folder = folder.path(),
+                                .max_file_bytes = 1000});
+  ASSERT_FALSE(done);
+  const std::string& said = done.error().message;
+  EXPECT_TRUE(said.starts_with("failed: ")) << said;
+  EXPECT_NE(said.find("red"), std::string::npos) << said;
+  EXPECT_EQ(said.find_first_of("\033\n"), std::string::npos) << said;
+}
+
+TEST(Program, OfRootsIsAUserThatNobodyElseIs) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can be two users";
+  }
+  const test::TemporaryFolder folder;
+  ASSERT_TRUE(RunProgram({.path = FindProgram("sh"),
+                          .arguments = {"-c", "echo made > out"},
+                          .folder = folder.path(),
+                          .max_file_bytes = 1000}));
+  struct stat made = {};
+  ASSERT_EQ(::stat(folder.File("out").c_str(), &made), 0);
+  constexpr uid_t kFirst = 0x70000000;
+  EXPECT_EQ(made.st_uid, kFirst + static_cast<uid_t>(::getpid()));
+  EXPECT_EQ(made.st_gid, made.st_uid);
+  struct stat status = {};
+  ASSERT_EQ(::stat(folder.path().c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, made.st_uid);
+  EXPECT_EQ(status.st_mode & 0777U, 0700U);
+}
+
 TEST(Program, SeesItsFolderAndNothingElse) {
   const test::TemporaryFolder folder;
   const test::TemporaryFolder other;

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <regex>
 #include <string>
 #include <string_view>
@@ -134,6 +136,51 @@ TEST(EveryTool, PrintsItsUsageAndItsVersion) {
     EXPECT_EQ(version.exit_code, 0) << tool;
     EXPECT_TRUE(std::regex_match(version.output, std::regex(tool + " [0-9.]+\n"))) << tool;
     EXPECT_EQ(version.errors, "") << tool;
+  }
+}
+
+TEST(EveryTool, OpensItsFilesInsideOfTheNewRootFolder) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "needs root";
+  }
+  const Workshop workshop;
+  using Words = std::vector<std::string>;
+  for (const auto& [tool, files] :
+       {std::pair(Words{"varstore-ls"}, Words{"/kept.vars"}),
+        std::pair(Words{"varstore-nvram-certcheck"}, Words{"/kept.vars"}),
+        std::pair(Words{"varstore-authfile-certcheck"},
+                  Words{"--auth-dir", "/keys", "--config", "/empty"})}) {
+    Words inside = {tool.front(), "--chroot", "@"};
+    Words outside = tool;
+    for (const std::string& word : files) {
+      inside.push_back(word);
+      outside.push_back(word.starts_with("/") ? "@" + word.substr(1) : word);
+    }
+    const test::Ended expected = workshop.Run(outside);
+    EXPECT_EQ(expected.exit_code, 0) << expected.errors;
+    const test::Ended ended = workshop.Run(inside);
+    EXPECT_EQ(ended.exit_code, 0) << tool.front() << ": " << ended.errors;
+    EXPECT_EQ(ended.output, expected.output) << tool.front();
+  }
+}
+
+// The next files that are opened would get their numbers.
+TEST(EveryTool, WorksWithoutStandardStreams) {
+  const Workshop workshop;
+  for (const std::string place : {"vm.db", "kept.vars"}) {
+    for (const std::string closed : {"<&- >&-", ">&- 2>&-", "<&- >&- 2>&-", "2>&-", ">&-"}) {
+      SCOPED_TRACE(place + " " + closed);
+      const test::Ended set = test::RunProgram(
+          {"/bin/sh", "-c", R"("$0" "$@" )" + closed, TOOLS "/varstore-set", workshop.File(place),
+           std::string(kVendorText), "New", "7", workshop.File("data")});
+      EXPECT_EQ(set.exit_code, 0) << set.errors;
+      const test::Ended got =
+          workshop.Run({"varstore-get", "@" + place, std::string(kVendorText), "New"});
+      EXPECT_EQ(got.output, "hello") << got.errors;
+      const test::Ended removed =
+          workshop.Run({"varstore-rm", "@" + place, std::string(kVendorText), "New"});
+      EXPECT_EQ(removed.exit_code, 0) << removed.errors;
+    }
   }
 }
 
