@@ -9,13 +9,13 @@ for %p in signed unsigned stranger revoked
   \programs\%p.efi
   echo %p.efi -> %lasterror%
 endfor
-setvar Colour -guid 3d1a6b0e-5c1f-4f0b-9e61-0c3a7d552190 -nv -bs -rt ="blue"
+setvar Colour -guid 3d1a6b0e-5c1f-4f0b-9e61-0c3a7d552190 -nv -bs -rt =H626C7565
 echo stored: %lasterror%
 echo REBOOT
 reset
 :SECOND
 echo SECOND BOOT
 dmpstore -guid 3d1a6b0e-5c1f-4f0b-9e61-0c3a7d552190
-stall 5000000
+stall 10000000
 echo GOODBYE
 reset -s

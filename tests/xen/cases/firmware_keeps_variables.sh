@@ -8,7 +8,7 @@ xl create -q "$config"
 first=$(xl domid vm)
 
 await 'FIRST BOOT'
-await 'signed.efi -> 0x0'
+await '(^|[^n])signed.efi -> 0x0'
 await 'unsigned.efi -> 0x0'
 await 'stranger.efi -> 0x0'
 await 'revoked.efi -> 0x0'
@@ -16,9 +16,9 @@ await 'REBOOT'
 await 'SECOND BOOT'
 [ "$(xl domid vm)" != "$first" ] || fail "no reboot by xl: it is the same domain"
 await '62 6C 75 65'
-varstore-inspect --live "$uuid" >/out/inspected
-grep -q 'Colour' /out/inspected || fail "varstore-inspect --live does not show the variable"
+varstore-ls --live "$uuid" >/out/listed
+grep -q ' Colour$' /out/listed || fail "varstore-ls --live does not show the variable"
 await 'GOODBYE'
 within 60 gone || fail "the VM does not end"
-varstore-inspect "/var/lib/varstored/$uuid/variables.sqlite" >/out/inspected
-grep -q 'Colour' /out/inspected || fail "the variable is not in the store"
+varstore-ls "/var/lib/varstored/$uuid/variables.sqlite" >/out/listed
+grep -q ' Colour$' /out/listed || fail "the variable is not in the store"
