@@ -287,6 +287,9 @@ def make_conversions():
     for text in re.findall(r'R"\((.*?)\)"', vector, re.S):
         seed("qemu_json", text.encode())
 
+    for case in ("xapi-map-text/nvram.txt", "hyperv-template/template.json", "json-of-windows/guest.json"):
+        seed("format", (TOP / "tests/cases" / case).read_bytes())
+
     for name in ("Boot0000", "..", "a/b", "\u00e9\U0001f600"):
         for file in (name.encode("utf-16le"), f"{name}-{'0' * 8}-0000-0000-0000-{'0' * 12}".encode()):
             seed("variable_files", bytes([len(file)]) + file + struct.pack("<HI", 6, 7) + b"xy")

@@ -65,11 +65,13 @@ def main():
                   ["varstore-authfile-certcheck", "--auth-dir", "keys", "--config", "empty"],
                   ["create-auth", "dbx", "out.auth", "data"]]
         calls += [["varstore-convert", source, "out.json"] for source in ("vm.vars", "vm.db", "vm.json")]
+        calls += [[*words, "vm.json"] for words in (["varstore-ls"], ["varstore-inspect"], ["varstore-repair"])]
         firmware = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
         has_qemu_img = shutil.which("qemu-img") is not None and firmware.exists()
         if has_qemu_img:
             calls.append(["varstore-convert", "--template", firmware, "vm.vars", "vm.qcow2"])
             calls.append(["varstore-convert", "vm.qcow2", "out.json"])
+            calls.append(["varstore-ls", "vm.qcow2"])
         has_list = None
         for words in calls:
             (folder / "out.json").unlink(missing_ok=True)
