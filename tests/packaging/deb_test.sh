@@ -30,7 +30,7 @@ mode() {
 old=$work/old
 dpkg-deb -R "$packages"/varstored_*.deb "$old"
 sed -i 's/^Version: .*/Version: 0.9-1/' "$old/DEBIAN/control"
-strip -o "$old/usr/sbin/varstored" "$source_folder/build/release/bin/varstored-loopback"
+strip -o "$old/usr/sbin/varstored" "$build/bin/varstored-loopback"
 echo '# a line of the older version' >>"$old/etc/varstored.conf"
 rm "$old/DEBIAN/md5sums"
 dpkg-deb -b "$old" "$root/old.deb" >/dev/null
