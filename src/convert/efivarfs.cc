@@ -92,7 +92,7 @@ std::vector<VariableFile> ToVariableFiles(const Content& content, Losses& lost) 
   return files;
 }
 
-Content FromVariableFiles(const std::vector<VariableFile>& files) {
+base::Result<Content> FromVariableFiles(const std::vector<VariableFile>& files) {
   ContentBuilder builder;
   for (const VariableFile& file : files) {
     const std::string_view whole = file.name;

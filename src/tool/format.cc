@@ -175,13 +175,16 @@ base::Result<convert::Content> ReadAs(Format format, base::ByteSpan bytes) {
 
 base::Result<Source> LookIntoFolder(const Input& input) {
   auto content = convert::FromVariableFiles(input.folder.files);
-  if (content.entries.empty()) {
+  if (!content) {
+    return base::Fail(input.path + ": " + content.error().message);
+  }
+  if (content->entries.empty()) {
     return base::Fail(input.path +
                       ": a folder without a variable: none of its files is called NAME-GUID and "
                       "holds 4 bytes of attributes and then data, as those of efivarfs do");
   }
-  content.lost.insert(content.lost.end(), input.folder.lost.begin(), input.folder.lost.end());
-  return Source{Format::kEfivarfs, std::move(content)};
+  content->lost.insert(content->lost.end(), input.folder.lost.begin(), input.folder.lost.end());
+  return Source{Format::kEfivarfs, *std::move(content)};
 }
 
 base::Failure<base::Error> Blank() {

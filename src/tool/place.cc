@@ -509,7 +509,6 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
     if (!*is_database) {
       return place;
     }
-    place.database_ = *std::move(file);
   }
   const auto arguments = ArgumentsOf(options, is_path);
   if (!arguments) {
@@ -549,6 +548,7 @@ base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
     return base::Fail(path + ": no VM's uuid, and there is no such file");
   }
   if (input->format == Format::kSqlite) {
+    database_ = std::move(input->file);
     return true;
   }
   if (!StartsWith(input->bytes, kBlobMagic) && !StartsWith(input->bytes, kBase64Magic)) {

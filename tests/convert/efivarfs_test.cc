@@ -39,7 +39,7 @@ TEST(VariableFiles, AreReadBackAsTheSame) {
   const Content content{{EntryOf(Utf16("A-B")), EntryOf(std::string("\xE9\0\x3D\xD8\x00\xDE", 6)),
                          EntryOf(Utf16(".")), EntryOf(Utf16("..")), EntryOf(Utf16("-")),
                          EntryOf(Utf16(std::string(218, 'x')))}};
-  const Content back = FromVariableFiles(ToVariableFiles(content, lost));
+  const Content back = *FromVariableFiles(ToVariableFiles(content, lost));
   EXPECT_EQ(back.entries, content.entries);
   EXPECT_TRUE(lost.empty());
 }
@@ -76,7 +76,7 @@ TEST(VariableFiles, OnlyNameAndGuidIsAVariable) {
                                           "A-01234567-89ab-cdef-0123-456789abcdeg",
                                           "\xFF-" + kGuidText};
   for (const std::string& name : names) {
-    const Content content = FromVariableFiles({{name, {7, 0, 0, 0, 1}}});
+    const Content content = *FromVariableFiles({{name, {7, 0, 0, 0, 1}}});
     EXPECT_TRUE(content.entries.empty()) << name;
     EXPECT_EQ(content.lost.size(), 1U) << name;
   }
@@ -85,7 +85,7 @@ TEST(VariableFiles, OnlyNameAndGuidIsAVariable) {
 TEST(VariableFiles, CutAtEveryByteAFileIsNamedUntilItHasDataAndTheOthersAreRead) {
   const base::Bytes whole = {7, 0, 0, 0, 1, 2};
   for (std::size_t length = 0; length <= whole.size(); ++length) {
-    const Content content = FromVariableFiles(
+    const Content content = *FromVariableFiles(
         {{"A-" + kGuidText, base::Bytes(whole.begin(), whole.begin() + static_cast<int>(length))},
          {"B-" + kGuidText, whole}});
     EXPECT_EQ(content.entries.size(), length > 4 ? 2U : 1U) << length;
@@ -122,7 +122,7 @@ TEST_F(VariableFolderTest, IsReadBackInTheOrderOfNames) {
   const auto folder = ReadVariableFolder(path);
   ASSERT_TRUE(folder.ok()) << folder.error().message;
   EXPECT_TRUE(folder->lost.empty());
-  EXPECT_EQ(FromVariableFiles(folder->files).entries,
+  EXPECT_EQ(FromVariableFiles(folder->files)->entries,
             (std::vector{EntryOf(Utf16("A"), {2}), EntryOf(Utf16("B"), {1})}));
 }
 
@@ -167,7 +167,7 @@ TEST_F(VariableFolderTest, AFileThatIsNoVariableIsReadAndThenNamed) {
   ASSERT_TRUE(Write("vars", {{"A-" + kGuidText, {7, 0}}}).ok());
   const auto folder = ReadVariableFolder(path);
   ASSERT_TRUE(folder.ok()) << folder.error().message;
-  const Content content = FromVariableFiles(folder->files);
+  const Content content = *FromVariableFiles(folder->files);
   ASSERT_EQ(content.lost.size(), 1U);
   EXPECT_NE(content.lost[0].find("A-" + kGuidText + ": it has 2 bytes"), std::string::npos);
 }

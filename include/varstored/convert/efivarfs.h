@@ -23,8 +23,9 @@ struct VariableFile {
 [[nodiscard]] std::vector<VariableFile> ToVariableFiles(const Content& content, Losses& lost);
 
 /// The reverse. A file whose name has not the form is a loss, and so is one that is too short to
-/// hold a variable, as copies of efivarfs have them.
-[[nodiscard]] Content FromVariableFiles(const std::vector<VariableFile>& files);
+/// hold a variable, as copies of efivarfs have them. More variables than
+/// ContentBuilder::Take allows are an error.
+[[nodiscard]] base::Result<Content> FromVariableFiles(const std::vector<VariableFile>& files);
 
 /// Files that nobody has looked into, in the order of their names.
 struct VariableFolder {
