@@ -154,9 +154,9 @@ TEST(Picture, LooksLikeItsFile) {
 
 TEST(Json, LooksLikeItsFile) {
   // The keys are others each time.
-  const std::regex digest("\"(sha256|sha1)\":\"[0-9a-f]+\"");
+  const std::regex digest(R"re("(sha256|sha1)":"[0-9a-f]+")re");
   ExpectScreen("anything.json", std::regex_replace(RenderJson(MakeReport(Anything(), VmContext())),
-                                                   digest, "\"$1\":\"\""));
+                                                   digest, R"("$1":"")"));
 }
 
 TEST(Findings, AreShownAloneToo) {
