@@ -123,8 +123,7 @@ base::Result<base::Bytes> MakeSqlite(base::ByteSpan rows, base::Log& log) {
   if (!file) {
     return file.failure();
   }
-  if (auto kept = WriteRows(*file, backend::DatabaseUse::kMake, std::nullopt, rows, log);
-      !kept) {
+  if (auto kept = WriteRows(*file, backend::DatabaseUse::kMake, std::nullopt, rows, log); !kept) {
     return kept.failure();
   }
   // The log is folded into the database at the end, and SQLite does not say whether that went well.
