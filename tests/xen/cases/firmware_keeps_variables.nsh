@@ -7,7 +7,7 @@ endif
 echo FIRST BOOT
 for %p in signed unsigned stranger revoked
   \programs\%p.efi
-  echo %p.efi -> %lasterror%
+  echo %p.efi status %lasterror%
 endfor
 setvar Colour -guid 3d1a6b0e-5c1f-4f0b-9e61-0c3a7d552190 -nv -bs -rt =H626C7565
 echo stored: %lasterror%
