@@ -55,7 +55,8 @@ class Helper {
     std::uint64_t max_file_bytes = 0;
     /// What the helper may have of addresses, the caller's memory included.
     std::uint64_t memory_bytes = std::uint64_t{256} << 20;
-    std::size_t max_answer_bytes = std::size_t{16} << 20;
+    /// The longest is a report in JSON of a list with as many entries as fit into a file.
+    std::size_t max_answer_bytes = std::size_t{64} << 20;
     /// Null: the process ends by the signal itself.
     Stop* stop = nullptr;
   };
