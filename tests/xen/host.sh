@@ -26,6 +26,8 @@ skip() {
 stage_program() {
   mkdir -p "$(dirname "$1/$3")" "$1/usr/lib/x86_64-linux-gnu" "$1/usr/lib64"
   cp -L "$2" "$1/$3"
+  # Debug information is most of a program here, and dom0 unpacks it into its memory.
+  if readelf -h "$2" >/dev/null 2>&1; then strip --strip-debug "$1/$3"; fi
   readelf -lW "$2" | grep -q INTERP || return 0
   cp -L "$loader" "$1/usr/lib64/"
   stage_libraries "$1" "$2"
