@@ -67,6 +67,7 @@ std::string SignatureTypes() {
 
 std::string Additions() {
   std::vector<std::string> all;
+  all.reserve(guest::kProtocolAdditions.size());
   for (const std::string_view addition : guest::kProtocolAdditions) {
     all.push_back(Quoted(addition));
   }

@@ -85,7 +85,7 @@ MinimumVersion VersionOf(base::ByteSpan data) {
   }
   efi::Guid guid{};
   std::copy(guid_bytes.begin(), guid_bytes.end(), guid.bytes.begin());
-  const auto known =
+  const auto* const known =
       std::find_if(kVersionedPrograms.begin(), kVersionedPrograms.end(),
                    [&guid](const VersionedProgram& program) { return program.guid == guid; });
   version.program =

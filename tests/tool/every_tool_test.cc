@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <cstdlib>
 #include <regex>
 #include <string>
 #include <string_view>
@@ -143,6 +144,8 @@ TEST(EveryTool, OpensItsFilesInsideOfTheNewRootFolder) {
   if (::geteuid() != 0) {
     GTEST_SKIP() << "needs root";
   }
+  // The search for leaks wants /proc, which the new root folder does not have.
+  ::setenv("LSAN_OPTIONS", "detect_leaks=0", 1);
   const Workshop workshop;
   using Words = std::vector<std::string>;
   for (const auto& [tool, files] :

@@ -77,7 +77,7 @@ struct Input {
 
 /// What was found in an input.
 struct Source {
-  Format format;
+  Format format = Format::kVars;
   convert::Content content;
 };
 
