@@ -91,7 +91,8 @@ std::filesystem::path OwnFolder() {
   if (!error) {
     return self.parent_path();
   }
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel's own vector has it so
+  // The kernel's own vector has it so.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr,cppcoreguidelines-pro-type-reinterpret-cast)
   const auto* const path = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
   return path == nullptr ? std::filesystem::path() : std::filesystem::path(path).parent_path();
 }

@@ -255,6 +255,27 @@ base::Result<std::string> CheckVm(const Wishes& wishes, Input input, health::Che
                                log);
 }
 
+/// What --check says of one VM.
+struct CheckLine {
+  bool is_right = false;
+  bool is_known = false;
+  std::string text;
+};
+
+CheckLine CheckLineOf(const std::string& vm, const base::Result<std::string>& answer) {
+  CheckLine line;
+  line.is_right = answer && answer->starts_with(kVerdicts.front());
+  line.is_known = line.is_right || (answer && answer->starts_with(kVerdicts.back()));
+  const std::string why = !answer           ? answer.error().message
+                          : answer->empty() ? ""
+                                            : answer->substr(1);
+  line.text = std::string(line.is_right   ? "right      "
+                          : line.is_known ? "not right  "
+                                          : "not known  ") +
+              health::ForTerminal(vm) + (why.empty() ? "" : ": " + health::ForTerminal(why)) + "\n";
+  return line;
+}
+
 /// A line for each VM.
 base::Result<std::string> CheckAll(Wishes wishes, const std::vector<std::string>& vms,
                                    int& exit_code, base::Log& log) {
@@ -276,18 +297,10 @@ base::Result<std::string> CheckAll(Wishes wishes, const std::vector<std::string>
   bool is_all_right = true;
   for (const std::string& vm : vms) {
     wishes.place.operand = vm;
-    const auto answer = CheckVm(wishes, *files, *check, log);
-    const bool is_right = answer && answer->starts_with(kVerdicts.front());
-    const bool is_known = is_right || (answer && answer->starts_with(kVerdicts.back()));
-    const std::string why = !answer           ? answer.error().message
-                            : answer->empty() ? ""
-                                              : answer->substr(1);
-    is_all_right = is_all_right && is_right;
-    is_all_known = is_all_known && is_known;
-    lines += std::string(is_right   ? "right      "
-                         : is_known ? "not right  "
-                                    : "not known  ") +
-             health::ForTerminal(vm) + (why.empty() ? "" : ": " + health::ForTerminal(why)) + "\n";
+    const CheckLine line = CheckLineOf(vm, CheckVm(wishes, *files, *check, log));
+    is_all_right = is_all_right && line.is_right;
+    is_all_known = is_all_known && line.is_known;
+    lines += line.text;
   }
   exit_code = !is_all_known ? 1 : is_all_right ? 0 : kFoundExitCode;
   return lines;

@@ -111,7 +111,7 @@ base::Result<base::Bytes> EncodeOption(const NewBootOption& option) {
   const auto file_text = Text16(file);
   if (!file_text || file.size() == 1) {
     return base::Fail("'" + ForTerminal(option.file) +
-                      "' is no path of a file such as \\EFI\\debian\\shimx64.efi");
+                      R"(' is no path of a file such as \EFI\debian\shimx64.efi)");
   }
   const auto label = Text16(option.label);
   if (!label) {

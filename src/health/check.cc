@@ -45,8 +45,8 @@ bool IsAbout(FindingKind kind, Check check) {
 }  // namespace
 
 std::optional<Check> CheckOf(std::string_view name) {
-  const auto found = std::find_if(kChecks.begin(), kChecks.end(),
-                                  [&name](const CheckRow& row) { return row.name == name; });
+  const auto* const found = std::find_if(kChecks.begin(), kChecks.end(),
+                                         [&name](const CheckRow& row) { return row.name == name; });
   return found == kChecks.end() ? std::nullopt : std::optional(found->check);
 }
 

@@ -421,6 +421,24 @@ class Search {
     }
   }
 
+  /// Of each certificate in the lists of which it is known, its name and why.
+  static std::vector<std::string> WhyNotSecret(const std::vector<efi::SignatureList>& lists) {
+    std::vector<std::string> reasons;
+    for (const efi::SignatureList& list : lists) {
+      if (list.kind != efi::SignatureKind::kX509) {
+        continue;
+      }
+      for (const efi::SignatureEntry& entry : list.entries) {
+        const auto certificate = crypto::Certificate::Parse(entry.data);
+        const auto why = certificate.ok() ? health::WhyNotSecret(*certificate) : std::nullopt;
+        if (why) {
+          reasons.push_back(certificate->subject_text() + " " + *why);
+        }
+      }
+    }
+    return reasons;
+  }
+
   void CheckSecrets() {
     for (const efi::WellKnownVariable& holder : {efi::kPk, efi::kKek, efi::kDb}) {
       const store::Entry* key = FindEntry(state_, holder);
@@ -428,19 +446,7 @@ class Search {
       if (!lists) {
         continue;
       }
-      std::vector<std::string> reasons;
-      for (const efi::SignatureList& list : *lists) {
-        for (const efi::SignatureEntry& entry : list.entries) {
-          const auto certificate = list.kind == efi::SignatureKind::kX509
-                                       ? std::optional(crypto::Certificate::Parse(entry.data))
-                                       : std::nullopt;
-          if (certificate && certificate->ok()) {
-            if (const auto why = WhyNotSecret(**certificate)) {
-              reasons.push_back((*certificate)->subject_text() + " " + *why);
-            }
-          }
-        }
-      }
+      const std::vector<std::string> reasons = WhyNotSecret(*lists);
       if (reasons.empty()) {
         continue;
       }

@@ -342,6 +342,16 @@ void ShowKeys(Screen& screen, const Report& report) {
   }
 }
 
+/// What Microsoft's names begin with says nothing in a table of Microsoft's.
+std::string_view WithoutMaker(std::string_view name) {
+  for (const std::string_view prefix : {"Microsoft Corporation ", "Microsoft "}) {
+    if (name.substr(0, prefix.size()) == prefix) {
+      return name.substr(prefix.size());
+    }
+  }
+  return name;
+}
+
 void ShowSuccessions(Screen& screen, const Report& report) {
   const std::size_t half = (screen.width() - kKeyTab - 1) / 2;
   screen.Heading("Microsoft's certificates");
@@ -359,18 +369,9 @@ void ShowSuccessions(Screen& screen, const Report& report) {
     return screen.Paint(Pad(is_revoked ? "    revoked by dbx" : "", columns), Colour::kRed);
   };
   for (const SuccessionInfo& row : report.successions) {
-    // What Microsoft's names begin with says nothing here.
-    const auto shortened = [](std::string_view name) {
-      for (const std::string_view prefix : {"Microsoft Corporation ", "Microsoft "}) {
-        if (name.substr(0, prefix.size()) == prefix) {
-          return name.substr(prefix.size());
-        }
-      }
-      return name;
-    };
     screen.Line(Pad(std::string(kIndent, ' ') + std::string(row.variable), kKeyTab) +
-                cell(shortened(row.old_name), row.has_old, row.is_old_revoked, half) + " " +
-                cell(shortened(row.new_name), row.has_new, row.is_new_revoked, half));
+                cell(WithoutMaker(row.old_name), row.has_old, row.is_old_revoked, half) + " " +
+                cell(WithoutMaker(row.new_name), row.has_new, row.is_new_revoked, half));
     if (row.is_old_revoked || row.is_new_revoked) {
       screen.Line(Pad("", kKeyTab) + note(row.is_old_revoked, half) + " " +
                   note(row.is_new_revoked, half));
