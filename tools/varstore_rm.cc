@@ -131,6 +131,61 @@ base::Result<std::string> Remove(tool::Session& session, const Variables& variab
   return saved ? base::Result<std::string>(std::move(lines)) : saved.failure();
 }
 
+/// What is to be removed: these, or what the pattern matches of `vendor`.
+struct Selection {
+  Variables variables;
+  std::optional<efi::Guid> vendor;
+};
+
+/// Takes the operands, the place's among them.
+base::Result<Selection> Select(const Wishes& wishes, const std::string& lists,
+                               tool::PlaceOptions& place, std::vector<std::string>& operands) {
+  Selection selection;
+  const bool has_pattern = !wishes.pattern.empty();
+  if (wishes.is_clone && has_pattern) {
+    return tool::Misuse("-c and --match exclude each other");
+  }
+  if (!wishes.is_clone && !has_pattern) {
+    auto variable = tool::TakeVariable(place, operands, 0);
+    if (!variable) {
+      return variable.failure();
+    }
+    selection.variables.push_back(*std::move(variable));
+    return selection;
+  }
+  if (auto taken = tool::TakePlace(place, operands, has_pattern ? 1 : 0); !taken) {
+    return taken.failure();
+  }
+  if (wishes.is_clone) {
+    auto read = ReadLists(lists);
+    if (!read) {
+      return read.failure();
+    }
+    selection.variables = *std::move(read);
+    return selection;
+  }
+  selection.vendor = efi::ParseGuid(operands[0]);
+  if (!selection.vendor) {
+    return base::Fail("'" + base::Printable(operands[0]) + "' is no GUID");
+  }
+  return selection;
+}
+
+/// For a helper process.
+base::Result<std::string> RemoveSelected(tool::Session& session, Selection& selection,
+                                         const Wishes& wishes) {
+  if (selection.vendor) {
+    auto found = Matching(session.store(), *selection.vendor, wishes.pattern);
+    if (!found) {
+      return found.failure();
+    }
+    selection.variables = *std::move(found);
+  }
+  auto text = Remove(session, selection.variables, wishes);
+  const bool is_one = !wishes.is_clone && !selection.vendor && !wishes.only_shows;
+  return text && is_one ? std::string() : text;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -138,58 +193,22 @@ int main(int argc, char** argv) {
   tool::Rights rights;
   Wishes wishes;
   std::string lists = "/etc/xapi.d/efi-clone";
-  return tool::Main(
-      {page::kName, page::kHelp}, argc, argv,
-      tool::Joined(
-          {tool::OptionsOf(place),
-           tool::OptionsOf(rights),
-           {tool::Flag('c', "clone", wishes.is_clone), tool::Value('\0', "clone-lists", lists),
-            tool::Value('\0', "match", wishes.pattern),
-            tool::Flag('\0', "dry-run", wishes.only_shows)}}),
-      [&](auto operands, auto& log) -> base::Result<std::string> {
-        const bool has_pattern = !wishes.pattern.empty();
-        if (wishes.is_clone && has_pattern) {
-          return tool::Misuse("-c and --match exclude each other");
-        }
-        if (wishes.is_clone || has_pattern) {
-          if (auto taken = tool::TakePlace(place, operands, has_pattern ? 1 : 0); !taken) {
-            return taken.failure();
-          }
-        }
-        place.only_looks = wishes.only_shows;
-        Variables variables;
-        std::optional<efi::Guid> vendor;
-        if (wishes.is_clone) {
-          auto read = ReadLists(lists);
-          if (!read) {
-            return read.failure();
-          }
-          variables = *std::move(read);
-        } else if (has_pattern) {
-          vendor = efi::ParseGuid(operands[0]);
-          if (!vendor) {
-            return base::Fail("'" + base::Printable(operands[0]) + "' is no GUID");
-          }
-        } else {
-          auto variable = tool::TakeVariable(place, operands, 0);
-          if (!variable) {
-            return variable.failure();
-          }
-          variables.push_back(*std::move(variable));
-        }
-        return tool::WithSession(
-            place, rights, log,
-            [&](tool::Session& session, base::Log& /*lines*/) -> base::Result<std::string> {
-              if (vendor) {
-                auto found = Matching(session.store(), *vendor, wishes.pattern);
-                if (!found) {
-                  return found.failure();
-                }
-                variables = *std::move(found);
-              }
-              auto text = Remove(session, variables, wishes);
-              const bool is_one = !wishes.is_clone && !has_pattern && !wishes.only_shows;
-              return text && is_one ? std::string() : text;
-            });
-      });
+  return tool::Main({page::kName, page::kHelp}, argc, argv,
+                    tool::Joined({tool::OptionsOf(place),
+                                  tool::OptionsOf(rights),
+                                  {tool::Flag('c', "clone", wishes.is_clone),
+                                   tool::Value('\0', "clone-lists", lists),
+                                   tool::Value('\0', "match", wishes.pattern),
+                                   tool::Flag('\0', "dry-run", wishes.only_shows)}}),
+                    [&](auto operands, auto& log) -> base::Result<std::string> {
+                      auto selection = Select(wishes, lists, place, operands);
+                      if (!selection) {
+                        return selection.failure();
+                      }
+                      place.only_looks = wishes.only_shows;
+                      return tool::WithSession(place, rights, log,
+                                               [&](tool::Session& session, base::Log& /*lines*/) {
+                                                 return RemoveSelected(session, *selection, wishes);
+                                               });
+                    });
 }

@@ -75,7 +75,10 @@ std::vector<std::uint16_t> WithoutRepeats(base::ByteSpan data) {
   return numbers;
 }
 
-std::vector<RepeatedOption> RepeatedOptions(const State& state) {
+namespace {
+
+/// The records of boot options; of two under one number that which counts.
+std::map<std::uint16_t, const store::Entry*> EntriesOfOptions(const State& state) {
   std::map<std::uint16_t, const store::Entry*> entries;
   for (const store::Entry& entry : state.entries) {
     if (entry.vendor() == efi::kGlobalVariableGuid) {
@@ -84,20 +87,32 @@ std::vector<RepeatedOption> RepeatedOptions(const State& state) {
       }
     }
   }
+  return entries;
+}
+
+/// Where BootOrder first names each option.
+std::map<std::uint16_t, std::size_t> PlacesInOrder(const State& state) {
+  std::map<std::uint16_t, std::size_t> places;
+  if (const store::Entry* order = FindEntry(state, kBootOrder)) {
+    const std::vector<std::uint16_t> numbers = NumbersIn(order->data());
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      places.try_emplace(numbers[i], i);
+    }
+  }
+  return places;
+}
+
+}  // namespace
+
+std::vector<RepeatedOption> RepeatedOptions(const State& state) {
+  auto entries = EntriesOfOptions(state);
   std::map<std::pair<std::string, std::string>, std::vector<std::uint16_t>> groups;
   for (const auto& [number, option] : BootOptionsOf(state)) {
     if (option) {
       groups[{option->description, option->path}].push_back(number);
     }
   }
-  const store::Entry* order = FindEntry(state, kBootOrder);
-  std::map<std::uint16_t, std::size_t> places;
-  if (order != nullptr) {
-    const std::vector<std::uint16_t> numbers = NumbersIn(order->data());
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-      places.try_emplace(numbers[i], i);
-    }
-  }
+  const auto places = PlacesInOrder(state);
   const auto place_of = [&places](std::uint16_t number) {
     const auto found = places.find(number);
     return found == places.end() ? places.size() + kNumbers + number : found->second;
@@ -120,6 +135,7 @@ std::vector<RepeatedOption> RepeatedOptions(const State& state) {
     repeated.emplace(numbers.front(), std::move(option));
   }
   std::vector<RepeatedOption> options;
+  options.reserve(repeated.size());
   for (auto& [number, option] : repeated) {
     options.push_back(std::move(option));
   }
