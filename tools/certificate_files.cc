@@ -92,13 +92,16 @@ base::Result<std::vector<File>> FilesOf(std::string_view certificates) {
 
 }  // namespace
 
-base::Result<std::string> CertificatesIn(const store::Store& store) {
+base::Result<std::string> CertificatesIn(const store::Store& store, base::Log& log) {
   std::string text;
   std::size_t count = 0;
   for (const Key& key : kKeys) {
     const store::Entry* entry = store.Find({key.variable.name, key.variable.vendor});
     const auto lists = entry == nullptr ? std::nullopt : efi::UsableSignatureLists(entry->data());
     if (!lists) {
+      if (entry != nullptr) {
+        log.Warning(std::string(key.name) + ": left out: its lists cannot be read");
+      }
       continue;
     }
     for (const efi::SignatureList& list : *lists) {
@@ -107,6 +110,9 @@ base::Result<std::string> CertificatesIn(const store::Store& store) {
                                      ? std::optional(crypto::Certificate::Parse(one.data))
                                      : std::nullopt;
         if (!certificate || !certificate->ok()) {
+          if (certificate) {
+            log.Warning(std::string(key.name) + ": left out: an entry that is no certificate");
+          }
           continue;
         }
         if (++count > kMaxCertificates) {

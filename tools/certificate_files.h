@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "varstored/base/log.h"
 #include "varstored/base/result.h"
 #include "varstored/store/store.h"
 
@@ -10,8 +11,9 @@
 namespace varstored::tools {
 
 /// For a helper process: every certificate of PK, KEK, db, dbx, dbt and dbr, as text for
-/// WriteCertificates. More than a thousand are an error.
-[[nodiscard]] base::Result<std::string> CertificatesIn(const store::Store& store);
+/// WriteCertificates. More than a thousand are an error. What cannot be read is left out, with a
+/// warning.
+[[nodiscard]] base::Result<std::string> CertificatesIn(const store::Store& store, base::Log& log);
 
 /// Makes a PEM file of each in `folder`, which is made where it is missing, and gives the files'
 /// paths, one a line. A name is that of the variable, a number that no other has there, and what of

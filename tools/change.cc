@@ -51,12 +51,25 @@ std::vector<health::Finding> NewFindings(const health::State& before, const heal
   return findings;
 }
 
-/// Whether the daemon and its guest still get on with what is kept.
+/// The bytes of this variable, or of all where it is nothing.
+std::size_t BytesIn(const health::State& state, const std::optional<health::VariableId>& id) {
+  std::size_t bytes = 0;
+  for (const store::Entry& entry : state.entries) {
+    if (!id || (entry.name() == id->name && entry.vendor() == id->vendor)) {
+      bytes += entry.used_bytes();
+    }
+  }
+  return bytes;
+}
+
+/// Whether the daemon and its guest still get on with what is kept. What is too large already may
+/// become smaller only.
 base::Result<void> CheckRoom(const health::State& before, const health::State& after,
-                             const std::vector<health::Finding>& news) {
-  for (const health::Finding& finding : news) {
-    if (finding.kind == health::FindingKind::kVariableOversized ||
-        finding.kind == health::FindingKind::kStoreOverfull) {
+                             const health::Context& context) {
+  for (const health::Finding& finding : health::FindingsOf(after, context)) {
+    const bool is_about_room = finding.kind == health::FindingKind::kVariableOversized ||
+                               finding.kind == health::FindingKind::kStoreOverfull;
+    if (is_about_room && BytesIn(after, finding.variable) > BytesIn(before, finding.variable)) {
       return base::Fail("there is no room for it: " + finding.explanation);
     }
   }
@@ -141,11 +154,14 @@ base::Result<Changed> Make(const Subject& subject, const Change& change,
   }
   Changed changed;
   changed.text = Missing(*old_lines, *new_lines, "-") + Missing(*new_lines, *old_lines, "+");
-  if (changed.text.empty()) {
+  if (after->entries == before.entries) {
     return changed;
   }
+  if (changed.text.empty()) {
+    changed.text = "  what changes is not shown: an owner, or a time of revocation\n";
+  }
   const auto news = NewFindings(before, *after, subject.context);
-  if (auto room = CheckRoom(before, *after, news); !room) {
+  if (auto room = CheckRoom(before, *after, subject.context); !room) {
     return base::Fail(target + ": " + room.error().message);
   }
   const std::string words = WordsOnChangedKeys(health::ChangedKeys(before, *after));
@@ -195,6 +211,9 @@ base::Result<std::string> ChangePlace(const ChangeOptions& options, const Change
   auto subject = Open(options, log);
   if (!subject) {
     return subject.failure();
+  }
+  if (auto may = subject->place.CheckMayKeep(); !may) {
+    return may.failure();
   }
   const std::string& target = subject->context.target;
   if (subject->context.is_first_boot) {

@@ -65,13 +65,17 @@ base::Result<std::vector<File>> ReadFiles(const std::vector<std::string>& paths)
   return files;
 }
 
-/// For the helper process: the entries of all files as signature lists.
-base::Result<base::Bytes> ListsOf(const std::vector<File>& files, const efi::Guid& owner) {
+/// For the helper process: the entries of all files, for this variable, as signature lists.
+base::Result<base::Bytes> ListsOf(const std::vector<File>& files, std::string_view name,
+                                  const efi::Guid& owner) {
   base::Bytes all;
   for (const File& file : files) {
     const auto content = signer::ParseContent(file.bytes);
     if (!content) {
       return base::Fail(file.path + ": " + content.error().message);
+    }
+    if (auto fits = signer::CheckForm(name, content->form); !fits) {
+      return base::Fail(file.path + ": " + fits.error().message);
     }
     const base::Bytes lists = signer::EncodeContent(*content, owner);
     all.insert(all.end(), lists.begin(), lists.end());
@@ -87,13 +91,14 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   if (!variable) {
     return tool::Misuse(variable.error().message);
   }
+  const std::string name = operands.front();
   const auto files = ReadFiles(wishes.added);
   if (!files) {
     return files.failure();
   }
   const Change change = {
       [&](health::State state) -> base::Result<health::State> {
-        const auto lists = ListsOf(*files, wishes.owner);
+        const auto lists = ListsOf(*files, name, wishes.owner);
         return lists ? health::EditKey(std::move(state), {*variable, wishes.removed, *lists})
                      : lists.failure();
       },

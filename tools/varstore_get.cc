@@ -51,8 +51,8 @@ base::Result<std::string> SaveCertificates(tool::PlaceOptions& place, const tool
     return taken.failure();
   }
   const auto certificates =
-      tool::WithSession(place, rights, log, [](tool::Session& session, base::Log& /*lines*/) {
-        return tools::CertificatesIn(session.store());
+      tool::WithSession(place, rights, log, [](tool::Session& session, base::Log& lines) {
+        return tools::CertificatesIn(session.store(), lines);
       });
   return certificates ? tools::WriteCertificates(folder, *certificates) : certificates.failure();
 }

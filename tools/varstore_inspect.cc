@@ -117,7 +117,13 @@ base::Result<base::Bytes> ListsOf(const std::string& path, base::ByteSpan conten
                       ": neither a signed update, nor signature lists, nor Microsoft's list: " +
                       lists.error().message);
   }
-  return signer::EncodeContent(*lists, efi::Guid{});
+  base::Bytes encoded = signer::EncodeContent(*lists, efi::Guid{});
+  const auto entries = efi::ParseSignatureLists(encoded);
+  const bool is_empty =
+      entries && std::all_of(entries->begin(), entries->end(),
+                             [](const efi::SignatureList& list) { return list.entries.empty(); });
+  return is_empty ? base::Result<base::Bytes>(base::Fail(path + ": an update without any entry"))
+                  : std::move(encoded);
 }
 
 base::Result<std::vector<health::ListedRevocation>> RevocationsOf(const std::string& path,

@@ -277,7 +277,18 @@ base::Result<Content> Read(base::ByteSpan text) {
 }  // namespace
 
 bool IsHyperVJson(std::string_view text) {
-  return text.find("\"uefiSettings\"") != std::string_view::npos;
+  // The first member decides: what stands in values can be a guest's.
+  const auto skip_blanks = [&text] {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  };
+  skip_blanks();
+  if (!text.starts_with('{')) {
+    return false;
+  }
+  text.remove_prefix(1);
+  skip_blanks();
+  return !text.starts_with("\"version\"") && !text.starts_with("\"variables\"") &&
+         text.find("\"uefiSettings\"") != std::string_view::npos;
 }
 
 base::Result<Content> ReadHyperVJson(base::ByteSpan text) {

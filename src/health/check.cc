@@ -70,6 +70,16 @@ Judgement Judge(const Report& report, Check check) {
       }
     }
   }
+  if (check == Check::kCertificates &&
+      std::none_of(report.successions.begin(), report.successions.end(),
+                   [](const SuccessionInfo& row) { return row.has_old || row.has_new; })) {
+    say(Verdict::kNotKnown, "neither KEK nor db holds a certificate of Microsoft's");
+  }
+  if (check == Check::kRevocations && judgement.verdict == Verdict::kRight &&
+      !report.revocations.comparison && !report.revocations.seems_current) {
+    say(Verdict::kNotKnown,
+        "dbx counts where a PK is enrolled and db holds a certificate of Microsoft's");
+  }
   if (check == Check::kSecureBoot || check == Check::kAll) {
     if (!report.secure_boot) {
       say(Verdict::kNotKnown, "whether Secure Boot is on is not kept here");

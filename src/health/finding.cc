@@ -1,5 +1,7 @@
 #include "varstored/health/finding.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -518,22 +520,36 @@ class Search {
       what = Text(comparison->missing) + " of the " + Text(comparison->total) +
              " entries of the given update are not in it.";
     } else if (!IsVerifying() || context_.is_first_boot || KnownIn(efi::kDb).empty() ||
-               revocations.newest_seen == revocations.newest_known) {
+               revocations.seems_current) {
       // Without Microsoft's certificates in db nothing that Microsoft revokes can start anyway.
       return;
+    }
+    const bool is_part = revocations.newest_seen == revocations.newest_known;
+    if (is_part) {
+      what += (what.empty() ? "" : " ") +
+              std::string("Of the newest of Microsoft's lists only a part is in it.");
     }
     const std::string newest =
         revocations.newest_seen.empty()
             ? "None of Microsoft's lists is in it"
             : "The newest of Microsoft's lists in it is of " + revocations.newest_seen;
     constexpr std::int64_t kOld = std::int64_t{2} * 365 * 24 * 60 * 60;
-    const bool is_old = revocations.newest_seen < DateText(context_.now - kOld);
+    const bool is_old = is_part || revocations.newest_seen < DateText(context_.now - kOld);
     Add(FindingKind::kRevocationsMissing, IdOf(efi::kDbx),
         what + (what.empty() ? "" : " ") + newest + "; the newest known is of " +
             revocations.newest_known +
             ". Boot loaders with known holes may start. The operating system adds the list with "
             "its updates; by hand, update the boot loaders first.",
         false, AddFromHost(efi::kDbx), is_old ? Severity::kError : Severity::kWarning);
+  }
+
+  /// Whether the pattern of the first family takes variables that are not of it.
+  [[nodiscard]] bool MatchesMore(const VariableFamily& family) const {
+    return std::any_of(
+        usage_.variables.begin(), usage_.variables.end(), [&family](const VariableUse& variable) {
+          return variable.family != 0 && variable.id.vendor == family.vendor &&
+                 ::fnmatch(family.pattern.c_str(), NameOf(variable.id).c_str(), FNM_NOESCAPE) == 0;
+        });
   }
 
   /// What takes most and is nothing that the firmware needs: its words, and how it is removed.
@@ -551,6 +567,11 @@ class Search {
     const std::string largest_is = " The largest that Secure Boot does not need ";
     if (many > one) {
       const VariableFamily& family = usage_.families.front();
+      if (MatchesMore(family)) {
+        return {largest_is + "are " + Text(family.count) + " " + family.title + " with " +
+                    Text(family.data_bytes) + " bytes.",
+                ""};
+      }
       return {largest_is + "are " + Text(family.count) + " " + family.title + " with " +
                   Text(family.data_bytes) + " bytes.",
               ShellCommand("varstore-rm --match " + ShellWord(family.pattern),

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string_view>
 
 #include "known_hashes.h"
@@ -93,15 +94,15 @@ KnownRevocations::KnownRevocations(const std::vector<ListedRevocation>& given) {
   for (const ListRow& row : kLists) {
     lists_.push_back({std::string(row.date), row.hashes, row.marker});
   }
-  std::map<std::string, std::vector<crypto::Sha256Digest>> newer;
+  std::map<std::string, std::set<crypto::Sha256Digest>> newer;
   for (const ListedRevocation& revocation : given) {
-    given_.insert(base::ToBytes(revocation.hash));
-    if (revocation.date > kLists.back().date) {
-      newer[revocation.date].push_back(revocation.hash);
+    const bool is_first = given_.insert(base::ToBytes(revocation.hash)).second;
+    if (is_first && revocation.date > kLists.back().date) {
+      newer[revocation.date].insert(revocation.hash);
     }
   }
   for (const auto& [date, hashes] : newer) {
-    lists_.push_back({date, lists_.back().hashes + hashes.size(), hashes.front()});
+    lists_.push_back({date, lists_.back().hashes + hashes.size(), *hashes.begin()});
   }
 }
 

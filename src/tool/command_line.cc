@@ -144,9 +144,13 @@ Option Flag(char letter, std::string name, bool& flag) {
 }
 
 Option Value(char letter, std::string name, std::string& value) {
-  return {letter, std::move(name), true, [&value](std::string_view given) {
+  return {letter, std::move(name), true, [&value](std::string_view given) -> base::Result<void> {
+            // An empty variable of a script's is no wish that the option were not there.
+            if (given.empty()) {
+              return base::Fail("it needs a value that is not empty");
+            }
             value = given;
-            return base::Result<void>();
+            return {};
           }};
 }
 

@@ -597,6 +597,9 @@ base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {
 }
 
 base::Result<void> Place::CheckUnchanged(base::Log& log) {
+  if (auto may = CheckMayKeep(); !may) {
+    return may;
+  }
   const auto now = Read(log);
   if (!now) {
     return now.failure();

@@ -5,6 +5,7 @@ BIN has the programs, XAPI_FOLDER the toolstack of Python.
 """
 import base64
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -249,6 +250,35 @@ class Writing(Front):
             before = self.file.read_bytes()
             self.assertIn("no room", self.front(1, *at(wanted, self.file)))
             self.assertEqual((self.file.read_bytes(), self.backups()), (before, []))
+
+    def test_what_is_too_large_already_may_only_become_smaller(self):
+        self.file.write_bytes(guest.blob(guest.entry("dbx", hashes(*(i % 250 for i in range(1300))), 0x27, DATABASE)))
+        before = self.file.read_bytes()
+        self.assertIn("no room", self.front(1, *at(("edit", "dbx", "--add", self.many(2)), self.file)))
+        self.assertEqual((self.file.read_bytes(), self.backups()), (before, []))
+        self.front(0, *at(("edit", "dbx", "--remove", "07" * 32), self.file))
+        self.assertLess(self.file.stat().st_size, len(before))
+
+    def test_a_form_of_another_program_is_left_without_a_backup(self):
+        store = self.folder / "store.json"
+        store.write_text('{"version": 2, "variables": [{"name": "Lang", "guid": "8be4df61-93ca-11d2-aa0d-00e098032b8c",'
+                         ' "attr": 7, "data": "656e00"}]}')
+        efivars = self.folder / "efivars"
+        efivars.mkdir()
+        (efivars / "Lang-8be4df61-93ca-11d2-aa0d-00e098032b8c").write_bytes(bytes([7, 0, 0, 0]) + b"en\0")
+        everything = sorted(self.folder.rglob("*"))
+        for place in (store, efivars):
+            for words in self.calls()[:1] + (("edit", "dbx", "--add", self.esl()), ("boot", "--next", "1", "--dry-run")):
+                self.assertIn("can be looked at only", self.front(1, *at(words, place)))
+        self.assertEqual(sorted(self.folder.rglob("*")), sorted([*everything, self.esl()]))
+
+    def test_a_list_of_revocations_is_for_dbx(self):
+        self.file.write_bytes(guest.blob(LANG))
+        before = self.file.read_bytes()
+        listed = self.folder / "dbx.json"
+        listed.write_text(json.dumps({"images": {"x64": [{"authenticodeHash": "ab" * 32, "hashType": "SHA256", "dateOfAddition": "2018-04-01"}]}}))
+        self.front(1, *at(("edit", "db", "--add", listed), self.file))
+        self.assertEqual(self.file.read_bytes(), before)
 
     def many(self, count):
         path = self.folder / "many.txt"
