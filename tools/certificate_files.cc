@@ -90,6 +90,35 @@ base::Result<std::vector<File>> FilesOf(std::string_view certificates) {
   return files;
 }
 
+/// The certificates of one key with their DER form, up to one more than there may be. What cannot
+/// be read is named.
+std::vector<std::pair<base::ByteSpan, crypto::Certificate>> CertificatesOf(
+    const Key& key, const store::Entry* entry, base::Log& log) {
+  std::vector<std::pair<base::ByteSpan, crypto::Certificate>> certificates;
+  bool has_others = false;
+  const auto lists = entry == nullptr ? std::nullopt : efi::UsableSignatureLists(entry->data());
+  if (entry != nullptr && !lists) {
+    log.Warning(std::string(key.name) + ": left out: its lists cannot be read");
+  }
+  for (const efi::SignatureList& list : lists.value_or(std::vector<efi::SignatureList>())) {
+    if (list.kind != efi::SignatureKind::kX509) {
+      continue;
+    }
+    for (const efi::SignatureEntry& one : list.entries) {
+      auto certificate = crypto::Certificate::Parse(one.data);
+      if (!certificate) {
+        has_others = true;
+      } else if (certificates.size() <= kMaxCertificates) {
+        certificates.emplace_back(one.data, *std::move(certificate));
+      }
+    }
+  }
+  if (has_others) {
+    log.Warning(std::string(key.name) + ": left out: an entry that is no certificate");
+  }
+  return certificates;
+}
+
 }  // namespace
 
 base::Result<std::string> CertificatesIn(const store::Store& store, base::Log& log) {
@@ -97,31 +126,13 @@ base::Result<std::string> CertificatesIn(const store::Store& store, base::Log& l
   std::size_t count = 0;
   for (const Key& key : kKeys) {
     const store::Entry* entry = store.Find({key.variable.name, key.variable.vendor});
-    const auto lists = entry == nullptr ? std::nullopt : efi::UsableSignatureLists(entry->data());
-    if (!lists) {
-      if (entry != nullptr) {
-        log.Warning(std::string(key.name) + ": left out: its lists cannot be read");
+    for (const auto& [der, certificate] : CertificatesOf(key, entry, log)) {
+      if (++count > kMaxCertificates) {
+        return base::Fail("more than " + std::to_string(kMaxCertificates) + " certificates");
       }
-      continue;
-    }
-    for (const efi::SignatureList& list : *lists) {
-      for (const efi::SignatureEntry& one : list.entries) {
-        const auto certificate = list.kind == efi::SignatureKind::kX509
-                                     ? std::optional(crypto::Certificate::Parse(one.data))
-                                     : std::nullopt;
-        if (!certificate || !certificate->ok()) {
-          if (certificate) {
-            log.Warning(std::string(key.name) + ": left out: an entry that is no certificate");
-          }
-          continue;
-        }
-        if (++count > kMaxCertificates) {
-          return base::Fail("more than " + std::to_string(kMaxCertificates) + " certificates");
-        }
-        text += std::string(key.name) + " " +
-                base::EncodeBase64(base::ToBytes((*certificate)->subject_text())) + " " +
-                base::EncodeBase64(one.data) + "\n";
-      }
+      text += std::string(key.name) + " " +
+              base::EncodeBase64(base::ToBytes(certificate.subject_text())) + " " +
+              base::EncodeBase64(der) + "\n";
     }
   }
   if (count == 0) {
