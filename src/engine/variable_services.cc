@@ -18,6 +18,7 @@
 #include "ppi.h"
 #include "set_variable.h"
 #include "special_variables.h"
+#include "varstored/base/no_log.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/store/vars_blob.h"
@@ -194,13 +195,9 @@ base::Result<void> StageFirstBootKeys(store::StagedStore& staged, const Policy& 
 }  // namespace
 
 base::Result<void> CheckFirstBootKeys(const FirstBootKeys& keys) {
-  class NoLog final : public base::Log {
-    void Put(base::LogLevel /*level*/, std::string_view /*name*/,
-             std::string_view /*text*/) override {}
-  };
   const store::Store nothing;
   store::StagedStore staged(nothing);
-  NoLog log;
+  base::NoLog log;
   return StageFirstBootKeys(staged, {}, keys, "the host's keys", log);
 }
 

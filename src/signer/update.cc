@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "varstored/base/log.h"
+#include "varstored/base/no_log.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/signature_list.h"
@@ -37,12 +38,6 @@ class TrialBackend final : public store::Backend {
 
  private:
   std::vector<store::Entry> kept_;
-};
-
-class NoLog final : public base::Log {
- public:
-  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
-           std::string_view /*text*/) override {}
 };
 
 std::vector<store::Entry> WithPlatformKey(const std::optional<crypto::Certificate>& platform_key) {
@@ -118,7 +113,7 @@ namespace {
 base::Result<void> Try(const Update& update, base::ByteSpan auth_file, const engine::Policy& policy,
                        std::vector<store::Entry> kept) {
   TrialBackend backend(std::move(kept));
-  NoLog log;
+  base::NoLog log;
   engine::VariableServices services(policy, backend, log);
   if (auto booted = services.Boot({}); !booted) {
     return booted;
