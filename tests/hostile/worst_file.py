@@ -19,6 +19,8 @@ import sys
 import tempfile
 import uuid
 
+import page_table
+
 BOUND = 1.0
 BEGIN = "<!-- worst files: begin -->"
 END = "<!-- worst files: end -->"
@@ -293,11 +295,7 @@ def main():
               for tool, (seconds, words, what) in sorted(calls.dearest.items())]
     print("\n".join(table))
     if arguments.page:
-        with open(arguments.page, encoding="utf-8") as file:
-            before, rest = file.read().split(BEGIN)
-        after = rest.split(END)[1]
-        with open(arguments.page, "w", encoding="utf-8") as file:
-            file.write("\n".join([before + BEGIN, "", *table, "", END + after]))
+        page_table.put(arguments.page, BEGIN, END, table)
     for line in calls.failures:
         print("FAILED:", line)
     print(f"{calls.count} calls, {len(calls.failures)} of which took more than {BOUND} s or ended in another way")

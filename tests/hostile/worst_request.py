@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 
+import page_table
+
 BOUND = 400_000_000
 BEGIN = "<!-- worst requests: begin -->"
 END = "<!-- worst requests: end -->"
@@ -59,11 +61,7 @@ def main():
               for name, outcome, instructions in rows]
     print("\n".join(table))
     if arguments.page:
-        with open(arguments.page, encoding="utf-8") as file:
-            before, rest = file.read().split(BEGIN)
-        after = rest.split(END)[1]
-        with open(arguments.page, "w", encoding="utf-8") as file:
-            file.write("\n".join([before + BEGIN, "", *table, "", END + after]))
+        page_table.put(arguments.page, BEGIN, END, table)
     over = [name for name, _, instructions in rows if instructions > BOUND]
     strange = [f"{name}: {outcome}" for name, outcome, _ in rows if not EXPECTED.search(outcome)]
     for line in over:
