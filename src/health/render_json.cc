@@ -8,6 +8,7 @@
 #include "dates.h"
 #include "key_content.h"
 #include "rows.h"
+#include "varstored/base/hex.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/health/render.h"
@@ -33,10 +34,14 @@ class Json {
     }
   }
   Json& AddNull(std::string_view name) { return AddRaw(name, "null"); }
-  Json& Add(std::string_view name, const Json& value) { return AddRaw(name, value.Text()); }
+  Json& Add(std::string_view name, const Json& value) {
+    AddRaw(name, value.text_).text_ += value.close_;
+    return *this;
+  }
   Json& Append(const Json& value) {
     Separate();
-    text_ += value.Text();
+    text_ += value.text_;
+    text_ += value.close_;
     return *this;
   }
 
@@ -47,7 +52,9 @@ class Json {
 
   Json& AddRaw(std::string_view name, const std::string& value) {
     Separate();
-    text_ += JsonString(name) + ":" + value;
+    text_ += JsonString(name);
+    text_ += ':';
+    text_ += value;
     return *this;
   }
   void Separate() { text_ += text_.size() > 1 ? "," : ""; }
@@ -63,16 +70,6 @@ void AddText(Json& json, std::string_view name, std::string_view text) {
   } else {
     json.Add(name, text);
   }
-}
-
-std::string Hex(base::ByteSpan bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const std::uint8_t byte : bytes) {
-    text += kDigits[byte >> 4U];
-    text += kDigits[byte & 0xFU];
-  }
-  return text;
 }
 
 std::string_view ModeText(engine::SecureBootMode mode) {
@@ -97,8 +94,8 @@ Json KeyJson(const KeyVariable& key) {
         .Add("owner", efi::ToText(certificate.owner))
         .Add("is_microsofts", certificate.microsoft_year != 0)
         .Add("has_expired", certificate.has_expired)
-        .Add("sha256", Hex(certificate.sha256))
-        .Add("sha1", Hex(certificate.sha1))
+        .Add("sha256", base::ToHex(certificate.sha256))
+        .Add("sha1", base::ToHex(certificate.sha1))
         .Add("is_secret", certificate.not_secret.empty());
     AddText(one, "revoked_by", RevokedByText(certificate.revoked_by));
     AddText(one, "revoked_since", certificate.revoked_since);
