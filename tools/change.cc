@@ -39,10 +39,11 @@ std::string Missing(const Lines& lines, const Lines& others, const std::string& 
   return text;
 }
 
-std::vector<health::Finding> NewFindings(const health::State& before, const health::State& after,
+/// Those of `findings` that a VM with these variables has not.
+std::vector<health::Finding> NewFindings(std::vector<health::Finding> findings,
+                                         const health::State& before,
                                          const health::Context& context) {
   const auto known = health::FindingsOf(before, context);
-  auto findings = health::FindingsOf(after, context);
   std::erase_if(findings, [&known](const health::Finding& finding) {
     return std::any_of(known.begin(), known.end(), [&finding](const health::Finding& old) {
       return old.kind == finding.kind && old.variable == finding.variable;
@@ -65,8 +66,8 @@ std::size_t BytesIn(const health::State& state, const std::optional<health::Vari
 /// Whether the daemon and its guest still get on with what is kept. What is too large already may
 /// become smaller only.
 base::Result<void> CheckRoom(const health::State& before, const health::State& after,
-                             const health::Context& context) {
-  for (const health::Finding& finding : health::FindingsOf(after, context)) {
+                             const std::vector<health::Finding>& findings_after) {
+  for (const health::Finding& finding : findings_after) {
     const bool is_about_room = finding.kind == health::FindingKind::kVariableOversized ||
                                finding.kind == health::FindingKind::kStoreOverfull;
     if (is_about_room && BytesIn(after, finding.variable) > BytesIn(before, finding.variable)) {
@@ -88,25 +89,10 @@ struct Changed {
   std::optional<tool::NewBytes> bytes;  // nothing where nothing changes
 };
 
-void WriteText(base::Writer& writer, const std::string& text) {
-  writer.WriteU32(static_cast<std::uint32_t>(text.size()));
-  writer.WriteBytes(base::ToBytes(text));
-}
-
-bool ReadText(base::Reader& reader, std::string& text) {
-  std::uint32_t size = 0;
-  base::ByteSpan bytes;
-  if (!reader.ReadU32(size) || !reader.ReadBytes(size, bytes)) {
-    return false;
-  }
-  text = base::ToString(bytes);
-  return true;
-}
-
 base::Bytes Encode(const Changed& changed) {
   base::Writer writer;
-  WriteText(writer, changed.text);
-  WriteText(writer, changed.findings);
+  tool::WriteText(writer, changed.text);
+  tool::WriteText(writer, changed.findings);
   if (changed.bytes) {
     tool::WriteNewBytes(writer, *changed.bytes);
   }
@@ -116,7 +102,7 @@ base::Bytes Encode(const Changed& changed) {
 base::Result<Changed> Decode(base::ByteSpan answer) {
   base::Reader reader(answer);
   Changed changed;
-  if (!ReadText(reader, changed.text) || !ReadText(reader, changed.findings)) {
+  if (!tool::ReadText(reader, changed.text) || !tool::ReadText(reader, changed.findings)) {
     return base::Fail("the answer of the helper process is broken");
   }
   if (!reader.empty()) {
@@ -160,10 +146,11 @@ base::Result<Changed> Make(const Subject& subject, const Change& change,
   if (changed.text.empty()) {
     changed.text = "  what changes is not shown: an owner, or a time of revocation\n";
   }
-  const auto news = NewFindings(before, *after, subject.context);
-  if (auto room = CheckRoom(before, *after, subject.context); !room) {
+  auto findings = health::FindingsOf(*after, subject.context);
+  if (auto room = CheckRoom(before, *after, findings); !room) {
     return base::Fail(target + ": " + room.error().message);
   }
+  const auto news = NewFindings(std::move(findings), before, subject.context);
   const std::string words = WordsOnChangedKeys(health::ChangedKeys(before, *after));
   changed.text += words.empty() ? "" : Wrapped(words, 2, screen.width);
   changed.findings = news.empty() ? "" : "\n" + health::RenderFindings(news, screen);

@@ -113,21 +113,6 @@ bool IsSkipped(const backend::PoolVm& vm) {
 
 // ---- what goes between processes ----
 
-void WriteText(base::Writer& writer, std::string_view text) {
-  writer.WriteU32(static_cast<std::uint32_t>(text.size()));
-  writer.WriteBytes(base::ToBytes(text));
-}
-
-bool ReadText(base::Reader& reader, std::string& text) {
-  std::uint32_t size = 0;
-  base::ByteSpan bytes;
-  if (!reader.ReadU32(size) || !reader.ReadBytes(size, bytes)) {
-    return false;
-  }
-  text = base::ToString(bytes);
-  return true;
-}
-
 bool ReadFlag(base::Reader& reader, bool& flag) {
   std::uint8_t value = 0;
   const bool is_there = reader.ReadU8(value);
@@ -138,7 +123,7 @@ bool ReadFlag(base::Reader& reader, bool& flag) {
 void WriteTexts(base::Writer& writer, const std::vector<std::string>& texts) {
   writer.WriteU32(static_cast<std::uint32_t>(texts.size()));
   for (const std::string& text : texts) {
-    WriteText(writer, text);
+    tool::WriteText(writer, text);
   }
 }
 
@@ -148,7 +133,7 @@ bool ReadTexts(base::Reader& reader, std::vector<std::string>& texts) {
     return false;
   }
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (!ReadText(reader, texts.emplace_back())) {
+    if (!tool::ReadText(reader, texts.emplace_back())) {
       return false;
     }
   }
@@ -204,7 +189,7 @@ class PoolHelper {
     bool has_variables = false;
     std::string variables;
     for (std::string* text : {&vm.uuid, &vm.name, &vm.power_state, &variables}) {
-      if (!ReadText(reader, *text)) {
+      if (!tool::ReadText(reader, *text)) {
         return Broken();
       }
     }
@@ -246,7 +231,7 @@ class PoolHelper {
     if (*vm) {
       for (const std::string& text :
            {(*vm)->uuid, (*vm)->name, (*vm)->power_state, (*vm)->variables.value_or("")}) {
-        WriteText(writer, text);
+        tool::WriteText(writer, text);
       }
       for (const bool flag : {(*vm)->is_template, (*vm)->is_snapshot, (*vm)->is_default_template,
                               (*vm)->is_control_domain, (*vm)->is_uefi, (*vm)->wants_secure_boot,
@@ -276,7 +261,7 @@ base::Bytes Encode(const Look& look) {
   writer.WriteU8(look.is_fixable ? 1 : 0);
   WriteTexts(writer, look.fixed);
   WriteTexts(writer, look.left);
-  WriteText(writer, look.keys);
+  tool::WriteText(writer, look.keys);
   return writer.Take();
 }
 
@@ -285,7 +270,7 @@ base::Result<Look> Decode(base::ByteSpan answer) {
   Look look;
   if (!ReadFlag(reader, look.is_clean) || !ReadFlag(reader, look.is_fixable) ||
       !ReadTexts(reader, look.fixed) || !ReadTexts(reader, look.left) ||
-      !ReadText(reader, look.keys)) {
+      !tool::ReadText(reader, look.keys)) {
     return Broken();
   }
   return look;

@@ -390,6 +390,21 @@ base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
   return done ? base::Result<void>() : done.failure();
 }
 
+void WriteText(base::Writer& writer, std::string_view text) {
+  writer.WriteU32(static_cast<std::uint32_t>(text.size()));
+  writer.WriteBytes(base::ToBytes(text));
+}
+
+bool ReadText(base::Reader& reader, std::string& text) {
+  std::uint32_t size = 0;
+  base::ByteSpan bytes;
+  if (!reader.ReadU32(size) || !reader.ReadBytes(size, bytes)) {
+    return false;
+  }
+  text = base::ToString(bytes);
+  return true;
+}
+
 void WriteNewBytes(base::Writer& writer, const NewBytes& changed) {
   const auto& word = changed.are_certificates_up_to_date;
   writer.WriteU8(!word ? 0 : *word ? 2 : 1);

@@ -63,8 +63,7 @@ struct Done {
 
 base::Bytes Encode(const Done& done) {
   base::Writer writer;
-  writer.WriteU32(static_cast<std::uint32_t>(done.text.size()));
-  writer.WriteBytes(base::ToBytes(done.text));
+  WriteText(writer, done.text);
   if (done.changed) {
     WriteNewBytes(writer, *done.changed);
   }
@@ -74,12 +73,9 @@ base::Bytes Encode(const Done& done) {
 base::Result<Done> Decode(base::ByteSpan answer) {
   base::Reader reader(answer);
   Done done;
-  std::uint32_t size = 0;
-  base::ByteSpan text;
-  if (!reader.ReadU32(size) || !reader.ReadBytes(size, text)) {
+  if (!ReadText(reader, done.text)) {
     return base::Fail("the answer of the helper process is broken");
   }
-  done.text = base::ToString(text);
   if (!reader.empty()) {
     auto changed = ReadNewBytes(reader);
     if (!changed) {

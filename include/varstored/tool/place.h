@@ -122,6 +122,11 @@ struct NewBytes {
 void WriteNewBytes(base::Writer& writer, const NewBytes& changed);
 [[nodiscard]] base::Result<NewBytes> ReadNewBytes(base::Reader& reader);
 
+/// A text on the same way: its length in 4 bytes, and its bytes. Reading is false where it ends too
+/// early.
+void WriteText(base::Writer& writer, std::string_view text);
+[[nodiscard]] bool ReadText(base::Reader& reader, std::string& text);
+
 /// The conversation with a toolstack, in a helper process.
 class ToolstackHelper;
 
