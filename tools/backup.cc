@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "varstored/base/file.h"
+#include "varstored/base/hex.h"
 #include "varstored/crypto/digest.h"
 #include "varstored/tool/place.h"
 
@@ -21,17 +22,10 @@ constexpr std::size_t kTimeCharacters = 16;  // 20261120T100500Z
 constexpr int kMostOfOneSecond = 100;
 
 base::Result<std::string> DigestOf(const base::Bytes& content) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   const auto digest = crypto::Sha256({content});
-  if (!digest) {
-    return digest.failure();
-  }
-  std::string text;
-  for (std::size_t i = 0; i < kDigestBytes; ++i) {
-    text.push_back(kDigits[(*digest)[i] / kDigits.size()]);
-    text.push_back(kDigits[(*digest)[i] % kDigits.size()]);
-  }
-  return text;
+  return digest
+             ? base::Result<std::string>(base::ToHex(base::ByteSpan(*digest).first(kDigestBytes)))
+             : digest.failure();
 }
 
 std::string TimeText(std::int64_t now) {

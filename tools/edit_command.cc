@@ -13,17 +13,14 @@
 namespace varstored::tools {
 namespace {
 
-/// The owner of what is added, if the file names none and it is not Microsoft's: that of the host's
-/// PK, as create-auth has it.
-constexpr efi::Guid kHostOwner = *efi::ParseGuid("c0acc535-25c8-6446-925b-5dd7d0b2f5aa");
-
 constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20U;
 
 struct Wishes {
   ChangeOptions change;
   std::vector<std::string> removed;
   std::vector<std::string> added;  // paths
-  efi::Guid owner = kHostOwner;
+  /// Of what is added, if the file names none and it is not Microsoft's.
+  efi::Guid owner = signer::UsualOwner("PK");
 };
 
 /// A file that nobody has looked into.

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "varstored/base/file.h"
+#include "varstored/base/hex.h"
 
 namespace varstored::base {
 namespace {
@@ -250,18 +251,12 @@ bool PutInPlace(int folder, const std::string& from, const std::string& to) {
 }  // namespace
 
 std::string RandomDigits() {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   std::array<std::uint8_t, 4> random{};
   // Of so few bytes it does not fail; and a name that is taken would be an error.
   if (::getentropy(random.data(), random.size()) != 0) {
     random = {};
   }
-  std::string digits;
-  for (const std::uint8_t byte : random) {
-    digits += kDigits[byte >> 4U];
-    digits += kDigits[byte & 0xFU];
-  }
-  return digits;
+  return ToHex(random);
 }
 
 std::string NameBeside(const std::string& name) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "varstored/base/hex.h"
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/attributes.h"
@@ -48,17 +49,6 @@ std::optional<base::Bytes> FromHex(std::string_view digits) {
     bytes.push_back(static_cast<std::uint8_t>(high * 16 + low));
   }
   return bytes;
-}
-
-std::string ToHex(base::ByteSpan bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string digits;
-  digits.reserve(bytes.size() * 2);
-  for (const std::uint8_t byte : bytes) {
-    digits += kDigits[byte >> 4U];
-    digits += kDigits[byte & 0xFU];
-  }
-  return digits;
 }
 
 /// A variable's values as they stand in the file.
@@ -315,13 +305,13 @@ Written WriteQemuJson(const Content& content) {
     Json variable = {{"guid", efi::ToText(entry->vendor())},
                      {"name", *name},
                      {"attr", entry->raw_attributes()},
-                     {"data", ToHex(entry->data())}};
+                     {"data", base::ToHex(entry->data())}};
     if (entry->Has(efi::kTimeBasedAuthenticatedWriteAccess)) {
       base::Writer time;
       efi::WriteTime(time, entry->timestamp());
-      variable["time"] = ToHex(time.Take());
+      variable["time"] = base::ToHex(time.Take());
       if (entry->signer() != store::SignerDigest{}) {
-        variable["digest"] = ToHex(entry->signer());
+        variable["digest"] = base::ToHex(entry->signer());
       }
     } else if (entry->timestamp() != efi::Time{} || entry->signer() != store::SignerDigest{}) {
       written.lost.push_back(Describe(*entry) +

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "modes.h"
+#include "varstored/base/hex.h"
 #include "varstored/base/log.h"
 #include "varstored/base/writer.h"
 #include "varstored/crypto/certificate.h"
@@ -143,15 +144,6 @@ std::string Quoted(std::string_view name) {
   return '"' + text + (name.size() > kMaxShownName ? "...\"" : "\"");
 }
 
-std::string HexOf(base::ByteSpan bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const std::uint8_t byte : bytes) {
-    text += {kDigits[byte >> 4U], kDigits[byte & 0x0FU]};
-  }
-  return text;
-}
-
 /// A name takes time in proportion to its length, so that of a certificate that is no signer's,
 /// and may be as long as a variable, is left.
 std::string NameOf(const crypto::Certificate& certificate) {
@@ -259,7 +251,7 @@ std::string UntrustedSignerText(const UntrustedSigner& untrusted) {
   std::string text = "signed by " + NameOf(untrusted.signer) + ", issued by " +
                      Quoted(untrusted.signer.issuer_text());
   if (const auto digest = crypto::Sha256({untrusted.signer.der()})) {
-    text += ", SHA-256 " + HexOf(*digest);
+    text += ", SHA-256 " + base::ToHex(*digest);
   }
   const std::size_t shown = std::min(untrusted.trusted.size(), kMaxShownTrusted);
   text += shown == 0 ? "; nobody is trusted" : "; trusted: ";

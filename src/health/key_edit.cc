@@ -6,6 +6,7 @@
 
 #include "key_content.h"
 #include "put_data.h"
+#include "varstored/base/hex.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/crypto/digest.h"
 #include "varstored/efi/signature_list.h"
@@ -24,16 +25,6 @@ constexpr std::size_t kShownCandidates = 8;
 
 Content ContentOf(const efi::SignatureList& list, const efi::SignatureEntry& entry) {
   return {list.kind, base::ToBytes(entry.data)};
-}
-
-std::string Digits(base::ByteSpan bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const std::uint8_t byte : bytes) {
-    text.push_back(kDigits[byte / kDigits.size()]);
-    text.push_back(kDigits[byte % kDigits.size()]);
-  }
-  return text;
 }
 
 std::string Lower(std::string_view text) {
@@ -70,13 +61,13 @@ std::size_t HashBytes(efi::SignatureKind kind, std::size_t data_bytes) {
 
 Named NamedOf(efi::SignatureKind kind, const efi::SignatureEntry& entry) {
   if (efi::TypeOf(kind).data_bytes != 0) {
-    return {"", Digits(entry.data.first(HashBytes(kind, entry.data.size())))};
+    return {"", base::ToHex(entry.data.first(HashBytes(kind, entry.data.size())))};
   }
   Named named;
   const auto certificate = crypto::Certificate::Parse(entry.data);
   named.name = certificate ? ForTerminal(certificate->subject_text()) : "not a certificate";
   if (const auto digest = crypto::Sha256({entry.data})) {
-    named.digits = Digits(*digest);
+    named.digits = base::ToHex(*digest);
   }
   return named;
 }
