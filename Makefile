@@ -53,6 +53,7 @@ format:
 	git ls-files -z '*.cc' '*.h' '*.c' | xargs -0 -r clang-format -i
 
 lint:
+	tools/lint
 	cmake --preset clang
 	cmake --build --preset clang
 	run-clang-tidy -quiet -p build/clang -j $$(nproc)

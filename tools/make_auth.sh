@@ -94,7 +94,7 @@ while read -r variable need digest file rest || [ -n "$variable" ]; do
     required | optional) ;;
     *) fail "$manifest: '$need' is neither required nor optional" ;;
   esac
-  [ -n "$file" ] && [ -z "$rest" ] || fail "$manifest: a row has four words: $variable $need $digest $file $rest"
+  { [ -n "$file" ] && [ -z "$rest" ]; } || fail "$manifest: a row has four words: $variable $need $digest $file $rest"
   [ "$variable" != PK ] || [ ! -f PK.auth ] || continue
   found=$(file_of "$digest" "$file")
   if [ -n "$found" ]; then

@@ -72,8 +72,8 @@ cmp read-1.der other.der
 # sbsigntool's lists are the same; its hashes are taken behind somebody else's signature.
 sbsiglist --owner $owner --type x509 --output sb.esl db.der
 cmp sb.esl db.esl
-printf '0123456789abcdef0123456789abcdef' >hash
-sbsiglist --owner $owner --type sha256 --output dbx.esl hash
+printf '0123456789abcdef0123456789abcdef' >hash.bin
+sbsiglist --owner $owner --type sha256 --output dbx.esl hash.bin
 sign-efi-sig-list -a -t '2024-01-03 00:00:00' -k KEK.key -c KEK.pem dbx dbx.esl dbx.auth >/dev/null
 varstore-set store $database dbx 0x67 dbx.auth
 stored $database dbx dbx.esl

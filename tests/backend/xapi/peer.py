@@ -18,7 +18,6 @@ What it knows is in FOLDER, so that a test can look at it and change it at any t
 import argparse
 import http.server
 import os
-import socket
 import socketserver
 import sys
 import threading

@@ -21,7 +21,7 @@ launch_failing() {
 }
 
 ended() {
-  ! kill -0 $TRACED
+  ! kill -0 "$TRACED"
 }
 
 ready_or_ended() {
@@ -33,7 +33,7 @@ end_traced() {
   if ready; then kill -TERM "$(xenstore-read "/local/domain/$DOMAIN/varstored-pid")" 2>/dev/null || :; fi
   within 10 ended || fail "a daemon does not end"
   code=0
-  wait $TRACED || code=$?
+  wait "$TRACED" || code=$?
 }
 
 # answer LINE: what the guest is told, in a word.

@@ -5,6 +5,7 @@
 
 configure_firmware_domain
 xl create -q "$config"
+# shellcheck disable=SC2034  # for the functions of the testbed
 DOMAIN=$(xl domid vm)
 
 await 'TEST: the boot loader runs'

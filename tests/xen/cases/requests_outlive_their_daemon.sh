@@ -49,7 +49,7 @@ END
 say "killed at any moment, over and over: every call gets an answer, and none is a false one"
 echo 'hammer 1000 get global:PK -> well-formed' | guest -t 60 &
 calls=$!
-for turn in 1 2 3 4 5 6 7 8; do
+for _ in 1 2 3 4 5 6 7 8; do
   sleep 0.1  # some calls are served
   kill_daemon
   start_daemon --backend memory --auth-dir "$KEYS"
@@ -71,7 +71,7 @@ kill -0 "$other"
 
 say "a start that fails leaves no server behind: the next one gets the number, and nobody waits"
 create_domain failing pvh
-for turn in 1 2 3 4 5 6 7 8 9; do
+for _ in 1 2 3 4 5 6 7 8 9; do
   launch_daemon --backend memory --arg init:/run/absent --auth-dir "$KEYS"
   expect_daemon_end 1 10
 done

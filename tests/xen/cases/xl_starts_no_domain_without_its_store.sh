@@ -77,6 +77,7 @@ sed -e 's/^name = .*/name = "twin"/' "$config" >/run/twin.cfg
 LOG=/var/log/xen/qemu-dm-twin.log
 if xl create -q /run/twin.cfg >/run/xl.log 2>&1; then fail "the twin was started"; fi
 grep -q 'is served already' "$LOG" || fail "the log does not say so: $(cat "$LOG")"
+# shellcheck disable=SC2034  # for the functions of the testbed
 DOMAIN=$(xl domid vm)
 echo 'get global:SetupMode -> SUCCESS 6 hex:01' | guest
 xl destroy vm
