@@ -165,7 +165,7 @@ base::Result<base::Bytes> ReadInputs(const Arguments& arguments, const efi::Guid
       log.Info(path + ": " + given->what + ", which are left out");
     }
     const auto& content = given->content;
-    if (const auto fits = signer::CheckForm(arguments.name, content->form); !fits) {
+    if (const auto fits = signer::CheckContent(arguments.name, *content); !fits) {
       return In(path, fits.error());
     }
     for (const crypto::Certificate& certificate : content->certificates) {
