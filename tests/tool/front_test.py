@@ -117,6 +117,8 @@ class Commands(Front):
             self.assertLessEqual(max(map(len, text.splitlines())), 80)
             self.assertNotRegex(text, r"`|\]\(")
         self.assertIn("the nearest is 'store-overfull'", self.front(2, "help", "findings", "store-overful"))
+        self.assertRegex(self.front(0, "help", "findings", "kek-without-2011"),
+                         r"What varstore repair --fix does:\n  nothing: the choice is yours. varstore inspect shows the command")
         self.front(2, "help", "findings", "store-overfull", "x")
 
     def test_it_says_its_version(self):
