@@ -345,7 +345,7 @@ class Boot(Front):
         for words in (("--next", "1", "--remove", "1"), ("--next", "1", "--next", "1"), ("--first",), ("--label", "x"),
                       ("--add", "x"), ("--partition", "HD(1,GPT,8be4df61-93ca-11d2-aa0d-00e098032b8c)"),
                       ("--order", "1,1"), ("--next", "x"), ("--add", "x", "--label", "y", "--partition", "1")):
-            self.assertIn("--help", self.front(1, "boot", *words, self.file))
+            self.assertIn("--help", self.front(2, "boot", *words, self.file))
         self.assertEqual(self.file.read_bytes(), guest.blob(LANG))
 
     def test_new_findings_are_shown(self):
