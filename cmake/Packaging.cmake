@@ -79,7 +79,7 @@ set(CPACK_RPM_PACKAGE_RELEASE 1)
 # XenServer and XCP-ng have packages of these names with higher versions. These replace them, and an
 # update of the host does not take that back by itself.
 set(CPACK_RPM_PACKAGE_EPOCH 1)
-set(CPACK_RPM_PACKAGE_LICENSE BSD-2-Clause)
+set(CPACK_RPM_PACKAGE_LICENSE "BSD-2-Clause AND MIT")
 set(CPACK_RPM_PACKAGE_GROUP "System Environment/Daemons")
 set(CPACK_RPM_PACKAGE_AUTOREQ OFF)  # static programs
 set(CPACK_RPM_PACKAGE_AUTOPROV OFF)

@@ -287,7 +287,14 @@ def make_conversions():
     for text in re.findall(r'R"\((.*?)\)"', vector, re.S):
         seed("qemu_json", text.encode())
 
-    for case in ("xapi-map-text/nvram.txt", "hyperv-template/template.json", "json-of-windows/guest.json"):
+    variable = b"".join(struct.pack("<Q", len(part)) + part for part in (b"A", b"1"))
+    for attributes, tail in ((7, b""), (0x27, bytes(16) + struct.pack("<Q", 32) + bytes(32))):
+        seed("aws_uefi_data", b"\1" + struct.pack("<Q", 1) + variable + bytes(16) + struct.pack("<I", attributes) + tail)
+    aws = (TOP / "tests/cases/aws-uefidata/uefi-data.aws").read_bytes()
+    seed("aws_uefi_data", b"\0" + aws)
+    seed("aws_uefi_data", b'\0{"InstanceId": "i-0", "UefiData": "' + aws.strip() + b'"}')
+
+    for case in ("aws-uefidata/uefi-data.aws", "xapi-map-text/nvram.txt", "hyperv-template/template.json", "json-of-windows/guest.json"):
         seed("format", (TOP / "tests/cases" / case).read_bytes())
 
     for name in ("Boot0000", "..", "a/b", "\u00e9\U0001f600"):

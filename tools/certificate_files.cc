@@ -1,5 +1,8 @@
 #include "certificate_files.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -155,6 +158,13 @@ base::Result<std::string> WriteCertificates(const std::string& folder,
   }
   if (auto may = held->CheckMayMake(); !may) {
     return may.failure();
+  }
+  for (const File& file : *files) {
+    if (::faccessat(held->fd(), file.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+      return base::Fail(folder + "/" + file.name +
+                        ": it is there already, and nothing is ever overwritten; no certificate "
+                        "was written: give another folder");
+    }
   }
   std::string paths;
   for (const File& file : *files) {

@@ -39,15 +39,22 @@ std::string Missing(const Lines& lines, const Lines& others, const std::string& 
   return text;
 }
 
+/// Whether all that `finding` is about was found before.
+bool IsKnown(const health::Finding& finding, const health::Finding& old) {
+  return old.kind == finding.kind && old.variable == finding.variable &&
+         std::all_of(finding.about.begin(), finding.about.end(), [&old](const std::string& what) {
+           return std::find(old.about.begin(), old.about.end(), what) != old.about.end();
+         });
+}
+
 /// Those of `findings` that a VM with these variables has not.
 std::vector<health::Finding> NewFindings(std::vector<health::Finding> findings,
                                          const health::State& before,
                                          const health::Context& context) {
   const auto known = health::FindingsOf(before, context);
   std::erase_if(findings, [&known](const health::Finding& finding) {
-    return std::any_of(known.begin(), known.end(), [&finding](const health::Finding& old) {
-      return old.kind == finding.kind && old.variable == finding.variable;
-    });
+    return std::any_of(known.begin(), known.end(),
+                       [&finding](const health::Finding& old) { return IsKnown(finding, old); });
   });
   return findings;
 }

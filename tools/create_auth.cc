@@ -165,7 +165,7 @@ base::Result<base::Bytes> ReadInputs(const Arguments& arguments, const efi::Guid
       log.Info(path + ": " + given->what + ", which are left out");
     }
     const auto& content = given->content;
-    if (const auto fits = signer::CheckForm(arguments.name, content->form); !fits) {
+    if (const auto fits = signer::CheckContent(arguments.name, *content); !fits) {
       return In(path, fits.error());
     }
     for (const crypto::Certificate& certificate : content->certificates) {
@@ -379,9 +379,17 @@ int Fail(std::string_view message) {
   return 1;
 }
 
-int Misuse(std::string_view message) {
-  Fail(message);
-  return Fail("see create-auth --help");
+int Misuse(const std::string& message) {
+  constexpr int kMisuseExitCode = 2;
+  Fail(message + " (--help shows the usage)");
+  return kMisuseExitCode;
+}
+
+/// What getopt_long has not understood; `last` is the word before the next one.
+std::string UnknownOption(const char* last) {
+  constexpr int kFirstLong = 256;
+  return optopt == 0 || optopt >= kFirstLong ? std::string(last)
+                                             : std::string("-") + static_cast<char>(optopt);
 }
 
 int Run(int argc, char** argv) {
@@ -400,13 +408,11 @@ int Run(int argc, char** argv) {
       {"version", no_argument, nullptr, kVersionOption},
       {nullptr, 0, nullptr, 0},
   };
-  // What getopt_long says of a wrong option begins with this name.
-  std::string name(page::kName);
-  argv[0] = name.data();
+  ::opterr = 0;
   Arguments arguments;
   int found = 0;
   // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
-  while ((found = ::getopt_long(argc, argv, "ac:g:hk:os:t:", kLong, nullptr)) != -1) {
+  while ((found = ::getopt_long(argc, argv, ":ac:g:hk:os:t:", kLong, nullptr)) != -1) {
     switch (found) {
       case 'a':
         arguments.append = true;
@@ -438,8 +444,11 @@ int Run(int argc, char** argv) {
       case kVersionOption:
         std::cout << page::kName << ' ' << kVersion << '\n';
         return 0;
+      case ':':
+        return Misuse(std::string("'") + argv[optind - 1] + "' needs a value");
       default:
-        return Fail("see create-auth --help");
+        return Misuse("there is no option '" + UnknownOption(argv[optind - 1]) +
+                      "', or it has no value");
     }
   }
   std::vector<std::string> words(argv + optind, argv + argc);
@@ -449,7 +458,7 @@ int Run(int argc, char** argv) {
     arguments.inputs.assign(words.begin() + 2, words.end());
   }
   if (const auto misuse = MisuseOf(arguments); !misuse.empty()) {
-    return Misuse(misuse);
+    return Misuse(std::string(misuse));
   }
   const auto created = CreateAuth(arguments);
   return created ? 0 : Fail(created.error().message);

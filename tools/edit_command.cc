@@ -71,7 +71,7 @@ base::Result<base::Bytes> ListsOf(const std::vector<File>& files, std::string_vi
     if (!content) {
       return base::Fail(file.path + ": " + content.error().message);
     }
-    if (auto fits = signer::CheckForm(name, content->form); !fits) {
+    if (auto fits = signer::CheckContent(name, *content); !fits) {
       return base::Fail(file.path + ": " + fits.error().message);
     }
     const base::Bytes lists = signer::EncodeContent(*content, owner);

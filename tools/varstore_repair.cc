@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <csignal>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@ using namespace varstored;
 // Besides 0 and 1, which tool::Main gives.
 constexpr int kFoundExitCode = 2;
 constexpr int kFixedExitCode = 3;
+constexpr int kSignalExitCode = 128;  // and the number of the signal
 
 constexpr std::size_t kMaxTextColumns = 1000;
 
@@ -178,6 +180,20 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   return wishes.pool ? RepairPool(wishes, exit_code, log) : RepairOne(wishes, exit_code, log);
 }
 
+/// What a shell says of a program that such a signal has ended; 0 when none has come. Only a run
+/// over a pool has them wait.
+int SignalExitCode() {
+  sigset_t pending;
+  ::sigemptyset(&pending);
+  static_cast<void>(::sigpending(&pending));
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    if (::sigismember(&pending, number) == 1) {
+      return kSignalExitCode + number;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -194,5 +210,6 @@ int main(int argc, char** argv) {
             tool::Flag('\0', "force", wishes.repair.force),
             tool::Flag('\0', "pool", wishes.pool)}}),
       [&](auto operands, auto& log) { return Run(wishes, std::move(operands), exit_code, log); });
-  return failed != 0 ? failed : exit_code;
+  const int interrupted = SignalExitCode();
+  return interrupted != 0 ? interrupted : failed != 0 ? failed : exit_code;
 }

@@ -120,6 +120,9 @@ base::Result<std::string> Remove(tool::Session& session, const Variables& variab
         !(wishes.is_clone && reason == engine::Reason::kNothingToDelete)) {
       return tool::Refused(text, reason, tool::HintOfPlace(variable.key()));
     }
+    if (wishes.only_shows && reason == engine::Reason::kNothingToDelete) {
+      continue;
+    }
     const std::size_t blank = text.find(' ');
     lines += std::string(wishes.only_shows ? "Would remove" : "Removing") + ": GUID: '" +
              text.substr(0, blank) + "' Name: '" + text.substr(blank + 1) + "'\n";

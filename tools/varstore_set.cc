@@ -51,7 +51,7 @@ base::Result<base::Bytes> DataOf(const Write& write, base::Log& log) {
     return *given->update;
   }
   const std::string name = efi::NameToUtf8(key->name);
-  if (const auto fits = signer::CheckForm(name, given->content->form); !fits) {
+  if (const auto fits = signer::CheckContent(name, *given->content); !fits) {
     return base::Fail(write.path + ": " + fits.error().message);
   }
   log.Warning(is + ": taken for what " + name + " is to hold");

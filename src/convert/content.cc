@@ -39,10 +39,19 @@ constexpr std::array<std::string_view, 22> kMadeAtEachStart = {
     "dbxDefault",
 };
 
+/// PlatformRecovery####, by which the firmware finds a boot loader when nothing else starts.
+bool IsPlatformRecovery(std::string_view name) {
+  constexpr std::string_view kFront = "PlatformRecovery";
+  constexpr std::size_t kDigits = 4;
+  return name.size() == kFront.size() + kDigits && name.starts_with(kFront) &&
+         name.find_first_not_of("0123456789ABCDEF", kFront.size()) == std::string_view::npos;
+}
+
 bool IsMadeAtEachStart(const store::Entry& entry) {
+  const std::string name = efi::NameToUtf8(entry.name());
   return entry.vendor() == efi::kGlobalVariableGuid &&
-         std::find(kMadeAtEachStart.begin(), kMadeAtEachStart.end(),
-                   efi::NameToUtf8(entry.name())) != kMadeAtEachStart.end();
+         (IsPlatformRecovery(name) || std::find(kMadeAtEachStart.begin(), kMadeAtEachStart.end(),
+                                                name) != kMadeAtEachStart.end());
 }
 
 /// How a digest of `from` reads to a store that makes them as `to`.

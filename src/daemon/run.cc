@@ -264,10 +264,8 @@ int RunWithLog(const Program& program, std::span<const std::string_view> argumen
   const auto options = ReadOptions(program, arguments);
   if (!options) {
     const auto& [message, exit_code] = options.error();
-    log.Say(base::Event::kOptionsWrong, message);
-    if (exit_code == 2) {
-      static_cast<void>(std::fputs(std::string(program.help).c_str(), stderr));
-    }
+    log.Say(base::Event::kOptionsWrong,
+            message + (exit_code == 2 ? " (--help shows the usage)" : ""));
     return exit_code;
   }
   if (options->help || options->version) {

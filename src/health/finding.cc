@@ -322,6 +322,7 @@ class Search {
             "Another owner than Microsoft is written at " + Listed(names) +
                 ". An update of Microsoft's adds the same certificate again.",
             true, "");
+        findings_.back().about = std::move(names);
       }
     }
   }
@@ -448,7 +449,7 @@ class Search {
       if (!lists) {
         continue;
       }
-      const std::vector<std::string> reasons = WhyNotSecret(*lists);
+      std::vector<std::string> reasons = WhyNotSecret(*lists);
       if (reasons.empty()) {
         continue;
       }
@@ -456,8 +457,13 @@ class Search {
       Add(FindingKind::kKeyNotSecret, IdOf(holder),
           "Everybody can have the private half of " +
               (reasons.size() == 1 ? "its key" : Plural(reasons.size(), "key")) + " and sign " +
-              (is_db ? "boot loaders" : "new keys") + " with it: " + Listed(reasons) + ".",
+              (is_db ? "boot loaders" : "new keys") + " with it: " + Listed(reasons) + "." +
+              (is_db ? ""
+                     : " Whoever had it may have changed the other keys too, so this replaces all "
+                       "of PK, KEK, db and dbx with the host's; keep certificates of your own in "
+                       "db before."),
           false, is_db ? "" : ResetKeys(), is_db ? Severity::kWarning : Severity::kError);
+      findings_.back().about = std::move(reasons);
     }
   }
 
@@ -485,6 +491,7 @@ class Search {
           context_.is_vm ? "xe vm-update-secureboot-certificates-on-boot mark=true uuid=" +
                                ShellWord(context_.target)
                          : AddFromHost(holder));
+      findings_.back().about = std::move(old);
     }
   }
 

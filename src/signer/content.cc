@@ -203,6 +203,19 @@ base::Result<Given> ParseBare(base::ByteSpan file) {
   return given;
 }
 
+/// Whether there is nothing in it but digests of images and of certificates.
+bool HasHashesAlone(const Content& content) {
+  if (content.form != ContentForm::kSignatureLists) {
+    return content.form == ContentForm::kHashes;
+  }
+  const auto lists = efi::ParseSignatureLists(content.signature_lists);
+  return lists && std::none_of(lists->begin(), lists->end(), [](const efi::SignatureList& list) {
+           return list.kind == efi::SignatureKind::kX509 ||
+                  list.kind == efi::SignatureKind::kRsa2048 ||
+                  list.kind == efi::SignatureKind::kExternalManagement;
+         });
+}
+
 void AddList(base::Writer& writer, const efi::SignatureList& list) {
   writer.WriteBytes(efi::EncodeSignatureLists({list}));
 }
@@ -239,12 +252,14 @@ base::Result<Given> ParseGiven(base::ByteSpan file) {
   return given;
 }
 
-base::Result<void> CheckForm(std::string_view name, ContentForm form) {
-  if (form == ContentForm::kRevocationList && name != "dbx") {
+base::Result<void> CheckContent(std::string_view name, const Content& content) {
+  if (content.form == ContentForm::kRevocationList && name != "dbx") {
     return base::Fail("a list of revocations is for dbx, not for " + std::string(name));
   }
-  if (form == ContentForm::kHashes && (name == "PK" || name == "KEK")) {
-    return base::Fail(std::string(name) + " holds certificates, not hashes");
+  if ((name == "PK" || name == "KEK") && HasHashesAlone(content)) {
+    return base::Fail(std::string(name) +
+                      " holds certificates, not hashes: who signs an update is looked for there, "
+                      "and a hash verifies no signature");
   }
   return {};
 }

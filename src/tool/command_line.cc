@@ -39,6 +39,9 @@ class Diagnostics final : public base::Log {
 constexpr int kFirstLong = 256;
 constexpr int kVersionOption = kFirstLong - 1;
 
+/// The end of what is said of a misuse. An Error has no more than its text, so this tells it apart.
+constexpr std::string_view kShowsUsage = " (--help shows the usage)";
+
 /// What getopt wants to know of `options`.
 struct Descriptions {
   std::string letters = ":h";  // the colon tells a missing value from an unknown option
@@ -176,7 +179,7 @@ base::Result<unsigned long long> ParseNumber(std::string_view text, unsigned lon
 }
 
 base::Failure<base::Error> Misuse(const std::string& what) {
-  return base::Fail(what + " (--help shows the usage)");
+  return base::Fail(what + std::string(kShowsUsage));
 }
 
 int Main(const Program& program, int argc, char** argv, std::span<const Option> options,
@@ -186,8 +189,9 @@ int Main(const Program& program, int argc, char** argv, std::span<const Option> 
   try {
     const auto output = Run(program, argc, argv, options, work, log);
     if (!output) {
+      constexpr int kMisuseExitCode = 2;
       log.Error(output.error().message);
-      return 1;
+      return output.error().message.ends_with(kShowsUsage) ? kMisuseExitCode : 1;
     }
     if (std::fwrite(output->data(), 1, output->size(), stdout) != output->size() ||
         std::fflush(stdout) != 0) {

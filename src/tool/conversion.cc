@@ -21,6 +21,7 @@
 #include "varstored/base/held_file.h"
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
+#include "varstored/convert/aws_uefi_data.h"
 #include "varstored/convert/content.h"
 #include "varstored/convert/efivarfs.h"
 #include "varstored/convert/flash_image.h"
@@ -242,6 +243,12 @@ base::Result<Target> MakeTarget(const Conversion& conversion, Format format,
       Target target;
       target.files = convert::ToVariableFiles(content, target.lost);
       return target;
+    }
+    case Format::kAws: {
+      auto written = convert::WriteAwsUefiData(content);
+      return written ? base::Result<Target>(
+                           {false, std::move(written->bytes), {}, std::move(written->lost)})
+                     : written.failure();
     }
     case Format::kJson:
     case Format::kXe:  // are never written

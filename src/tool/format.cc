@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "varstored/convert/aws_uefi_data.h"
 #include "varstored/convert/flash_image.h"
 #include "varstored/convert/hyperv_json.h"
 #include "varstored/convert/qcow2.h"
@@ -29,7 +30,7 @@ struct FormatRow {
   DigestKind digests;
 };
 
-constexpr std::array<FormatRow, 11> kFormats = {{
+constexpr std::array<FormatRow, 12> kFormats = {{
     {Format::kVars, "vars", "a `VARS` blob", ".vars", DigestKind::kVarstored},
     {Format::kVarsBase64, "vars-base64", "a `VARS` blob in base64", ".b64", DigestKind::kVarstored},
     {Format::kSqlite, "sqlite", "a database", ".sqlite", DigestKind::kVarstored},
@@ -41,11 +42,11 @@ constexpr std::array<FormatRow, 11> kFormats = {{
     {Format::kEfivarfs, "efivarfs", "a folder as of efivarfs", ".efivars", DigestKind::kNone},
     {Format::kXe, "xe", "text as xe prints it", "", DigestKind::kVarstored},
     {Format::kHyperV, "hyperv", "a template of Hyper-V's", "", DigestKind::kNone},
+    {Format::kAws, "aws", "UefiData of AWS's", ".aws", DigestKind::kEdk2},
 }};
 
 constexpr std::string_view kDatabaseMagic = "SQLite format 3";
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // of UTF-8
-constexpr std::string_view kAwsMagic = "QU1aTlVFRk";         // "AMZNUEFI" in base64
 constexpr std::string_view kXeKey = "EFI-variables:";
 constexpr std::string_view kBlanks = " \t\r\n";
 /// Enough of a text to tell what it is.
@@ -100,7 +101,7 @@ base::Result<base::Bytes> ReadImage(const base::HeldFile& file) {
 
 bool IsText(Format format) {
   return format == Format::kVarsBase64 || format == Format::kJson || format == Format::kXe ||
-         format == Format::kHyperV;
+         format == Format::kHyperV || format == Format::kAws;
 }
 
 base::ByteSpan WithoutByteOrderMark(base::ByteSpan bytes) {
@@ -127,6 +128,9 @@ std::optional<Format> FormatOfText(base::ByteSpan bytes) {
   const std::size_t first = text.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) {
     return std::nullopt;
+  }
+  if (convert::IsAwsUefiData(text)) {
+    return Format::kAws;
   }
   if (text[first] == '{') {
     return convert::IsHyperVJson(text) ? Format::kHyperV : Format::kJson;
@@ -157,6 +161,8 @@ base::Result<convert::Content> ReadAs(Format format, base::ByteSpan bytes) {
       return convert::ReadQemuJson(text);
     case Format::kHyperV:
       return convert::ReadHyperVJson(text);
+    case Format::kAws:
+      return convert::ReadAwsUefiData(text);
     case Format::kFlash:
     case Format::kQcow2:
       return convert::ReadFlashImage(bytes);
@@ -307,12 +313,6 @@ base::Result<std::optional<Format>> FormatOfContent(base::ByteSpan bytes) {
   }
   if (IsUtf16(TextOf(bytes))) {
     return Utf16();
-  }
-  if (TextOf(bytes).starts_with(kAwsMagic)) {
-    return base::Fail(
-        "AWS's UefiData, which is compressed with a table of AWS's that is no part of this "
-        "program; make a flash image of it first, with AWS's own uefivars: uefivars -i aws -o edk2 "
-        "-I FILE -O NEW.fd");
   }
   return FormatOfText(bytes);
 }

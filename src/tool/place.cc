@@ -11,6 +11,7 @@
 #include "varstored/backend/xapi.h"
 #include "varstored/base/base64.h"
 #include "varstored/base/file.h"
+#include "varstored/base/shell.h"
 #include "varstored/base/unique_fd.h"
 #include "varstored/convert/flash_image.h"
 #include "varstored/efi/attributes.h"
@@ -595,11 +596,10 @@ base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
 base::Result<void> Place::CheckMayKeep() const {
   return !kept_.foreign
              ? base::Result<void>()
-             : base::Fail(kept_.path + ": nothing was written: it is " +
-                          DescriptionOf(*kept_.foreign) +
-                          ", which can be looked at only. Make a copy that can be changed: "
-                          "varstore-convert " +
-                          kept_.path + " " + NameOfCopy(kept_.path));
+             : base::Fail(
+                   kept_.path + ": nothing was written: it is " + DescriptionOf(*kept_.foreign) +
+                   ", which can be looked at only. Make a copy that can be changed: " +
+                   base::ShellCommand("varstore-convert", {kept_.path, NameOfCopy(kept_.path)}));
 }
 
 base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {

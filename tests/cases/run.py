@@ -11,7 +11,7 @@ A case is a folder with its input files and a file `transcript`:
 
 A line with `$` is called by the shell, in a copy of the folder and with the programs of the build, and those beside this
 file, in front of PATH. The lines below it are to stand in what it prints (both streams), in this order, each within one
-line; runs of blanks count as one. A line with `!` is to stand nowhere in it. `[N]` is the exit status, 0 when it is not
+line; runs of blanks count as one. A case with a line `? COMMAND` is skipped (77) where that command fails. A line with `!` is to stand nowhere in it. `[N]` is the exit status, 0 when it is not
 given."""
 
 import argparse
@@ -36,7 +36,7 @@ def steps(transcript):
             if step:
                 yield step
             step = [number, line[2:], [], [], 0]
-        elif not line.strip() or line.startswith("# "):
+        elif not line.strip() or line.startswith(("# ", "? ")):
             continue
         elif step is None:
             sys.exit(f"{transcript}:{number}: no command stands before this line")
@@ -79,6 +79,10 @@ def main():
     options = parser.parse_args()
     environment = dict(os.environ, PATH=f"{options.bin.resolve()}:{pathlib.Path(__file__).resolve().parent}:{os.environ['PATH']}", LC_ALL="C.UTF-8", COLUMNS="100",
                        NO_COLOR="1")
+    for line in (options.case / "transcript").read_text(encoding="utf-8").splitlines():
+        if line.startswith("? ") and subprocess.run(line[2:], shell=True, stdin=subprocess.DEVNULL, timeout=60, check=False).returncode:
+            print(f"skipped: this needs what is not there: {line[2:]}")
+            return 77
     failed = False
     with tempfile.TemporaryDirectory() as copy:
         folder = pathlib.Path(copy, "case")

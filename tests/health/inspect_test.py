@@ -210,7 +210,7 @@ class Inspect(unittest.TestCase):
         return shown
 
     def test_options_that_exclude_each_other_and_bad_updates_fail(self):
-        self.assertEqual(self.inspect(CLEAN, "--json", "--svg").returncode, 1)
+        self.assertEqual(self.inspect(CLEAN, "--json", "--svg").returncode, 2)
         update = self.folder / "update"
         for content in (b"", b"no list at all, but long enough to be one of them"):
             update.write_bytes(content)

@@ -276,7 +276,7 @@ class PoolTest(unittest.TestCase):
             before = self.contents()
             # In the middle of a write, which is finished.
             code, shown = self.interrupt(number, lambda m: m == peer.SET and len(self.pool.writes) == 3)
-            self.assertEqual(code, 1)
+            self.assertEqual(code, 128 + number)
             self.assertRegex(shown, r" 4 fixed, 0 failed,.*\ninterrupted: 2\d\d were not looked at. Run this again")
             self.check_nothing_is_half_done(before)
             self.assertEqual(len(self.pool.writes), 4)
@@ -305,7 +305,7 @@ class PoolTest(unittest.TestCase):
 
             self.pool.before = hang
             process = subprocess.Popen(self.command("--fix"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            self.assertEqual(process.wait(60), 1, at)
+            self.assertEqual(process.wait(60), 128 + signal.SIGINT, at)
             self.assertLess(time.monotonic() - begun[0], 1, at)
             self.pool.before = None
             self.assertEqual(self.pool.kept(reference), before)

@@ -100,7 +100,9 @@ class Files(Repair):
         self.repair(1, self.folder / "nothing")
         for words in ((), (self.file, "x"), ("--pool", "x"), ("--pool", "--force"),
                       ("--restore", "x", "--fix", self.file), ("--restore", "x", "--pool")):
-            self.assertIn("--help", self.repair(1, *words))
+            done = self.run_tool(*words)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("--help", done.stderr)
 
     def test_a_file_keeps_its_form_and_a_restore_its_bytes(self):
         text = base64.b64encode(DANGLING)

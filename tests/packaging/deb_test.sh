@@ -82,8 +82,12 @@ for file in /usr/sbin/varstored /usr/sbin/varstored-dm /usr/sbin/varstored-attac
 done
 for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service /usr/share/man/man8/varstored.8.gz \
   /usr/share/bash-completion/completions/varstore /usr/share/bash-completion/completions/varstore-edit \
-  /usr/share/bash-completion/completions/varstore-ls; do
+  /usr/share/bash-completion/completions/varstore-ls \
+  /usr/share/doc/varstored/tools/varstore-inspect.schema.json; do
   mode "$file" 644
+done
+for page in findings keys troubleshooting tools/varstore-repair; do
+  mode "/usr/share/doc/varstored/$page.md" 644
 done
 
 # Removed: the programs go, all that an administrator has stays.

@@ -162,6 +162,13 @@ std::optional<store::Entry> After(Format format, const store::Entry& entry) {
     case Format::kQcow2:
       there = there && is_name;
       break;
+    case Format::kAws:
+      there = there && is_name && !is_lone_surrogate;
+      if (!entry.Has(efi::kTimeBasedAuthenticatedWriteAccess)) {
+        record.timestamp = {};
+        record.signer = {};
+      }
+      break;
     case Format::kEfivarfs:
       there = there && is_name && !is_lone_surrogate &&
               efi::NameToUtf8(name).find('/') == std::string::npos && name.size() / 2 <= 218;
@@ -297,10 +304,10 @@ INSTANTIATE_TEST_SUITE_P(
     Formats, PairTest,
     ::testing::Combine(::testing::Values(Format::kVars, Format::kVarsBase64, Format::kSqlite,
                                          Format::kJson, Format::kFlash, Format::kQcow2,
-                                         Format::kEfivarfs),
+                                         Format::kEfivarfs, Format::kAws),
                        ::testing::Values(Format::kVars, Format::kVarsBase64, Format::kSqlite,
                                          Format::kJson, Format::kFlash, Format::kQcow2,
-                                         Format::kEfivarfs)),
+                                         Format::kEfivarfs, Format::kAws)),
     [](const auto& tested) {
       std::string name = std::string(NameOf(std::get<0>(tested.param))) + "_to_" +
                          std::string(NameOf(std::get<1>(tested.param)));

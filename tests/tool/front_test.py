@@ -117,6 +117,8 @@ class Commands(Front):
             self.assertLessEqual(max(map(len, text.splitlines())), 80)
             self.assertNotRegex(text, r"`|\]\(")
         self.assertIn("the nearest is 'store-overfull'", self.front(2, "help", "findings", "store-overful"))
+        self.assertRegex(self.front(0, "help", "findings", "kek-without-2011"),
+                         r"What varstore repair --fix does:\n  nothing: the choice is yours. varstore inspect shows the command")
         self.front(2, "help", "findings", "store-overfull", "x")
 
     def test_it_says_its_version(self):
@@ -343,7 +345,7 @@ class Boot(Front):
         for words in (("--next", "1", "--remove", "1"), ("--next", "1", "--next", "1"), ("--first",), ("--label", "x"),
                       ("--add", "x"), ("--partition", "HD(1,GPT,8be4df61-93ca-11d2-aa0d-00e098032b8c)"),
                       ("--order", "1,1"), ("--next", "x"), ("--add", "x", "--label", "y", "--partition", "1")):
-            self.assertIn("--help", self.front(1, "boot", *words, self.file))
+            self.assertIn("--help", self.front(2, "boot", *words, self.file))
         self.assertEqual(self.file.read_bytes(), guest.blob(LANG))
 
     def test_new_findings_are_shown(self):

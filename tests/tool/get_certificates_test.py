@@ -75,6 +75,16 @@ class Certificates(unittest.TestCase):
         self.assertIn(b"db-1-One.pem", again.stderr)
         self.assertEqual((out / "db-1-One.pem").read_text(), "mine")
 
+    def test_all_are_written_or_none(self):
+        self.vm.write_bytes(blob(b"".join(list_of(certificate(self.folder, name)) for name in ("One", "Two"))))
+        out = self.folder / "out"
+        out.mkdir()
+        (out / "db-2-Two.pem").symlink_to("nowhere")
+        shown = self.get(out)
+        self.assertEqual((shown.returncode, shown.stdout), (1, b""))
+        self.assertIn(b"db-2-Two.pem: it is there already", shown.stderr)
+        self.assertEqual([path.name for path in out.iterdir()], ["db-2-Two.pem"])
+
     def test_a_vm_without_certificates_makes_no_folder(self):
         self.vm.write_bytes(blob(b""))
         self.assertEqual(self.get(self.folder / "out").returncode, 1)

@@ -270,6 +270,8 @@ def findings(document):
         sys.exit(f"{document}: there is no table of findings")
     table = ""
     for name, severity, wrong, repair in rows:
+        if repair.strip() == "nothing":
+            repair = "nothing: the choice is yours. varstore inspect shows the command that helps, where there is one"
         text = "\n".join([f"{name} ({severity})", *(
             line for title, words in (("What is wrong", wrong), ("What varstore repair --fix does", repair))
             for line in ["", title + ":", *textwrap.wrap(plain(words) + ".", WIDTH, initial_indent="  ",

@@ -75,6 +75,9 @@ struct Finding {
   bool is_fixable = false;
   /// The command that mends it, as one line for a shell; empty where there is none.
   std::string command;
+  /// Where one finding is of several certificates, each of them, in words: with another one among
+  /// them it is another finding.
+  std::vector<std::string> about = {};
 };
 
 /// What the daemon of a running VM tells of its work.

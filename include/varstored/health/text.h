@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cstddef>
-#include <initializer_list>
 #include <string>
 #include <string_view>
+
+#include "varstored/base/shell.h"
 
 namespace varstored::health {
 
@@ -27,14 +28,7 @@ namespace varstored::health {
 /// What ForTerminal gives, with the characters that mean something to XML escaped.
 [[nodiscard]] std::string ForXml(std::string_view utf8);
 
-/// `word` as one word of a POSIX shell, made for a terminal: quoted where needed; characters that
-/// ForTerminal would replace are written in $'...', which bash knows; it is one word in other
-/// shells too, though another one.
-[[nodiscard]] std::string ShellWord(std::string_view word);
-
-/// A command as one line for a shell: `program`, with its options, as it is, and each of `operands`
-/// as one word that is no option, whatever it begins with.
-[[nodiscard]] std::string ShellCommand(std::string_view program,
-                                       std::initializer_list<std::string_view> operands);
+using base::ShellCommand;
+using base::ShellWord;
 
 }  // namespace varstored::health

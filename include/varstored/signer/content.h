@@ -61,8 +61,10 @@ struct Given {
 /// The certificates of a PEM or DER file, as above; another form is an error.
 [[nodiscard]] base::Result<std::vector<crypto::Certificate>> ParseCertificates(base::ByteSpan file);
 
-/// Whether a Secure Boot variable may be given this; the error says why not.
-[[nodiscard]] base::Result<void> CheckForm(std::string_view name, ContentForm form);
+/// Whether a Secure Boot variable may be given this; the error says why not. A list of revocations
+/// is for dbx alone. PK and KEK say whose signatures are taken (UEFI 2.10, 8.2.2 and 32.3), and
+/// with nothing but hashes in it neither of them verifies any.
+[[nodiscard]] base::Result<void> CheckContent(std::string_view name, const Content& content);
 
 /// Who owns the entries of a Secure Boot variable where nobody says otherwise: those of PK are the
 /// host owner's, most others are Microsoft's certificates and revocations, which Microsoft's

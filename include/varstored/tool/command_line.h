@@ -41,7 +41,7 @@ struct Option {
 [[nodiscard]] base::Result<unsigned long long> ParseNumber(std::string_view text,
                                                            unsigned long long maximum);
 
-/// The failure of a program that was called wrongly. The exit code is that of every other failure.
+/// The failure of a program that was called wrongly: exit code 2, where every other one is 1.
 [[nodiscard]] base::Failure<base::Error> Misuse(const std::string& what);
 
 /// The program's work. `operands` are the words that are no options and no values of any, in their
@@ -51,8 +51,8 @@ using Work =
     std::function<base::Result<std::string>(std::vector<std::string> operands, base::Log& log)>;
 
 /// All of main: reads the command line, in which options and operands may be mixed, and does the
-/// work. Gives the exit code: 0, or 1 with "NAME: what is wrong" on standard error; nothing else
-/// is written to standard output than the work's result. Errors and warnings that are logged go to
+/// work. Gives the exit code: 0, or with "NAME: what is wrong" on standard error 2 for a misuse and
+/// 1 for all else; nothing else is written to standard output than the work's result. Errors and warnings that are logged go to
 /// standard error too, in one line each.
 [[nodiscard]] int Main(const Program& program, int argc, char** argv,
                        std::span<const Option> options, const Work& work);

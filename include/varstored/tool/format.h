@@ -26,10 +26,11 @@ enum class Format : std::uint8_t {
   kEfivarfs,
   kXe,      // text as xe prints it, with base64 in it
   kHyperV,  // a template of Hyper-V's, in JSON
+  kAws,     // UefiData of AWS's EC2
 };
-inline constexpr Format kLastFormat = Format::kHyperV;
+inline constexpr Format kLastFormat = Format::kAws;
 
-/// "vars", "vars-base64", "sqlite", "json", "flash", "qcow2", "efivarfs", "xe", "hyperv".
+/// "vars", "vars-base64", "sqlite", "json", "flash", "qcow2", "efivarfs", "xe", "hyperv", "aws".
 [[nodiscard]] std::string_view NameOf(Format format);
 /// The reverse, for an option; the error lists the names.
 [[nodiscard]] base::Result<Format> ParseFormat(std::string_view name);
@@ -81,8 +82,8 @@ struct Source {
   convert::Content content;
 };
 
-/// The format of these bytes. Nothing when they are in none that is known. UTF-16, a flash image
-/// that no firmware has written to, and AWS's UefiData are errors that say what to do.
+/// The format of these bytes. Nothing when they are in none that is known. UTF-16, and a flash
+/// image that no firmware has written to, are errors that say what to do.
 [[nodiscard]] base::Result<std::optional<Format>> FormatOfContent(base::ByteSpan bytes);
 
 /// Looks into an input; of a database the bytes are its rows as a raw blob. The error names the

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""What holds for each program that an administrator calls: usage: every_program_test.py FOLDER_OF_PROGRAMS FOLDER_OF_XAPI
+
+A call that is not understood is one line that names --help, and exit code 2; Ctrl-C ends a program as a shell expects it.
+"""
+import fcntl
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BIN = pathlib.Path(sys.argv[1])
+sys.path.insert(0, sys.argv[2])
+import guest  # pylint: disable=import-error,wrong-import-position
+
+COMMANDS = [("varstore", command) for command in ("boot", "edit")]
+TOOLS = [(path.name,) for path in sorted(BIN.iterdir())
+         if path.name.startswith("varstore-") or path.name in ("varstore", "create-auth")]
+# SIGINT ends a daemon as SIGTERM does, and that is no failure. varstored-dm hands what it does not know to the device model.
+DAEMONS = [(path.name,) for path in sorted(BIN.iterdir())
+           if path.name in ("varstored", "varstored-attach", "varstored-loopback")]
+
+
+class EveryProgram(unittest.TestCase):
+    def test_a_misuse_is_one_line_that_names_help_and_exit_code_2(self):
+        self.assertGreaterEqual(len(TOOLS), 12)
+        for program in TOOLS + COMMANDS + DAEMONS:
+            done = subprocess.run([BIN / program[0], *program[1:], "--nonsense"], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), program)
+            self.assertRegex(done.stderr, r"\A[^\n]*--nonsense[^\n]*--help[^\n]*\n\Z", program)
+
+    def test_so_is_a_call_without_what_is_needed(self):
+        for program in TOOLS + COMMANDS + DAEMONS:
+            if program == ("varstore-authfile-certcheck",):  # needs nothing
+                continue
+            done = subprocess.run([BIN / program[0], *program[1:]], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), program)
+            self.assertRegex(done.stderr, r"\A[^\n]*--help[^\n]*\n\Z", program)
+
+    def test_ctrl_c_ends_each_one_while_it_writes(self):
+        for program in TOOLS + COMMANDS:
+            reader, writer = os.pipe()
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+            os.write(writer, b"x" * 4096)  # so that nothing more fits
+            process = subprocess.Popen([BIN / program[0], *program[1:], "--help"], stdout=writer)
+            self.wait_for_write(process.pid)
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(60), -signal.SIGINT, program)  # which a shell calls 130
+            os.close(writer)
+            os.close(reader)
+
+    @staticmethod
+    def wait_for_write(pid):
+        """Until it waits in write(2), the call of number 1."""
+        while pathlib.Path(f"/proc/{pid}/syscall").read_text(encoding="ascii").split()[0] != "1":
+            os.sched_yield()
+
+    def test_ctrl_c_ends_each_one_that_waits_for_a_toolstack(self):
+        with tempfile.TemporaryDirectory() as folder:
+            listener = socket.socket(socket.AF_UNIX)
+            self.addCleanup(listener.close)
+            listener.bind(folder + "/socket")
+            listener.listen()
+            data = pathlib.Path(folder, "data")
+            data.write_text("x", encoding="ascii")
+            note = ("12345678-1234-1234-1234-123456789abc", "Note")
+            for words in (("varstore-ls",), ("varstore-get", *note), ("varstore-set", *note, "7", data), ("varstore-rm", *note),
+                          ("varstore-sb-state", "setup"), ("varstore-inspect",), ("varstore-inspect", "--check", "all"),
+                          ("varstore-repair",), ("varstore-repair", "--fix")):
+                process = subprocess.Popen([BIN / words[0], "-s", folder + "/socket", guest.UUID, *words[1:]],
+                                           start_new_session=True)
+                connection, _ = listener.accept()  # it waits for an answer
+                os.killpg(process.pid, signal.SIGINT)
+                self.assertEqual(process.wait(60), -signal.SIGINT, words)
+                connection.close()
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
