@@ -261,12 +261,12 @@ class FromTheHost(Suite):
 
     def test_each_variable_is_the_same_on_another_host(self):
         self.install(ALL)
-        client = self.start().guest()
-        self.assertEqual(client.set("Fox", b"quick"), SUCCESS)
+        daemon = self.start()
+        self.assertEqual(daemon.guest().set("Fox", b"quick"), SUCCESS)
+        self.assertEqual(daemon.stop(), 0)
         lines = self.tool("varstore-ls", guest.UUID).decode().splitlines()
         before = {line: self.tool("varstore-get", guest.UUID, *line.split(" ")) for line in lines}
         self.assertIn(f"{uuid.UUID(bytes_le=guest.VENDOR)} Fox", before)
-        client.socket.close()
         self.start_and_stop()  # another process, as another host has
         self.assertEqual({line: self.tool("varstore-get", guest.UUID, *line.split(" ")) for line in lines}, before)
 
@@ -345,7 +345,8 @@ class InTheGuest(Suite):
                  ("KEK", null_kek, True), ("KEK", kek, True), ("db", db_of_kek, True), ("db", null_db_of_kek, True),
                  ("db", db_of_pk, True), ("db", null_db_of_pk, True), ("PK", new_pk, True), ("PK", pk, False)]
         self.assertEqual(len(steps), 13)
-        client = self.start().guest()
+        daemon = self.start()
+        client = daemon.guest()
         kept = {}
         for number, (name, update, is_taken) in enumerate(steps, 1):
             self.assertEqual(client.set(name, update, SIGNED, guid_of(name), is_runtime=True),
@@ -354,7 +355,7 @@ class InTheGuest(Suite):
                 kept[name] = payload_of(update) or None
             # What the guest was told is what the toolstack has.
             self.assertEqual({name: self.get(name) for name in kept}, kept, f"step {number}")
-        client.socket.close()
+        self.assertEqual(daemon.stop(), 0)
         client = self.start().guest()
         self.assertEqual((client.get("PK", GLOBAL), client.get("db", DATABASE)), (certificate("PK2"), None))
 
@@ -393,8 +394,9 @@ class InTheGuest(Suite):
         held = client.get("dbx", DATABASE)
         self.assertLessEqual(len(held), 57344)
         self.assertEqual(daemon.stop(), 0)
-        client = self.start("--platform", "secureboot=true").guest()
-        self.assertEqual(client.get("dbx", DATABASE), held)
+        daemon = self.start("--platform", "secureboot=true")
+        self.assertEqual(daemon.guest().get("dbx", DATABASE), held)
+        self.assertEqual(daemon.stop(), 0)
         self.assertEqual(self.get("dbx"), held)
         if status != SUCCESS:
             self.assertEqual(held, kept)
