@@ -168,6 +168,11 @@ class Suite(unittest.TestCase):
         self.addCleanup(daemon.__exit__)
         return daemon
 
+    def guest(self, daemon):
+        client = daemon.guest()
+        self.addCleanup(client.socket.close)
+        return client
+
     def start_and_stop(self, *options):
         daemon = self.start(*options)
         self.assertEqual(daemon.stop(), 0, daemon.log())
@@ -262,7 +267,7 @@ class FromTheHost(Suite):
     def test_each_variable_is_the_same_on_another_host(self):
         self.install(ALL)
         daemon = self.start()
-        self.assertEqual(daemon.guest().set("Fox", b"quick"), SUCCESS)
+        self.assertEqual(self.guest(daemon).set("Fox", b"quick"), SUCCESS)
         self.assertEqual(daemon.stop(), 0)
         lines = self.tool("varstore-ls", guest.UUID).decode().splitlines()
         before = {line: self.tool("varstore-get", guest.UUID, *line.split(" ")) for line in lines}
@@ -286,7 +291,7 @@ class FromTheHost(Suite):
         auths = {name: signed(name, name, 0, certificate(name)) for name in ("PK", "KEK", "db")}
         self.install(auths, auths)
         self.check(auths, auths)
-        self.assertEqual(self.start("--platform", "secureboot=true").guest().get("SecureBoot", GLOBAL), b"\1")
+        self.assertEqual(self.guest(self.start("--platform", "secureboot=true")).get("SecureBoot", GLOBAL), b"\1")
 
     def test_the_host_replaces_all_keys_whoever_signed_the_new_ones(self):
         self.install(ALL)
@@ -300,13 +305,13 @@ class FromTheHost(Suite):
 
 class SecureBootWanted(Suite):
     def test_a_vm_in_setup_mode_has_it_off(self):
-        client = self.start("--platform", "secureboot=true").guest()
+        client = self.guest(self.start("--platform", "secureboot=true"))
         self.assertEqual((client.get("SecureBoot", GLOBAL), client.get("SetupMode", GLOBAL)), (b"\0", b"\1"))
         self.assertEqual(self.alerts(), [])
 
     def test_off_means_off(self):
         self.install(ALL)
-        client = self.start("--platform", "secureboot=false").guest()
+        client = self.guest(self.start("--platform", "secureboot=false"))
         self.assertEqual((client.get("SecureBoot", GLOBAL), client.get("SetupMode", GLOBAL)), (b"\0", b"\0"))
 
     def test_with_incomplete_keys_it_is_on_and_the_firmware_s_refusal_is_one_alert(self):
@@ -317,7 +322,7 @@ class SecureBootWanted(Suite):
                 self.toolstack.write("calls", "")
                 self.install(names)
                 daemon = self.start("--platform", "secureboot=true")
-                client = daemon.guest()
+                client = self.guest(daemon)
                 self.assertEqual((client.get("SecureBoot", GLOBAL), client.get("SetupMode", GLOBAL)), (b"\1", b"\0"))
                 self.assertEqual(self.alerts(), [])
                 # The firmware reports what it refuses, and goes to its shell, which has its variables.
@@ -346,7 +351,7 @@ class InTheGuest(Suite):
                  ("db", db_of_pk, True), ("db", null_db_of_pk, True), ("PK", new_pk, True), ("PK", pk, False)]
         self.assertEqual(len(steps), 13)
         daemon = self.start()
-        client = daemon.guest()
+        client = self.guest(daemon)
         kept = {}
         for number, (name, update, is_taken) in enumerate(steps, 1):
             self.assertEqual(client.set(name, update, SIGNED, guid_of(name), is_runtime=True),
@@ -356,11 +361,11 @@ class InTheGuest(Suite):
             # What the guest was told is what the toolstack has.
             self.assertEqual({name: self.get(name) for name in kept}, kept, f"step {number}")
         self.assertEqual(daemon.stop(), 0)
-        client = self.start().guest()
+        client = self.guest(self.start())
         self.assertEqual((client.get("PK", GLOBAL), client.get("db", DATABASE)), (certificate("PK2"), None))
 
     def test_a_private_variable_of_the_global_guid(self):
-        client = self.start().guest()
+        client = self.guest(self.start())
         steps = [("db", b"I am old", SUCCESS), ("db", b"I am new", SUCCESS), ("db", b"", SUCCESS), ("db", b"data", SUCCESS),
                  ("stranger", b"no", SECURITY_VIOLATION), ("db", b"", SUCCESS), ("stranger", b"taken over", SUCCESS)]
         kept = None
@@ -373,7 +378,7 @@ class InTheGuest(Suite):
 
     def test_db_is_appended_to_by_a_key_of_kek(self):
         self.install(("PK", "KEK", "db"))
-        client = self.start().guest()
+        client = self.guest(self.start())
         old = client.get("db", DATABASE)
         update = signed("db", "KEK", 1, certificate("db2"), SIGNED_APPEND)
         self.assertEqual(client.set("db", update, SIGNED_APPEND, DATABASE, is_runtime=True), SUCCESS)
@@ -389,13 +394,13 @@ class InTheGuest(Suite):
             auths["KEK"] = signed("KEK", "PK", 0, kek)
         self.install(ALL, auths)
         daemon = self.start("--platform", "secureboot=true")
-        client = daemon.guest()
+        client = self.guest(daemon)
         status = client.set("dbx", update, SIGNED_APPEND, DATABASE, is_runtime=True)
         held = client.get("dbx", DATABASE)
         self.assertLessEqual(len(held), 57344)
         self.assertEqual(daemon.stop(), 0)
         daemon = self.start("--platform", "secureboot=true")
-        self.assertEqual(daemon.guest().get("dbx", DATABASE), held)
+        self.assertEqual(self.guest(daemon).get("dbx", DATABASE), held)
         self.assertEqual(daemon.stop(), 0)
         self.assertEqual(self.get("dbx"), held)
         if status != SUCCESS:
