@@ -59,7 +59,8 @@ for position, (number, promise, held) in enumerate(promises, 1):
     if int(number) != position or ("`" not in held and "](" not in held):
         problems.append(f"promise {number}: {promise}: out of order, or without a test")
 
-theirs = re.findall(r"^\| `(test_\w+)` \| ?(.*?) ?\| ?(.*?) ?\|$", (top / "docs/xcp-ng-tests.md").read_text(encoding="utf-8"), re.M)
+theirs = re.findall(r"^\| `(test_\w+)` \| ?(.*?) ?\| ?(.*?) ?\|$",
+                    (top / "docs/xcp-ng-tests.md").read_text(encoding="utf-8"), re.M)
 for name, what, ours in theirs:
     has_test = re.search(r"`[\w.]+[./]\w+`", ours)
     if not what or not (has_test or ours.startswith("XAPI's alone: ") or ours == "with a guest's own tools: not yet"):
