@@ -2,10 +2,11 @@
 """Whatever the documents point to exists: usage: docs_links.py FOLDER
 
 In every document (*.md) below FOLDER: the file and the heading of each relative link, and what stands
-in backticks as a path from the root, or as a test: Suite.Name, Vectors/Name for a test vector, the
-name of CTest's for what is a script, or name_test.py/name for one test of a script in Python. In every
-text file: each document that is mentioned, and the heading that is named behind it, as in docs/engine.md, "Limits". And what the site needs besides (mkdocs.yml): each
-document of docs/ is in its navigation, and what is inside of a list is indented by four blanks a level.
+in backticks as a path from the root, or as a test: Suite.Name, Vectors/Name for a test vector, the name
+of CTest's for what is a script, or name_test.py/name for one test of a script in Python. In every text
+file: each document that is mentioned, and the heading that is named behind it, as in docs/engine.md,
+"Limits". And what the site needs besides (mkdocs.yml): each document of docs/ is in its navigation, and
+what is inside of a list is indented by four blanks a level.
 """
 import pathlib
 import re
