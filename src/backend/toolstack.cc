@@ -39,7 +39,7 @@ bool IsUnknownMethod(const MethodFailure& failure) {
 /// A Failure whose description has both of `words`.
 struct KnownFailure {
   std::array<std::string_view, 2> words;
-  bool is_passing;
+  bool is_passing = false;
 };
 
 /// Which failures end by themselves, so that the call is tried again, and which are final; the
