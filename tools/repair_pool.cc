@@ -544,14 +544,20 @@ std::string RenderPool(const PoolSummary& summary, const health::ScreenOptions& 
     text = (options.has_colours ? "\x1b[1m" + heading + "\x1b[0m" : heading) + "\n";
   }
   std::array<std::size_t, 3> counts{};
+  std::size_t in_part = 0;
   for (const PoolRow& row : summary.rows) {
     ++counts[static_cast<std::size_t>(row.result)];
+    if (summary.work == PoolWork::kFix && row.result == PoolRow::Result::kFound &&
+        !row.fixed.empty()) {
+      ++in_part;
+    }
     text += RenderRow(row, summary.work == PoolWork::kDryRun, options, width);
   }
   text += text.empty() ? "" : "\n";
   text += std::to_string(summary.count) + " in all: " + std::to_string(summary.clean) + " clean, " +
           std::to_string(counts[0]) + " with findings, " + std::to_string(counts[1]) + " fixed, " +
-          std::to_string(counts[2]) + " failed, " + std::to_string(summary.skipped) + " skipped\n";
+          (in_part == 0 ? "" : std::to_string(in_part) + " in part, ") + std::to_string(counts[2]) +
+          " failed, " + std::to_string(summary.skipped) + " skipped\n";
   return text + (summary.ended_early.empty() ? "" : summary.ended_early + "\n");
 }
 

@@ -20,6 +20,7 @@
 
 #include "varstored/base/file.h"
 #include "varstored/base/unique_fd.h"
+#include "varstored/version.h"
 
 namespace varstored::backend {
 namespace {
@@ -80,10 +81,13 @@ base::Result<base::UniqueFd, HttpError> Connect(const std::string& path) {
   return socket;
 }
 
+/// What the daemon and every tool call themselves: xapi limits the rate of its callers by it.
 std::string RequestText(std::string_view body) {
   return "POST / HTTP/1.1\r\n"
          "Host: localhost\r\n"
-         "User-Agent: varstored\r\n"
+         "User-Agent: varstored/" +
+         std::string(kVersion) +
+         "\r\n"
          "Accept-Encoding: identity\r\n"
          "Connection: close\r\n"
          "Content-Type: text/xml\r\n"

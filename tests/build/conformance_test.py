@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""docs/conformance.md and docs/promises.md name a test for each thing: usage: conformance_test.py FOLDER [--write]
+"""docs/conformance.md, promises.md and xcp-ng-tests.md name a test for each thing: usage: conformance_test.py FOLDER [--write]
 
 Each row of conformance.md has a test, or says that the thing is not here; each difference that it names is in the
 table of them, and the other way round; its table of who may write what is that of the vectors (--write puts it there).
+Each of XCP-ng's tests has one of ours, or says what keeps it from having one.
 That the tests exist is looked at by docs_links.py.
 """
 import pathlib
@@ -58,5 +59,15 @@ for position, (number, promise, held) in enumerate(promises, 1):
     if int(number) != position or ("`" not in held and "](" not in held):
         problems.append(f"promise {number}: {promise}: out of order, or without a test")
 
-print("\n".join(problems) or f"{len(rows)} requirements and {len(promises)} promises have their tests")
-sys.exit(1 if problems or not promises else 0)
+theirs = re.findall(r"^\| `(test_\w+)` \| ?(.*?) ?\| ?(.*?) ?\|$",
+                    (top / "docs/xcp-ng-tests.md").read_text(encoding="utf-8"), re.M)
+for name, what, ours in theirs:
+    has_test = re.search(r"`[\w.]+[./]\w+`", ours)
+    if not what or not (has_test or ours.startswith("XAPI's alone: ") or ours == "with a guest's own tools: not yet"):
+        problems.append(f"{name} of XCP-ng's: no test")
+if len({name for name, *_ in theirs}) != len(theirs):
+    problems.append("a test of XCP-ng's is there twice")
+
+print("\n".join(problems) or
+      f"{len(rows)} requirements, {len(promises)} promises and {len(theirs)} tests of XCP-ng's have their tests")
+sys.exit(1 if problems or not promises or not theirs else 0)

@@ -2,10 +2,11 @@
 """Whatever the documents point to exists: usage: docs_links.py FOLDER
 
 In every document (*.md) below FOLDER: the file and the heading of each relative link, and what stands
-in backticks as a path from the root, or as a test: Suite.Name, Vectors/Name for a test vector, or the
-name of CTest's for what is a script. In every text file: each document that is mentioned, and the heading that
-is named behind it, as in docs/engine.md, "Limits". And what the site needs besides (mkdocs.yml): each
-document of docs/ is in its navigation, and what is inside of a list is indented by four blanks a level.
+in backticks as a path from the root, or as a test: Suite.Name, Vectors/Name for a test vector, the name
+of CTest's for what is a script, or name_test.py/name for one test of a script in Python. In every text
+file: each document that is mentioned, and the heading that is named behind it, as in docs/engine.md,
+"Limits". And what the site needs besides (mkdocs.yml): each document of docs/ is in its navigation, and
+what is inside of a list is indented by four blanks a level.
 """
 import pathlib
 import re
@@ -16,8 +17,10 @@ ROOTS = "bench|certs|fuzz|cmake|docs|include|packaging|src|systemd|tests|tools"
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(rf"`((?:{ROOTS})/[\w./-]*)`")
-TEST_NAME = re.compile(r"`([A-Z]\w*\.[A-Z]\w*[a-z]\w*|Vectors/\w+|(?:build|daemon|faults|fuzz|load|xapi|xen)\.\w+)`")
+TEST_NAME = re.compile(r"`([A-Z]\w*\.[A-Z]\w*[a-z]\w*|Vectors/\w+|"
+                       r"(?:build|daemon|faults|fuzz|health|load|tool|xapi|xen)\.\w+|\w+_test\.py/\w+)`")
 TEST = re.compile(r"\b(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)")
+PART_OF_SCRIPT = re.compile(r"^@story\ndef (\w+)|^    def (test_\w+)", re.M)
 SCRIPT = re.compile(r"add_test\(\s*NAME ([\w.]+)")
 FUZZER = re.compile(r"^varstored_fuzzer\((\w+)", re.M)
 VECTOR = re.compile(r"^test: *(\w+)$", re.M)
@@ -106,6 +109,8 @@ def tests_in(path, text):
         return {f"xen.{path.stem}"}
     if path.name == "CMakeLists.txt":
         return set(SCRIPT.findall(text)) | {f"fuzz.{name}" for name in FUZZER.findall(text)}
+    if path.suffix == ".py":
+        return {f"{path.name}/{story or test}" for story, test in PART_OF_SCRIPT.findall(text)}
     return {f"{suite}.{name}" for suite, name in TEST.findall(text)} if path.suffix == ".cc" else set()
 
 

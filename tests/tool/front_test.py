@@ -291,7 +291,7 @@ class Writing(Front):
         sockets = self.folder / "xapi"
         sockets.mkdir()
         toolstack = peer.Toolstack(str(sockets), "xapi")
-        toolstack.write("nvram", base64.b64encode(guest.blob(LANG)).decode())
+        toolstack.write("nvram", guest.encoded(LANG))
         server = peer.Server(str(sockets / "socket"), toolstack)
         self.addCleanup(server.close)
         place = (guest.UUID, "-s", sockets / "socket", "--wait", "0", "--backup-folder", self.folder)

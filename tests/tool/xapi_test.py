@@ -5,7 +5,6 @@
 """
 
 import argparse
-import base64
 import concurrent.futures
 import contextlib
 import os
@@ -56,11 +55,7 @@ class Host:
         self.toolstack = peer.Toolstack(self.folder, generation)
         self.peers = []
         if variables is not None:
-            self.toolstack.write("nvram", self.encode(variables))
-
-    @staticmethod
-    def encode(variables):
-        return base64.b64encode(guest.blob(*variables)).decode()
+            self.toolstack.write("nvram", guest.encoded(*variables))
 
     def listen(self, path=None):
         self.server = peer.Server(path or self.socket, self.toolstack)
@@ -312,6 +307,21 @@ def a_toolstack_that_restarts_is_waited_for():
         code, output, errors = host.here("varstore-ls", UUID, "--wait", "0")
         expect((code, output), (1, ""))
         expect("given up" in errors, True)
+
+
+@story
+def every_tool_says_the_name_of_the_daemon_and_its_version():
+    """So an administrator exempts them from xapi's rate limits with one rule."""
+    with Host("xapi", usual()) as host:
+        host.listen()
+        data = host.path("data", b"hello")
+        for call in (("varstore-ls", UUID), ("varstore-get", UUID, VENDOR, "Note"),
+                     ("varstore-set", UUID, VENDOR, "New", "7", data), ("varstore-rm", UUID, VENDOR, "Note"),
+                     ("varstore-sb-state", UUID, "setup"), ("varstore-repair", UUID), ("varstore-inspect", UUID)):
+            host.toolstack.write("agents", "")
+            version = host.run(call[0], "--version")[1].split()[1]
+            host.here(*call)
+            expect(set(host.toolstack.read("agents").splitlines()), {"varstored/" + version})
 
 
 @story

@@ -16,6 +16,7 @@ import os
 import socket
 import sys
 import tempfile
+import threading
 import time
 
 import guest
@@ -43,6 +44,11 @@ LOG = {
     "failure-none": "no reason was given",
     "internal-error": 'given up: Internal_error, Unix.Unix_error(Unix.ECONNREFUSED, "connect", "")',
     "server-error": 'Internal_error, Server_error(UUID_INVALID, [ "VM"; "x" ])',
+    "marshal-error": 'Internal_error, Idl.MarshalError("Expecting string, got nothing")',
+    "xmlm-error": "Internal_error, Xmlm.Error(_)",
+    "session-lost": 'given up: Internal_error, Server_error(SESSION_INVALID, [ "OpaqueRef:1" ])',
+    "bad-enum": 'INTERNAL_ERROR, Failure("Unknown tag/contents")',
+    "host-is-slave": "given up: HOST_IS_SLAVE, 10.0.0.7",
     "still-booting": "given up: HOST_STILL_BOOTING",
     "answer-lost": "no answer in time",
 }
@@ -53,7 +59,7 @@ MEANING = {
     "truncated": "the connection ends in the middle of the answer",
     "hangs": "no answer",
     "slow": "one byte a second",
-    "http-500": "HTTP status 500",
+    "http-500": "HTTP status 500, with HTML",
     "not-xml": "200, and a page of HTML",
     "huge": "64 MB",
     "fault": "an XML-RPC fault",
@@ -64,11 +70,49 @@ MEANING = {
     "failure-none": "a Failure without a description",
     "internal-error": "a guard that does not reach xapi",
     "server-error": "a guard that hands on what xapi refused",
+    "marshal-error": "a guard that misses a parameter",
+    "xmlm-error": "a guard that gets no XML-RPC",
+    "session-lost": "a guard whose own session xapi does not know any more",
+    "bad-enum": "a word on certificates that xapi does not know",
+    "host-is-slave": "a pool that gets another master",
     "still-booting": "a toolstack that starts",
     "answer-lost": "the toolstack does what it was asked for, and no answer comes",
 }
+# Who does so.
+GUARD, XAPI, NOBODY = "xapi-guard", "xapi", "nobody that is known"
+EITHER = f"{XAPI}, {GUARD}"
+SOURCE = {
+    "vanished": f"{EITHER}: stopped",
+    "refused": f"{EITHER}: ended without removing its socket",
+    "closed": f"{EITHER}: stopped in the middle of a call",
+    "truncated": f"{EITHER}: stopped in the middle of a call",
+    "hangs": f"{GUARD}: it gives xapi 120 s for each call of its own",
+    "slow": NOBODY,
+    "http-500": f"{XAPI}: an exception before there is a call: `Xmlm.Error(...)` for a body that is no XML-RPC, "
+                "`Client_requested_size_over_limit` for one of more than 300 KiB",
+    "not-xml": NOBODY,
+    "huge": NOBODY,
+    "fault": f"{NOBODY}; XML-RPC has it",
+    "failure": f"{XAPI}: what it refuses",
+    "failure-bare": f"{GUARD}",
+    "failure-nested": f"{GUARD}",
+    "failure-empty": NOBODY,
+    "failure-none": NOBODY,
+    "internal-error": f"{GUARD}: the exception of its own call to xapi",
+    "server-error": f"{GUARD}",
+    "marshal-error": f"{GUARD}: `Idl`, which reads parameters",
+    "xmlm-error": f"{GUARD}: `Xmlm`, which reads XML",
+    "session-lost": f"{GUARD}: after three tries of its own, or at once",
+    "bad-enum": f"{XAPI}",
+    "host-is-slave": f"{XAPI}",
+    "still-booting": f"{XAPI}",
+    "answer-lost": f"{EITHER}: stopped between the deed and the answer",
+}
+# The next try may go well: it is made. All others are final; that the time is up is final, too.
+PASSING = {"vanished", "refused", "closed", "truncated", "internal-error", "session-lost", "host-is-slave", "still-booting"}
 # Of the shapes of a Failure, one stands for all except with the first write.
-FEW = [name for name in LOG if not name.startswith("failure-")]
+FEW = [name for name in LOG if not name.startswith("failure-")
+       and name not in ("marshal-error", "xmlm-error", "session-lost", "bad-enum", "host-is-slave")]
 # Without a socket an earlier call fails already.
 WITH_SOCKET = [name for name in FEW if name not in ("vanished", "refused")]
 
@@ -96,11 +140,7 @@ class Case:
             return self.measure()
 
     def prepare(self):
-        self.toolstack.write("nvram", self.encoded(guest.entry("Kept", b"old")))
-
-    @staticmethod
-    def encoded(*entries):
-        return base64.b64encode(guest.blob(*entries)).decode()
+        self.toolstack.write("nvram", guest.encoded(guest.entry("Kept", b"old")))
 
     def stored(self, name):
         """Whether the toolstack has the data of this variable: old, new, or none."""
@@ -244,6 +284,36 @@ class Write(Case):
         return state + (", until the next write" if state != self.stored("Kept") else "")
 
 
+class FailsOnce(Write):
+    """What tells a failure that passes from one that is final."""
+
+    title = "a guest's write whose first try fails"
+
+    def break_toolstack(self):
+        super().break_toolstack()
+        if self.server is None:
+            timer = threading.Timer(0.3, self.mend_toolstack)
+            timer.start()
+            self.cleanup.callback(timer.join)
+        else:
+            self.toolstack.write("fault", f"{self.method} {self.fault} 1")
+
+    def look(self, client, status):
+        is_passing = status == guest.SUCCESS
+        assert is_passing == (self.fault in PASSING), f"{self.fault} is {'' if is_passing else 'not '}passing"
+        assert client.get("Kept") == (b"new" if is_passing else b"old")
+        return self.stored("Kept")
+
+    def check_log(self, daemon):
+        if self.fault not in PASSING:
+            super().check_log(daemon)
+
+    def measure(self):
+        status, state, taken = super().measure()
+        # How long a try and its pause take is no matter of the budget.
+        return status, state, "the next try" if self.fault in PASSING else taken
+
+
 class WriteToOldGuard(Write):
     title = "a guest's write, behind an older guard"
     method = "VM.set_NVRAM_EFI_variables"
@@ -325,13 +395,14 @@ class LogOut(Case):
         return f"exit {code}", "-", time_class((time.monotonic() - before) / REQUEST_BUDGET)
 
 
-SCENARIOS = [Start, FieldAtStart, UpdateAtStart, KeysAtStart, Write, WriteToOldGuard, WriteToXapi,
+SCENARIOS = [Start, FieldAtStart, UpdateAtStart, KeysAtStart, Write, FailsOnce, WriteToOldGuard, WriteToXapi,
              FieldAtWrite, LogIn, FindVm, Report, LogOut]
 
 HEAD = f"""# What a failing toolstack does to a guest
 
 Made by `tests/backend/xapi/faults_test.py --write`, which runs `varstored-loopback --backend xapidb`
-against a toolstack of Python that fails in each way at each call. The test fails when this page says
+against a toolstack of Python that fails in each way at each call, as the real one does where that is known
+([how far that goes](toolstack.md#the-real-one-and-the-tests-one)). The test fails when this page says
 something else than what happens. What the calls are for is in
 [toolstack.md, "XML-RPC"](toolstack.md#xml-rpc).
 
@@ -340,8 +411,20 @@ The budget of a guest's request is 15 s and that of a start 25 s; the test short
 
 ## Faults
 
-| fault | what happens | the line in the log has, behind the method |
-| --- | --- | --- |
+After a failure that passes by itself the call is made again, until the budget is spent; one that is final is told as
+it is, because the next try would end in the same way, or has no time. `message.create` is never made again once it may have
+been done, and for `varstore-repair --pool` it is final that a host is not the master of its pool. In the code it is
+the table `kKnownFailures` of `src/backend/toolstack.cc` for what the toolstack says, and `Toolstack::Try` there for what
+happens to the connection. The test of each row is `xapi.faults_are_as_documented`: the row "a guest's write whose first try
+fails" of the outcomes below shows that a failure is of its kind.
+
+Not a failure, though it is said as one: `UnknownMethod` and `MESSAGE_METHOD_UNKNOWN`, an older toolstack;
+`MESSAGE_PARAMETER_COUNT_MISMATCH, METHOD, n, m`, which xapi counts without the session, for the word on certificates;
+`SESSION_INVALID` and `HANDLE_INVALID` of xapi itself. After these the call is made in another form, or with a new session
+([toolstack.md](toolstack.md#xml-rpc)); `xapi.stories`.
+
+| fault | what happens | who does so | passing or final | the line in the log has, behind the method |
+| --- | --- | --- | --- | --- |
 """
 
 
@@ -349,7 +432,8 @@ def document(results):
     """The page. Faults with the same outcome share a row."""
     text = HEAD
     for name, log in LOG.items():
-        text += f"| `{name}` | {MEANING[name]} | `{log.format(socket='PATH')}` |\n"
+        kind = "passing" if name in PASSING else "final"
+        text += f"| `{name}` | {MEANING[name]} | {SOURCE[name]} | {kind} | `{log.format(socket='PATH')}` |\n"
     text += """
 ## Outcome
 

@@ -1,5 +1,6 @@
 """A guest of varstored-loopback (docs/loopback.md), and the program itself, for the tests here."""
 
+import base64
 import os
 import socket
 import struct
@@ -50,13 +51,13 @@ class Guest:
         return self.answer()
 
     @staticmethod
-    def set_fields(name, data, attributes=7, vendor=VENDOR):
+    def set_fields(name, data, attributes=7, vendor=VENDOR, is_runtime=False):
         encoded = name.encode("utf-16-le")
         return (struct.pack("<Q", len(encoded)) + encoded + vendor
-                + struct.pack("<Q", len(data)) + data + struct.pack("<I?", attributes, False))
+                + struct.pack("<Q", len(data)) + data + struct.pack("<I?", attributes, is_runtime))
 
-    def set(self, name, data, attributes=7, vendor=VENDOR):
-        return self.call(1, self.set_fields(name, data, attributes, vendor))[0]
+    def set(self, name, data, attributes=7, vendor=VENDOR, is_runtime=False):
+        return self.call(1, self.set_fields(name, data, attributes, vendor, is_runtime))[0]
 
     def get(self, name, vendor=VENDOR):
         """The data, or nothing when there is no such variable."""
@@ -136,6 +137,11 @@ def entry(name, data, attributes=7, vendor=VENDOR):
 def blob(*entries):
     records = b"".join(entries)
     return b"VARS" + struct.pack("<IQQ", 2, len(entries), len(records)) + bytes(268) + records
+
+
+def encoded(*entries):
+    """The value of EFI-variables that holds these records."""
+    return base64.b64encode(blob(*entries)).decode()
 
 
 def hash_list(*hashes):

@@ -16,6 +16,7 @@
 
 #include "support/temporary_folder.h"
 #include "varstored/base/unique_fd.h"
+#include "varstored/version.h"
 
 namespace varstored::backend {
 namespace {
@@ -114,9 +115,9 @@ TEST(Post, TheRequestIsTheseBytes) {
   const Server server({.pieces = {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}});
   ASSERT_TRUE(Call(server));
   EXPECT_EQ(server.request(),
-            "POST / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: varstored\r\n"
-            "Accept-Encoding: identity\r\nConnection: close\r\nContent-Type: text/xml\r\n"
-            "Content-Length: 4\r\n\r\nBODY");
+            "POST / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: varstored/" + std::string(kVersion) +
+                "\r\nAccept-Encoding: identity\r\nConnection: close\r\nContent-Type: text/xml\r\n"
+                "Content-Length: 4\r\n\r\nBODY");
 }
 
 TEST(Post, AnswersOfEveryFormAreRead) {

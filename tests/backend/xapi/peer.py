@@ -11,23 +11,31 @@ What it knows is in FOLDER, so that a test can look at it and change it at any t
     power          VM.power_state (default: Halted); a guard does not say it
     fault          METHOD KIND [COUNT], or nothing: what goes wrong; see FAULTS
     calls          written: one line for each call, METHOD PARAMETER... without base64 and session
+    agents         written: the User-Agent of each call, one a line
     requests/      written: the body of each request, as it came
     listening      written: calls are taken
+
+It is as the real ones are (docs/toolstack.md, "XML-RPC"): xapi-guard and xapi of August 2026, and what
+was different in older ones.
 """
 
 import argparse
+import fcntl
 import http.server
 import os
 import socketserver
+import struct
 import sys
 import threading
 import time
+import xml.parsers.expat
 import xmlrpc.client
 from xml.sax.saxutils import escape
 
 GENERATIONS = ("guard", "old-guard", "xapi", "old-xapi")
 SET = "VM.set_NVRAM_EFI_variables"
 CERTIFICATES = "VM.get_secureboot_certificates_state"
+WORDS = ("yes", "no", "unspecified")
 
 # The answers that are a Failure, in every shape that a description has.
 FAILURES = {
@@ -38,6 +46,11 @@ FAILURES = {
     "failure-none": None,
     "internal-error": ["Internal_error", 'Unix.Unix_error(Unix.ECONNREFUSED, "connect", "")'],
     "server-error": ["Internal_error", 'Server_error(UUID_INVALID, [ "VM"; "x" ])'],
+    "marshal-error": ["Internal_error", 'Idl.MarshalError("Expecting string, got nothing")'],
+    "xmlm-error": ["Internal_error", "Xmlm.Error(_)"],
+    "session-lost": ["Internal_error", 'Server_error(SESSION_INVALID, [ "OpaqueRef:1" ])'],
+    "bad-enum": ["INTERNAL_ERROR", 'Failure("Unknown tag/contents")'],
+    "host-is-slave": ["HOST_IS_SLAVE", "10.0.0.7"],
     "session-invalid": ["SESSION_INVALID", "OpaqueRef:1"],
     "handle-invalid": ["HANDLE_INVALID", "VM", "OpaqueRef:2"],
     "still-booting": ["HOST_STILL_BOOTING"],
@@ -45,6 +58,24 @@ FAILURES = {
 # All others. The toolstack does what it was asked for in the last of them, and in no other.
 FAULTS = ("closed", "truncated", "hangs", "http-500", "not-xml", "huge", "slow", "fault",
           *FAILURES, "answer-lost")
+
+
+SIOCOUTQ = 0x5411  # of Linux: the bytes that the other side has not read
+# xapi reads no request of more bytes than this.
+MOST_BYTES = 300 * 1024
+# How many parameters a call has behind its session, and those of them that may be missing.
+PARAMETERS = {
+    "session.login_with_password": (3, 0),
+    "session.logout": (0, 0),
+    "VM.get_by_uuid": (1, 0),
+    "VM.get_NVRAM": (1, 0),
+    "VM.get_power_state": (1, 0),
+    "VM.get_platform": (1, 0),
+    CERTIFICATES: (1, 0),
+    SET: (3, 1),
+    SET + "_v2": (3, 0),
+    "message.create": (5, 0),
+}
 
 
 class Refused(Exception):
@@ -111,10 +142,28 @@ class Toolstack:
         with open(os.path.join(self.folder, "calls"), "a", encoding="ascii") as file:
             file.write(" ".join([method, *words]) + "\n")
 
+    def note_agent(self, name):
+        with self.lock, open(os.path.join(self.folder, "agents"), "a", encoding="ascii") as file:
+            file.write(f"{name}\n")
+
     def unknown(self, method):
         if self.is_guard:
             raise Refused(["Internal_error", f'Rpc_genfake.UnknownMethod("{method}")'])
         raise Refused(["MESSAGE_METHOD_UNKNOWN", method])
+
+    def check_count(self, method, parameters):
+        """A guard and today's xapi take one too many, and an older xapi does not."""
+        if method not in PARAMETERS:
+            return
+        most, optional = PARAMETERS[method]
+        if self.is_guard or self.generation == "old-xapi":
+            most, optional = most - optional, 0
+        given = len(parameters) - 1
+        if self.is_guard and given < most:
+            raise Refused(FAILURES["marshal-error"])
+        is_too_many = given > most + (self.generation == "xapi")
+        if not self.is_guard and (given < most - optional or is_too_many):
+            raise Refused(["MESSAGE_PARAMETER_COUNT_MISMATCH", method, str(most), str(given)])
 
     def check_session(self, session, vm=None):
         if self.is_guard:
@@ -126,6 +175,7 @@ class Toolstack:
 
     def answer(self, method, parameters):
         """The value of a success. Guards ignore session, reference and any further parameter."""
+        self.check_count(method, parameters)
         if method == "session.login_with_password":
             if self.is_guard:
                 return "DUMMYSESSION"
@@ -141,10 +191,9 @@ class Toolstack:
             return "DUMMYVM" if self.is_guard else "OpaqueRef:vm"
         if method == "VM.get_NVRAM":
             self.check_session(*parameters)
-            nvram = {"EFI-variables-on-boot": "persist"}
-            if (variables := self.read("nvram")) is not None:
-                nvram["EFI-variables"] = variables
-            return nvram
+            if (variables := self.read("nvram")) is None:
+                return {}
+            return {"EFI-variables-on-boot": "persist", "EFI-variables": variables}
         if method == "VM.get_power_state" and not self.is_guard:
             self.check_session(*parameters)
             return self.read("power", "Halted")
@@ -163,16 +212,16 @@ class Toolstack:
             self.check_session(parameters[0])
             if not isinstance(parameters[2], int):
                 raise Refused(["FIELD_TYPE_ERROR", "priority"])
-            return self.unit() if self.is_guard else "OpaqueRef:message"
+            return self.unit() if self.is_guard else "OpaqueRef:0b5e5a1c-0000-4000-8000-000000000000"
         return self.unknown(method)
 
     def set_v1(self, parameters):
         self.check_session(*parameters[:2])
         word = "unspecified"
-        if not self.is_guard and len(parameters) == 4:
-            if self.generation == "old-xapi":
-                raise Refused(["MESSAGE_PARAMETER_COUNT_MISMATCH", SET, "3", "4"])
+        if not self.is_guard and len(parameters) > 3:
             word = parameters[3]
+            if word not in WORDS:
+                raise Refused(FAILURES["bad-enum"])
         self.keep(parameters[2], word)
         return self.unit()
 
@@ -196,7 +245,12 @@ class Toolstack:
 
     def handle(self, body):
         """The answer to a request, and the fault that is to happen to it."""
-        parameters, method = xmlrpc.client.loads(body)
+        try:
+            parameters, method = xmlrpc.client.loads(body)
+        except (xml.parsers.expat.ExpatError, xmlrpc.client.Error, ValueError):
+            if self.is_guard:
+                return self.envelope(self.failure(FAILURES["xmlm-error"])), None
+            return None, "http-500"
         with self.lock:
             self.note(body, method, parameters)
             fault = self.take_fault(method)
@@ -226,21 +280,47 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def address_string(self):
         return "unix"
 
-    def respond(self, body, status=200, length=None):
-        self.send_response(status)
-        self.send_header("content-type", "text/xml")
+    def respond(self, body, status=200, length=None, reason=None, kind="text/xml"):
+        self.send_response(status, reason)
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body) if length is None else length))
         self.end_headers()
+        if not self.server.toolstack.is_guard:
+            self.wait_until_read()
         self.wfile.write(body)
+
+    def wait_until_read(self):
+        """xapi may send header and body apart: this until the other side has the header."""
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            if struct.unpack("i", fcntl.ioctl(self.connection, SIOCOUTQ, bytes(4)))[0] == 0:
+                return
+            time.sleep(0.001)
+
+    def fail(self, exception):
+        """As xapi does where a request ends in an exception before there is a call."""
+        self.close_connection = True
+        self.respond(f"<html><body><h1>HTTP 500 internal server error</h1>An unexpected error occurred: "
+                     f"{escape(exception)}</body></html>".encode(), 500, None, "Internal Error", "text/html")
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        self.close_connection = True
+        toolstack = self.server.toolstack
+        if toolstack.is_guard:
+            self.respond(toolstack.envelope(toolstack.failure("Not allowed")), 405)
+        else:
+            self.respond(b"<html><body>not implemented</body></html>", 501, None, None, "text/html")
 
     def do_POST(self):  # pylint: disable=invalid-name
         length = int(self.headers["Content-Length"])
-        if length > 300 * 1024:  # as xapi
-            self.close_connection = True
-            return
+        toolstack = self.server.toolstack
         body = self.rfile.read(length)
+        if length > MOST_BYTES and not toolstack.is_guard:
+            self.fail("Http_svr.Client_requested_size_over_limit")
+            return
         time.sleep(self.server.delay)
-        answer, fault = self.server.toolstack.handle(body)
+        toolstack.note_agent(self.headers["User-Agent"])
+        answer, fault = toolstack.handle(body)
         try:
             self.misbehave(answer, fault) if fault else self.respond(answer)
         except OSError:
@@ -253,7 +333,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif fault == "hangs":
             self.wait_for_end()
         elif fault == "http-500":
-            self.respond(b"no", 500)
+            self.fail("Xmlm.Error(_)")
         elif fault == "not-xml":
             self.respond(b"<html><p>no</html>")
         elif fault == "fault":

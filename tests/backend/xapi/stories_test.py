@@ -13,12 +13,15 @@ import contextlib
 import os
 import pathlib
 import re
+import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 import traceback
+import xmlrpc.client
 
 import guest
 import peer
@@ -71,7 +74,7 @@ class Host:
 
     def keep(self, *entries):
         """What the VM has stored."""
-        self.toolstack.write("nvram", base64.b64encode(guest.blob(*entries)).decode())
+        self.toolstack.write("nvram", guest.encoded(*entries))
 
     def stored(self, name):
         """The data that the toolstack holds for this variable of the tests."""
@@ -663,6 +666,84 @@ def outages_do_not_fill_the_log():
             expect(client.set("Fox", b"%d" % number), guest.DEVICE_ERROR)
         lines = [line for line in daemon.log().splitlines() if "backend-failed" not in line]
         assert len(lines) <= 13, daemon.log()
+
+
+def http(host, text):
+    """What the toolstack answers to these bytes: what comes first, the status, and all of the rest."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(host.socket)
+        connection.sendall(text)
+        first = connection.recv(1 << 16)
+        rest = b""
+        while piece := connection.recv(1 << 16):
+            rest += piece
+    header, _, body = (first + rest).partition(b"\r\n\r\n")
+    return first, header.splitlines()[0].decode(), body
+
+
+def post(host, body):
+    return http(host, b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def ask(host, method, *parameters):
+    """The value, or the failure's description."""
+    first, status, body = post(host, xmlrpc.client.dumps(parameters, method).encode())
+    expect(status, "HTTP/1.1 200 OK")
+    if not host.toolstack.is_guard:
+        assert first.endswith(b"\r\n\r\n"), "header and body come apart"
+    (answer,), _ = xmlrpc.client.loads(body)
+    return answer["Value"] if answer["Status"] == "Success" else answer["ErrorDescription"]
+
+
+@story
+def the_toolstack_of_the_tests_is_as_the_real_one():
+    """What was seen of xapi and xapi-guard of August 2026 (docs/toolstack.md, "XML-RPC")."""
+    by_uuid = "VM.get_by_uuid"
+    for generation in CALLS:
+        with Host(generation) as host:
+            is_guard = host.toolstack.is_guard
+            _, status, body = post(host, b"no XML-RPC")
+            expect(status, "HTTP/1.1 200 OK" if is_guard else "HTTP/1.1 500 Internal Error")
+            assert b"Xmlm.Error(" in body and (b"Internal_error" in body) == is_guard, body
+            assert body.startswith(b"<?xml" if is_guard else b"<html>"), body
+            expect(http(host, b"GET / HTTP/1.1\r\n\r\n")[1].split()[1], "405" if is_guard else "501")
+            session = ask(host, "session.login_with_password", "root", "", "", "")
+            large = xmlrpc.client.dumps((session, "OpaqueRef:vm", "A" * 307000), peer.SET).encode()
+            _, status, body = post(host, large)
+            if is_guard:
+                expect((status, b"Success" in body), ("HTTP/1.1 200 OK", True))
+                os.unlink(os.path.join(host.folder, "nvram"))
+            else:
+                expect(status, "HTTP/1.1 500 Internal Error")
+                assert b"Http_svr.Client_requested_size_over_limit" in body, body
+            expect(ask(host, "VM.get_NVRAM", session, "OpaqueRef:vm"), {})
+            few, many = ask(host, by_uuid, session), ask(host, by_uuid, session, guest.UUID, "more")
+            if is_guard:
+                assert few[0] == "Internal_error" and few[1].startswith("Idl.MarshalError("), few
+                expect(many, "DUMMYVM")
+            else:
+                expect(few, ["MESSAGE_PARAMETER_COUNT_MISMATCH", by_uuid, "1", "0"])
+                expect(many, "OpaqueRef:vm" if generation == "xapi" else
+                       ["MESSAGE_PARAMETER_COUNT_MISMATCH", by_uuid, "1", "2"])
+            alert = ask(host, "message.create", session, "NAME", 5, "VM", guest.UUID, "body")
+            assert alert is None if is_guard else alert.startswith("OpaqueRef:"), alert
+            if generation == "xapi":
+                expect(ask(host, peer.SET, session, "OpaqueRef:vm", "QQ==", "maybe"),
+                       ["INTERNAL_ERROR", 'Failure("Unknown tag/contents")'])
+            elif generation == "guard":
+                expect(ask(host, peer.SET + "_v2", session, "OpaqueRef:vm", "QQ==", "maybe"), None)
+                expect(host.toolstack.read("certificates"), "update_available")
+
+
+@story
+def the_daemon_says_its_name_and_version_to_every_toolstack():
+    name = subprocess.run([guest.Daemon.program, "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
+    for generation in CALLS:
+        with Host(generation) as host:
+            daemon = host.start()
+            expect(daemon.guest().set("Fox", b"quick"), guest.SUCCESS)
+            expect(daemon.stop(), 0)
+            expect(set(host.toolstack.read("agents").splitlines()), {"varstored/" + name})
 
 
 def run(function):
