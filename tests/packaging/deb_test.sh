@@ -87,7 +87,7 @@ for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service /usr/
   mode "$file" 644
 done
 for page in findings keys troubleshooting tools/varstore-repair; do
-  mode "/usr/share/doc/varstored/$page.md" 644
+  mode "/usr/share/doc/varstored/${page}.md" 644
 done
 
 # Removed: the programs go, all that an administrator has stays.

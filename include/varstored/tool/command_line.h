@@ -52,8 +52,8 @@ using Work =
 
 /// All of main: reads the command line, in which options and operands may be mixed, and does the
 /// work. Gives the exit code: 0, or with "NAME: what is wrong" on standard error 2 for a misuse and
-/// 1 for all else; nothing else is written to standard output than the work's result. Errors and warnings that are logged go to
-/// standard error too, in one line each.
+/// 1 for all else; nothing else is written to standard output than the work's result. Errors and
+/// warnings that are logged go to standard error too, in one line each.
 [[nodiscard]] int Main(const Program& program, int argc, char** argv,
                        std::span<const Option> options, const Work& work);
 
