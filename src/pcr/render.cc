@@ -129,11 +129,7 @@ base::Result<std::string> RenderJson(const std::string& target, const Pcr7& pcr7
   if (!before) {
     return before.failure();
   }
-  Json json = {{"format", 1},
-               {"target", target},
-               {"before", *std::move(before)},
-               {"after", nullptr},
-               {"changes", nullptr}};
+  Json json = {{"format", 1}, {"target", target}, {"before", *std::move(before)}};
   if (pcr7.after) {
     auto after = JsonOf(*pcr7.after, banks);
     if (!after) {
