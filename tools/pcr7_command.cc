@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -129,7 +130,7 @@ base::Result<health::State> WithUpdate(const health::State& state, const tool::K
                                        const File& file, const base::Bytes& data) {
   auto update = signer::SignedFor(data);
   if (!update && !file.key.empty()) {
-    update = {.variable = *signer::SecureBootVariable(file.key)};
+    update = signer::Update{.variable = *signer::SecureBootVariable(file.key)};
   }
   if (!update) {
     return base::Fail("its signature fits no key, so it does not say which it is for: write KEY=" +
@@ -197,9 +198,7 @@ bool WantsSecureBoot(const Wishes& wishes, const health::State& state,
 
 base::Result<pcr::Prediction> Predict(const health::State& state, bool wants_secure_boot,
                                       const std::string& digits) {
-  pcr::Prediction prediction;
-  prediction.events = pcr::PcrEvents(state.entries, wants_secure_boot);
-  prediction.secure_boot = prediction.events.front().data.back() == 1;
+  pcr::Prediction prediction = pcr::Predict(state.entries, wants_secure_boot);
   if (digits.empty()) {
     return prediction;
   }
@@ -209,7 +208,7 @@ base::Result<pcr::Prediction> Predict(const health::State& state, bool wants_sec
   } else if (!authority) {
     prediction.no_authority = authority.error().message;
   } else {
-    const auto events = pcr::AuthorityEvents({{*authority}});
+    const auto events = pcr::AuthorityEvents(std::array{*authority});
     prediction.events.insert(prediction.events.end(), events.begin(), events.end());
   }
   return prediction;
@@ -270,7 +269,7 @@ base::Result<std::string> Show(const Wishes& wishes, const Subject& subject,
     return pcr::RenderJson(target, pcr7, wishes.banks);
   }
   const auto text = pcr::RenderText(pcr7, wishes.banks);
-  return text ? health::ForTerminal(target) + "\n" + *text : text;
+  return text ? base::Result<std::string>(health::ForTerminal(target) + "\n" + *text) : text;
 }
 
 // And up to here.

@@ -114,7 +114,7 @@ int Become(const std::string& program, std::vector<char*> words) {
 /// A command that is part of this program.
 struct OwnCommand {
   std::string_view name;
-  int (*main)(int argc, char** argv);
+  int (*run)(int argc, char** argv);
 };
 constexpr std::array<OwnCommand, 3> kOwnCommands = {{{"varstore-edit", tools::EditMain},
                                                      {"varstore-boot", tools::BootMain},
@@ -132,7 +132,7 @@ int Command(std::vector<char*> words) {
   if (const auto* const own = Find(kOwnCommands, program); own != kOwnCommands.end()) {
     const int count = static_cast<int>(words.size());
     words.push_back(nullptr);
-    return own->main(count, words.data());
+    return own->run(count, words.data());
   }
   return Become(program, std::move(words));
 }

@@ -109,6 +109,14 @@ std::string Line(const Json& json) {
 
 }  // namespace
 
+Prediction Predict(std::span<const store::Entry> entries, bool wants_secure_boot) {
+  Prediction prediction;
+  prediction.events = PcrEvents(entries, wants_secure_boot);
+  // SecureBoot is the first of them, and its one byte stands behind the rest.
+  prediction.secure_boot = prediction.events.front().data.back() == 1;
+  return prediction;
+}
+
 base::Result<std::string> RenderText(const Pcr7& pcr7, Banks banks) {
   auto text = TextOf(pcr7.before, pcr7.after ? "before" : "now", banks);
   if (!text || !pcr7.after) {
@@ -158,7 +166,9 @@ base::Result<std::string> RenderPcrLock(std::span<const Event> events, EventType
     }
     records.push_back({{"pcr", 7}, {"digests", std::move(digests)}});
   }
-  return Line({{"records", std::move(records)}});
+  Json component = Json::object();
+  component["records"] = std::move(records);
+  return Line(component);
 }
 
 }  // namespace varstored::pcr

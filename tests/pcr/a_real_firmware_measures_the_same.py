@@ -31,7 +31,7 @@ OWNER = uuid.UUID("3f5ab2a8-54c4-4f8a-8f0a-6fd1b4f8d3c1")
 X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072")
 SHA256 = uuid.UUID("c1c41626-504c-4092-aca9-41f936934328")
 TYPES = {0x4: "EV_SEPARATOR", 0x80000001: "EV_EFI_VARIABLE_DRIVER_CONFIG", 0x800000E0: "EV_EFI_VARIABLE_AUTHORITY"}
-# Of systems under load each takes its turn, but a machine without KVM takes longer.
+# Without KVM a boot takes longer, and gives the same.
 ACCELERATION = ["-accel", "kvm"] if os.access("/dev/kvm", os.R_OK | os.W_OK) else []
 
 

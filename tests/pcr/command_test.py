@@ -178,6 +178,11 @@ class Pcr7(unittest.TestCase):
         self.assertIn(CHANGES, said("varstore-sb-state", self.vm, "setup"))
         self.assertIn(STAYS, said("varstore-sb-state", self.vm, "setup"))
 
+    def test_inspect_has_it_below_its_screen(self):
+        done = subprocess.run([BIN / "varstore-inspect", "--pcr7", self.vm], stdout=subprocess.PIPE, encoding="utf-8")
+        self.assertIn(self.pcr7().partition("\n")[2], done.stdout)
+        self.run_tool(1, "varstore-inspect", "--pcr7", "--json", self.vm)
+
     def test_what_cannot_be_told_is_an_error(self):
         self.vm.write_bytes(blob(*self.keys)[:-10])
         self.assertIn("varstore-repair --fix", self.pcr7(status=1))

@@ -44,8 +44,8 @@ std::vector<std::string> NamesOf(const std::vector<Event>& events) {
 base::Bytes ListOfOneHash() {
   const efi::Guid type = *efi::ParseGuid("c1c41626-504c-4092-aca9-41f936934328");
   base::Bytes list = base::ToBytes(base::ByteSpan(type.bytes));
-  for (const std::uint8_t size : {76, 0, 48}) {
-    list.insert(list.end(), {size, 0, 0, 0});
+  for (const std::uint8_t byte : base::Bytes{76, 0, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0}) {
+    list.push_back(byte);
   }
   list.insert(list.end(), kOwner.bytes.begin(), kOwner.bytes.end());
   list.insert(list.end(), 32, 0xab);

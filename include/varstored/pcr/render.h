@@ -8,6 +8,7 @@
 #include "varstored/base/result.h"
 #include "varstored/crypto/digest.h"
 #include "varstored/pcr/pcr7.h"
+#include "varstored/store/variable.h"
 
 namespace varstored::pcr {
 
@@ -20,6 +21,9 @@ struct Prediction {
   /// it; else empty.
   std::string no_authority = {};
 };
+
+/// That of PcrEvents alone.
+[[nodiscard]] Prediction Predict(std::span<const store::Entry> entries, bool wants_secure_boot);
 
 /// PCR 7 of a VM, and with a change.
 struct Pcr7 {
