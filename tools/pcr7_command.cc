@@ -142,7 +142,7 @@ base::Result<health::State> WithUpdate(const health::State& state, const tool::K
   return Written(state, kept, *update, data);
 }
 
-/// Of what nobody has signed: the entries are added, as `varstore edit --add` does.
+/// Of what nobody has signed: the entries are added as `varstore edit --add` does, with its owner.
 base::Result<health::State> WithContent(health::State state, const File& file,
                                         const signer::Content& content) {
   std::string key = file.key;
@@ -160,7 +160,7 @@ base::Result<health::State> WithContent(health::State state, const File& file,
     return fits.failure();
   }
   return health::EditKey(std::move(state),
-                         {*variable, {}, signer::EncodeContent(content, signer::UsualOwner(key))});
+                         {*variable, {}, signer::EncodeContent(content, signer::UsualOwner("PK"))});
 }
 
 base::Result<health::State> With(const health::State& state, const tool::Kept& kept,

@@ -20,7 +20,7 @@ import uuid
 
 from tpm import Tpm, event_log
 
-BIN = pathlib.Path(sys.argv[1])
+BIN = pathlib.Path(sys.argv[1]).resolve()
 OVMF = pathlib.Path("/usr/share/OVMF")
 HELLO = next(pathlib.Path("/usr/lib/efitools").glob("*/HelloWorld.efi"))
 BOUND_SECONDS = 150

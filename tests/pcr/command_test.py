@@ -12,7 +12,7 @@ import tempfile
 import unittest
 import uuid
 
-BIN, SOURCE = map(pathlib.Path, sys.argv[1:3])
+BIN, SOURCE = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
 sys.path.insert(0, str(SOURCE / "tests/support"))
 from json_schema import validate  # noqa: E402
 SCHEMA = json.loads((SOURCE / "docs/tools/varstore-pcr7.schema.json").read_text(encoding="utf-8"))
