@@ -51,7 +51,9 @@ class Tpm:
         self.extended = []
         self.emulator = subprocess.Popen(
             ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}", "--ctrl", f"type=unixio,path={folder}/control",
-             "--server", f"type=unixio,path={folder}/data", "--log", f"file={folder}/log", "--pid", f"file={folder}/pid"],
+             "--server", f"type=unixio,path={folder}/data", "--log", f"file={folder}/log", "--pid", f"file={folder}/pid",
+             # It ends with the last who is connected, also where a test fails.
+             "--terminate"],
             stdin=subprocess.DEVNULL)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(self.path))
