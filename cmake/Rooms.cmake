@@ -10,13 +10,14 @@
 # compile.
 
 # Room by room: the rooms just below it. It may use those and all that is below them.
-set(VARSTORED_ROOMS base version efi crypto store live engine health signer backend guest guest_xen sandbox daemon convert tool)
+set(VARSTORED_ROOMS base version efi crypto store live pcr engine health signer backend guest guest_xen sandbox daemon convert tool)
 set(VARSTORED_BELOW_base)
 set(VARSTORED_BELOW_version)
 set(VARSTORED_BELOW_efi base)
 set(VARSTORED_BELOW_crypto base)
 set(VARSTORED_BELOW_store efi)
 set(VARSTORED_BELOW_live store)
+set(VARSTORED_BELOW_pcr store crypto)
 set(VARSTORED_BELOW_engine store crypto)
 set(VARSTORED_BELOW_health engine live)
 set(VARSTORED_BELOW_signer engine)
@@ -26,7 +27,7 @@ set(VARSTORED_BELOW_guest_xen guest)
 set(VARSTORED_BELOW_sandbox base)
 set(VARSTORED_BELOW_daemon guest backend sandbox live version)
 set(VARSTORED_BELOW_convert store sandbox)
-set(VARSTORED_BELOW_tool engine backend convert live version)
+set(VARSTORED_BELOW_tool engine backend convert live pcr version)
 
 # What a demonstration or an installation needs: all programs, no test.
 add_custom_target(programs)

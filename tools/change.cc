@@ -158,8 +158,7 @@ base::Result<Changed> Make(const Subject& subject, const Change& change,
     return base::Fail(target + ": " + room.error().message);
   }
   const auto news = NewFindings(std::move(findings), before, subject.context);
-  const std::string words = WordsOnChangedKeys(health::ChangedKeys(before, *after));
-  changed.text += words.empty() ? "" : Wrapped(words, 2, screen.width);
+  changed.text += Wrapped(WordsOnPcr7(before, *after), 2, screen.width);
   changed.findings = news.empty() ? "" : "\n" + health::RenderFindings(news, screen);
   changed.bytes = BytesOf(*after, subject.kept);
   return changed;

@@ -7,5 +7,7 @@ namespace varstored::tools {
 [[nodiscard]] int EditMain(int argc, char** argv);
 /// The same of `varstore boot`.
 [[nodiscard]] int BootMain(int argc, char** argv);
+/// The same of `varstore pcr7`.
+[[nodiscard]] int Pcr7Main(int argc, char** argv);
 
 }  // namespace varstored::tools

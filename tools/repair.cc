@@ -10,6 +10,7 @@
 #include "varstored/efi/guid.h"
 #include "varstored/health/fix.h"
 #include "varstored/health/text.h"
+#include "varstored/pcr/pcr7.h"
 #include "varstored/sandbox/helper.h"
 
 namespace varstored::tools {
@@ -104,8 +105,16 @@ base::Result<health::Repaired> Mended(const Subject& subject, const RepairOption
   return repaired;
 }
 
-Repair RepairOf(const health::Repaired& repaired) {
-  return {repaired.fixed, repaired.left, repaired.lost_keys, repaired.changed_keys};
+std::vector<pcr::Event> EventsOf(const health::State& state) {
+  // Whether the host wants Secure Boot is the same before and after.
+  return pcr::PcrEvents(state.entries, true);
+}
+
+/// A key that is lost was measured while it was there.
+Repair RepairOf(const Subject& subject, const health::Repaired& repaired) {
+  return {
+      repaired.fixed, repaired.left, repaired.lost_keys,
+      !repaired.lost_keys.empty() || EventsOf(StateOf(subject.kept)) != EventsOf(repaired.state)};
 }
 
 /// What comes back from the helper process: flags, what is shown, and what is to be written.
@@ -115,7 +124,7 @@ base::Result<base::Bytes> Mend(const Subject& subject, const RepairOptions& opti
   if (!repaired) {
     return repaired.failure();
   }
-  const base::Bytes shown = show(RepairOf(*repaired));
+  const base::Bytes shown = show(RepairOf(subject, *repaired));
   base::Writer writer;
   writer.WriteU8(repaired->fixed.empty() ? 0 : 1);
   writer.WriteU8(repaired->left.empty() ? 0 : 1);
@@ -141,18 +150,19 @@ std::string Joined(const std::vector<std::string>& names) {
 
 }  // namespace
 
-std::string WordsOnChangedKeys(const std::vector<std::string>& names) {
-  return names.empty() ? ""
-                       : "PCR 7 changes with " + Joined(names) +
-                             ": a guest with BitLocker, or with another key sealed to its vTPM, "
-                             "asks for its recovery key.";
+std::string WordsOnPcr7(const health::State& before, const health::State& after) {
+  return pcr::WordsOnChange(EventsOf(before), EventsOf(after));
 }
 
-std::string WordsOnKeys(const Repair& repair) {
-  return (repair.lost_keys.empty()
-              ? ""
-              : "Keys of Secure Boot are lost: " + Joined(repair.lost_keys) + ". ") +
-         WordsOnChangedKeys(repair.changed_keys);
+std::vector<std::string> WordsOnKeys(const Repair& repair) {
+  std::vector<std::string> lines;
+  if (!repair.lost_keys.empty()) {
+    lines.push_back("Keys of Secure Boot are lost: " + Joined(repair.lost_keys) + ".");
+  }
+  if (!repair.fixed.empty()) {
+    lines.push_back(pcr::WordsOnChange(repair.changes_pcr7));
+  }
+  return lines;
 }
 
 base::Result<std::string> KeepInstead(OpenSubject& subject, const tool::NewBytes& changed,
@@ -173,7 +183,7 @@ base::Result<Repair> PlanRepair(const Subject& subject, const RepairOptions& opt
   if (!repaired) {
     return repaired.failure();
   }
-  return RepairOf(*repaired);
+  return RepairOf(subject, *repaired);
 }
 
 base::Result<Fixed> FixPlace(OpenSubject& subject, const RepairOptions& options,
@@ -214,7 +224,7 @@ base::Result<Fixed> FixPlace(OpenSubject& subject, const RepairOptions& options,
 
 namespace {
 
-/// For a helper process: what is to be written of a backup.
+/// For a helper process: what becomes of PCR 7, and what is to be written of a backup.
 base::Result<base::Bytes> BytesOfBackup(const std::string& path, const Backup& backup,
                                         const Subject& subject) {
   tool::NewBytes changed;
@@ -232,7 +242,9 @@ base::Result<base::Bytes> BytesOfBackup(const std::string& path, const Backup& b
     }
     changed = BytesOf({blob->blob.entries, blob->blob.ancillary, {}}, subject.kept);
   }
+  const tool::Kept restored = {subject.kept.form, path, changed.bytes};
   base::Writer writer;
+  tool::WriteText(writer, WordsOnPcr7(StateOf(subject.kept), StateOf(restored)));
   tool::WriteNewBytes(writer, changed);
   return writer.Take();
 }
@@ -259,6 +271,10 @@ base::Result<std::string> RestorePlace(OpenSubject& subject, const std::string& 
     return answer.failure();
   }
   base::Reader reader(*answer);
+  std::string words;
+  if (!tool::ReadText(reader, words)) {
+    return Broken();
+  }
   const auto changed = tool::ReadNewBytes(reader);
   if (!changed) {
     return changed.failure();
@@ -271,6 +287,7 @@ base::Result<std::string> RestorePlace(OpenSubject& subject, const std::string& 
     return before.failure();
   }
   return health::ForTerminal(target) + ": restored from " + health::ForTerminal(path) + "\n" +
+         words + "\n" +
          (before->empty() ? ""
                           : "what was there before is in " + health::ForTerminal(*before) + "\n");
 }

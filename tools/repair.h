@@ -26,15 +26,16 @@ inline constexpr const char* kBackupFolder = "/var/lib/varstored-backup";
 struct Repair {
   std::vector<health::Finding> fixed;
   std::vector<health::Finding> left;
-  std::vector<std::string> lost_keys;     // as health::Repaired has them
-  std::vector<std::string> changed_keys;  // as health::Repaired has them
+  std::vector<std::string> lost_keys;  // as health::Repaired has them
+  /// Whether a start after it gives PCR 7 another value than one before all that is wrong now.
+  bool changes_pcr7 = false;
 };
 
-/// What the repair does to keys, in sentences; empty where it does nothing.
-[[nodiscard]] std::string WordsOnKeys(const Repair& repair);
+/// What the repair does to keys and to PCR 7, a line each; empty where it does nothing.
+[[nodiscard]] std::vector<std::string> WordsOnKeys(const Repair& repair);
 
-/// That PCR 7 changes with these keys, as a sentence; empty where there are none.
-[[nodiscard]] std::string WordsOnChangedKeys(const std::vector<std::string>& names);
+/// What becomes of PCR 7, as one line: pcr::WordsOnChange of two states.
+[[nodiscard]] std::string WordsOnPcr7(const health::State& before, const health::State& after);
 
 /// The way of every write of this kind: the VM is halted, what is kept goes to a backup, nobody has
 /// changed it meanwhile, and then `changed` is kept in one write. Gives the backup's path, empty

@@ -252,7 +252,7 @@ struct Look {
   /// With a repair, done or planned; else `left` has all that was found.
   std::vector<std::string> fixed;
   std::vector<std::string> left;
-  std::string keys;
+  std::vector<std::string> keys;
 };
 
 base::Bytes Encode(const Look& look) {
@@ -261,7 +261,7 @@ base::Bytes Encode(const Look& look) {
   writer.WriteU8(look.is_fixable ? 1 : 0);
   WriteTexts(writer, look.fixed);
   WriteTexts(writer, look.left);
-  tool::WriteText(writer, look.keys);
+  WriteTexts(writer, look.keys);
   return writer.Take();
 }
 
@@ -270,7 +270,7 @@ base::Result<Look> Decode(base::ByteSpan answer) {
   Look look;
   if (!ReadFlag(reader, look.is_clean) || !ReadFlag(reader, look.is_fixable) ||
       !ReadTexts(reader, look.fixed) || !ReadTexts(reader, look.left) ||
-      !tool::ReadText(reader, look.keys)) {
+      !ReadTexts(reader, look.keys)) {
     return Broken();
   }
   return look;
@@ -521,8 +521,8 @@ std::string RenderRow(const PoolRow& row, bool is_dry_run, const health::ScreenO
   if (!row.left.empty()) {
     text += Below(Listed(row.fixed.empty() ? "found:" : "left:", row.left), width);
   }
-  if (!row.keys.empty()) {
-    text += Below(row.keys, width);
+  for (const std::string& line : row.keys) {
+    text += Below(line, width);
   }
   if (!row.note.empty()) {
     text += Below(health::Cut(health::ForTerminal(row.note), kMaxNoteColumns), width);

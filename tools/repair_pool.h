@@ -34,7 +34,7 @@ struct PoolRow {
   /// Why nothing was fixed, where the backup is, or what failed.
   std::string note;
   /// WordsOnKeys.
-  std::string keys = {};
+  std::vector<std::string> keys = {};
 };
 
 struct PoolSummary {

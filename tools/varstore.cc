@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -110,6 +111,15 @@ int Become(const std::string& program, std::vector<char*> words) {
   return Fail(kFailedExitCode, base::Printable(beside.string()) + ": " + base::ErrnoText());
 }
 
+/// A command that is part of this program.
+struct OwnCommand {
+  std::string_view name;
+  int (*run)(int argc, char** argv);
+};
+constexpr std::array<OwnCommand, 3> kOwnCommands = {{{"varstore-edit", tools::EditMain},
+                                                     {"varstore-boot", tools::BootMain},
+                                                     {"varstore-pcr7", tools::Pcr7Main}}};
+
 /// `words` are the command and what belongs to it.
 int Command(std::vector<char*> words) {
   const std::string_view name = words.front();
@@ -119,11 +129,10 @@ int Command(std::vector<char*> words) {
   }
   std::string program(found->program);
   words.front() = program.data();
-  if (program == "varstore-edit" || program == "varstore-boot") {
+  if (const auto* const own = Find(kOwnCommands, program); own != kOwnCommands.end()) {
     const int count = static_cast<int>(words.size());
     words.push_back(nullptr);
-    return program == "varstore-edit" ? tools::EditMain(count, words.data())
-                                      : tools::BootMain(count, words.data());
+    return own->run(count, words.data());
   }
   return Become(program, std::move(words));
 }

@@ -17,6 +17,7 @@
 #include "varstored/health/render.h"
 #include "varstored/health/report.h"
 #include "varstored/health/text.h"
+#include "varstored/pcr/render.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/signer/content.h"
 #include "varstored/signer/revocation_list.h"
@@ -42,6 +43,7 @@ struct Wishes {
   bool live = false;
   bool json = false;
   bool svg = false;
+  bool pcr7 = false;
   std::string dbx_update;
   std::string lists;
   std::string check;
@@ -203,6 +205,18 @@ base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input) 
   return report;
 }
 
+/// The section of --pcr7. Where nobody knows what the host wants, Secure Boot is taken for wanted.
+base::Result<std::string> Pcr7Of(const Wishes& wishes, const Input& input,
+                                 const health::Report& report) {
+  const auto inspected = LookAt(wishes, input);
+  if (!inspected) {
+    return inspected.failure();
+  }
+  const auto text = pcr::RenderText(
+      {pcr::Predict(inspected->state.entries, report.secure_boot.value_or(true))}, pcr::kBanks);
+  return text ? base::Result<std::string>("\n" + *text) : text;
+}
+
 /// What is shown; in front of it a character that says whether there are findings.
 base::Result<std::string> Show(const Wishes& wishes, const Input& input,
                                const health::ScreenOptions& screen) {
@@ -210,10 +224,18 @@ base::Result<std::string> Show(const Wishes& wishes, const Input& input,
   if (!report) {
     return report.failure();
   }
-  return (report->findings.empty() ? " " : "!") + (wishes.json ? health::RenderJson(*report)
-                                                   : wishes.svg
-                                                       ? health::RenderSvg(*report)
-                                                       : health::RenderScreen(*report, screen));
+  std::string pcr7;
+  if (wishes.pcr7) {
+    auto section = Pcr7Of(wishes, input, *report);
+    if (!section) {
+      return section.failure();
+    }
+    pcr7 = *std::move(section);
+  }
+  return (report->findings.empty() ? " " : "!") +
+         (wishes.json  ? health::RenderJson(*report)
+          : wishes.svg ? health::RenderSvg(*report)
+                       : health::RenderScreen(*report, screen) + pcr7);
 }
 
 /// The words of a judgement; in front of them the character of its verdict.
@@ -322,7 +344,8 @@ int main(int argc, char** argv) {
       tool::Joined({tool::OptionsOf(wishes.rights),
                     tool::OptionsOf(wishes.place),
                     {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
-                     tool::Flag('\0', "svg", wishes.svg), tool::Value('\0', "check", wishes.check),
+                     tool::Flag('\0', "svg", wishes.svg), tool::Flag('\0', "pcr7", wishes.pcr7),
+                     tool::Value('\0', "check", wishes.check),
                      tool::Value('\0', "dbx-update", wishes.dbx_update),
                      tool::Value('\0', "lists", wishes.lists)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
@@ -330,6 +353,9 @@ int main(int argc, char** argv) {
                 static_cast<int>(!wishes.check.empty()) >
             1) {
           return tool::Misuse("--json, --svg and --check exclude each other");
+        }
+        if (wishes.pcr7 && (wishes.json || wishes.svg || !wishes.check.empty())) {
+          return tool::Misuse("--pcr7 is of the screen; 'varstore pcr7 --json' prints JSON");
         }
         const bool has_many = !wishes.check.empty() && wishes.place.backend.empty() &&
                               !wishes.live && !operands.empty();

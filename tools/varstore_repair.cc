@@ -63,8 +63,8 @@ Shown Show(const std::string& target, const char* done, const tools::Repair& rep
                              4, width);
     }
   }
-  if (const std::string keys = tools::WordsOnKeys(repair); !keys.empty()) {
-    text += tools::Wrapped(keys, 2, width);
+  for (const std::string& line : tools::WordsOnKeys(repair)) {
+    text += tools::Wrapped(line, 2, width);
   }
   if (!repair.left.empty()) {
     return {text, "\n" + health::RenderFindings(repair.left, options)};

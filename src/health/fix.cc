@@ -175,28 +175,7 @@ void FixVariable(State& state, FindingKind kind, const VariableId& id) {
   }
 }
 
-bool HasChanged(const KeyRow& row, const State& before, const State& after) {
-  const store::Entry* old = FindEntry(before, row.variable);
-  const store::Entry* now = FindEntry(after, row.variable);
-  if (old == nullptr || now == nullptr) {
-    return old != now;
-  }
-  return old->data() != now->data() || old->raw_attributes() != now->raw_attributes();
-}
-
 }  // namespace
-
-std::vector<std::string> ChangedKeys(const State& before, const State& after) {
-  const std::vector<std::string> lost = KeysLeftOut(before);
-  std::vector<std::string> names;
-  for (const KeyRow& row : KeyRows()) {
-    if (HasChanged(row, before, after) ||
-        std::find(lost.begin(), lost.end(), row.name) != lost.end()) {
-      names.emplace_back(row.name);
-    }
-  }
-  return names;
-}
 
 State Fix(State state, const Finding& finding) {
   if (!finding.is_fixable) {
@@ -214,7 +193,6 @@ State Fix(State state, const Finding& finding) {
 
 Repaired FixAll(State state, const Context& context) {
   Repaired repaired;
-  const State before = state;
   repaired.lost_keys = KeysLeftOut(state);
   // A fix may bring another finding to light: a record that had to be found first.
   for (bool has_changed = true; has_changed;) {
@@ -229,7 +207,6 @@ Repaired FixAll(State state, const Context& context) {
       }
     }
   }
-  repaired.changed_keys = ChangedKeys(before, state);
   repaired.state = std::move(state);
   return repaired;
 }

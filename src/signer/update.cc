@@ -9,6 +9,7 @@
 #include "varstored/base/log.h"
 #include "varstored/base/no_log.h"
 #include "varstored/base/writer.h"
+#include "varstored/crypto/signed_data.h"
 #include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/signature_list.h"
 #include "varstored/efi/variable_name.h"
@@ -40,6 +41,8 @@ class TrialBackend final : public store::Backend {
   std::vector<store::Entry> kept_;
 };
 
+constexpr std::array kVariables = {efi::kPk, efi::kKek, efi::kDb, efi::kDbx, efi::kDbt, efi::kDbr};
+
 std::vector<store::Entry> WithPlatformKey(const std::optional<crypto::Certificate>& platform_key) {
   if (!platform_key) {
     return {};
@@ -57,8 +60,6 @@ std::vector<store::Entry> WithPlatformKey(const std::optional<crypto::Certificat
 }  // namespace
 
 std::optional<efi::WellKnownVariable> SecureBootVariable(std::string_view name) {
-  constexpr std::array kVariables = {efi::kPk,  efi::kKek, efi::kDb,
-                                     efi::kDbx, efi::kDbt, efi::kDbr};
   for (const efi::WellKnownVariable& variable : kVariables) {
     if (efi::NameToUtf8(variable.name) == name) {
       return variable;
@@ -106,6 +107,26 @@ base::Bytes EncodeAuthFile(const Update& update, base::ByteSpan signed_data) {
   writer.WriteBytes(signed_data);
   writer.WriteBytes(update.payload);
   return writer.Take();
+}
+
+std::optional<Update> SignedFor(base::ByteSpan auth_file) {
+  const auto descriptor = efi::ParseAuthenticationDescriptor(auth_file);
+  if (!descriptor) {
+    return std::nullopt;
+  }
+  Update update = {
+      .variable = {}, .time = descriptor->timestamp, .payload = base::ToBytes(descriptor->payload)};
+  for (const efi::WellKnownVariable& variable : kVariables) {
+    for (const efi::Attributes attributes : {kReplace, kAppend}) {
+      update.variable = variable;
+      update.attributes = attributes;
+      if (crypto::VerifyDetached(descriptor->signed_data, {SignableBytes(update)},
+                                 {.any_signer = true})) {
+        return update;
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 namespace {

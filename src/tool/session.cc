@@ -1,6 +1,7 @@
 #include "varstored/tool/session.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "varstored/efi/status.h"
 #include "varstored/efi/time.h"
 #include "varstored/efi/well_known.h"
+#include "varstored/pcr/pcr7.h"
 
 namespace varstored::tool {
 namespace {
@@ -197,7 +199,25 @@ void Session::WarnBeforeSave() {
   }
 }
 
+/// Nothing was sealed by a VM that was never started.
+void Session::SayPcr7(Keep keep) {
+  if (is_first_boot()) {
+    return;
+  }
+  constexpr std::array kKeys = {efi::kPk, efi::kKek, efi::kDb, efi::kDbx, efi::kDbt, efi::kDbr};
+  const auto has_changed = [this](const efi::WellKnownVariable& key) {
+    const store::Entry* before = kept_.Find(store::KeyOf(key));
+    const store::Entry* after = store().Find(store::KeyOf(key));
+    return before == nullptr || after == nullptr ? before != after : *before != *after;
+  };
+  if (keep == Keep::kAlways || std::any_of(kKeys.begin(), kKeys.end(), has_changed)) {
+    // Whether the host wants Secure Boot is the same before and after.
+    log_.Info(pcr::WordsOnChange(pcr::PcrEvents(kept_, true), pcr::PcrEvents(store(), true)));
+  }
+}
+
 base::Result<bool> Session::Save(Keep keep) {
+  SayPcr7(keep);
   store::StagedStore staged = Difference(kept_, store());
   const bool has_changed = place_->saved() ? staged.changed() : ChangesWhatIsKept(staged);
   if (!has_changed && !(keep == Keep::kAlways && is_first_boot())) {

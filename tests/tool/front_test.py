@@ -335,7 +335,7 @@ class Boot(Front):
                  "Boot0000  debian\t\\EFI\\debian\\shimx64.efi\nBoot0001* x\t\\x.efi\n"),
                 (("boot", "--remove", "0001"), "BootOrder: 0000\nBoot0000  debian\t\\EFI\\debian\\shimx64.efi\n"),
                 (("boot", "--active", "0000"), "BootOrder: 0000\nBoot0000* debian\t\\EFI\\debian\\shimx64.efi\n")):
-            self.assertNotIn("PCR 7", self.front(0, *at(words, self.file)))
+            self.assertIn("  PCR 7 stays\n", self.front(0, *at(words, self.file)))
             self.assertEqual(self.front(0, "boot", self.file), listed)
         # And the screen agrees, without a finding of it.
         self.assertIn("shimx64.efi", self.run_tool("inspect", self.file).stdout)
@@ -410,7 +410,7 @@ class Keys(Front):
         shown = self.front(0, "edit", self.database, "db", "--remove", "Test one", "--add", self.folder / "three.pem")
         self.assertIn("  - Test one, SHA-256 ", shown)
         self.assertIn("  + Test three, SHA-256 ", shown)
-        self.assertIn("PCR 7 changes with db", shown.replace("\n  ", " "))
+        self.assertIn("PCR 7 changes: BitLocker and TPM-sealed keys will ask for recovery", shown.replace("\n  ", " "))
         self.assertEqual(self.entries("db"), ["Test two", "Test three"])
         with self.guest() as client:
             # An append, as old as the variable and older.

@@ -17,7 +17,7 @@ WIDTH = 80
 OPTION = re.compile(r"- ((?:`-[^`]+`(?:, )?)+): (.*)", re.S)
 # What `varstore edit` can edit (health::EditableKey).
 KEYS = ["KEK", "db", "dbx", "dbt", "dbr"]
-COMMAND = re.compile(r"- \[`([a-z-]+)`\]\(([a-z-]+)\.md\): .*", re.S)
+COMMAND = re.compile(r"- \[`([a-z0-9-]+)`\]\(([a-z0-9-]+)\.md\): .*", re.S)
 
 
 class Option:

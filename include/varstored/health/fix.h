@@ -20,15 +20,10 @@ struct Repaired {
   std::vector<Finding> fixed;
   /// What is still wrong with `state`: none of it is_fixable.
   std::vector<Finding> left;
-  /// Names of PK, KEK, db, dbx, dbt and dbr, in this order. Those of which a record stands behind
-  /// damage, and is left out of `state`:
+  /// Names of PK, KEK, db, dbx, dbt and dbr, in this order, of which a record stands behind damage,
+  /// and is left out of `state`.
   std::vector<std::string> lost_keys;
-  /// those, and all that have another content in `state` than before: PCR 7 of a TPM measures them.
-  std::vector<std::string> changed_keys;
 };
-
-/// Repaired::changed_keys of whatever made `after` of `before`.
-[[nodiscard]] std::vector<std::string> ChangedKeys(const State& before, const State& after);
 
 /// Fixes all that can be fixed.
 [[nodiscard]] Repaired FixAll(State state, const Context& context);

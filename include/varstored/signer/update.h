@@ -41,6 +41,11 @@ struct Update {
 /// payload. `signed_data` may be empty: such a file is taken as long as nobody has to sign.
 [[nodiscard]] base::Bytes EncodeAuthFile(const Update& update, base::ByteSpan signed_data);
 
+/// Which write a signed update is for: the key and the attributes that its signature covers,
+/// whoever made it, with its time and its payload. Nothing where it is for none of the six keys, or
+/// not signed. It takes at most two signatures' checks for each key.
+[[nodiscard]] std::optional<Update> SignedFor(base::ByteSpan auth_file);
+
 /// What a VM of its own, which holds nothing but `platform_key` as its PK, answers when `auth_file`
 /// is written to `update`'s variable: the engine's own rules. Without a platform key the VM is in
 /// setup mode. An error says why it is refused.

@@ -45,7 +45,7 @@ class Session {
 
   /// Makes what is to be kept of all changes together. Gives whether there is something to keep;
   /// changes of volatile variables are not, except in a save file. Warns when the VM's first boot
-  /// may undo it.
+  /// may undo it, and says what becomes of PCR 7 when a key was written.
   [[nodiscard]] base::Result<bool> Save(Keep keep = Keep::kChanges);
   /// What the last Save made; nothing when there was nothing to keep.
   [[nodiscard]] const std::optional<NewBytes>& changed() const { return place_->changed(); }
@@ -56,6 +56,7 @@ class Session {
   Session(std::unique_ptr<KeptVariables> place, std::unique_ptr<Loaded> loaded, base::Log& log);
 
   void WarnBeforeSave();
+  void SayPcr7(Keep keep);
 
   std::unique_ptr<KeptVariables> place_;
   std::unique_ptr<Loaded> loaded_;

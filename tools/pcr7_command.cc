@@ -1,0 +1,330 @@
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.h"
+#include "kept_state.h"
+#include "varstore-pcr7/page.h"
+#include "varstored/base/file.h"
+#include "varstored/base/hex.h"
+#include "varstored/base/no_log.h"
+#include "varstored/efi/status.h"
+#include "varstored/efi/variable_name.h"
+#include "varstored/efi/well_known.h"
+#include "varstored/health/edit.h"
+#include "varstored/health/report.h"
+#include "varstored/health/text.h"
+#include "varstored/pcr/render.h"
+#include "varstored/sandbox/helper.h"
+#include "varstored/signer/content.h"
+#include "varstored/signer/update.h"
+#include "varstored/tool/session.h"
+
+namespace varstored::tools {
+namespace {
+
+constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20U;
+
+/// A file of --after that nobody has looked into.
+struct File {
+  std::string path;
+  std::string key;  // empty: what the file is says it
+  base::Bytes bytes;
+};
+
+struct Wishes {
+  tool::Rights rights;
+  tool::PlaceOptions place;
+  std::vector<crypto::DigestKind> banks;
+  std::vector<std::string> after;
+  /// Digits, or a path.
+  std::string authority;
+  /// The file of `authority`, where that is one.
+  std::optional<base::Bytes> authority_file;
+  std::optional<bool> secure_boot;
+  bool json = false;
+  bool pcrlock = false;
+};
+
+std::vector<tool::Option> OptionsOf(Wishes& wishes) {
+  return {{'\0', "bank", true,
+           [&wishes](std::string_view value) -> base::Result<void> {
+             const auto bank = pcr::BankOf(value);
+             if (!bank) {
+               return base::Fail("it is sha1, sha256 or sha384");
+             }
+             wishes.banks.push_back(*bank);
+             return {};
+           }},
+          {'\0', "after", true,
+           [&wishes](std::string_view value) -> base::Result<void> {
+             wishes.after.emplace_back(value);
+             return {};
+           }},
+          tool::Value('\0', "authority", wishes.authority),
+          {'\0', "secure-boot", true,
+           [&wishes](std::string_view value) -> base::Result<void> {
+             if (value != "on" && value != "off") {
+               return base::Fail("it is on or off");
+             }
+             wishes.secure_boot = value == "on";
+             return {};
+           }},
+          tool::Flag('\0', "json", wishes.json),
+          tool::Flag('\0', "pcrlock", wishes.pcrlock)};
+}
+
+/// A word of --after is a path, or a key and a path with = between them.
+base::Result<File> ReadAfter(const std::string& word) {
+  File file = {word, {}, {}};
+  const std::size_t end = word.find('=');
+  if (end != std::string::npos && signer::SecureBootVariable(word.substr(0, end))) {
+    file.key = word.substr(0, end);
+    file.path = word.substr(end + 1);
+  }
+  auto bytes = base::ReadFile(file.path, kMaxFileBytes);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  file.bytes = *std::move(bytes);
+  return file;
+}
+
+bool IsDigits(std::string_view text) {
+  return text.size() >= 40 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= ':') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+         });
+}
+
+// From here on it is for the helper process.
+
+/// What is kept after a write of `update`, which nobody has to sign: as varstore-set writes it.
+base::Result<health::State> Written(const health::State& state, const tool::Kept& kept,
+                                    const signer::Update& update, base::ByteSpan data) {
+  base::NoLog no_log;
+  const tool::Kept copy = {kept.form, kept.path, BytesOf(state, kept).bytes};
+  auto session = tool::Session::Open(copy, no_log);
+  if (!session) {
+    return session.failure();
+  }
+  const base::Bytes name = base::ToBytes(update.variable.name);
+  const auto reason = session->services()
+                          .SetVariable({.name = name,
+                                        .vendor = update.variable.vendor,
+                                        .attributes = update.attributes.raw(),
+                                        .data = data})
+                          .reason;
+  if (engine::StatusOf(reason) != efi::Status::kSuccess) {
+    return tool::Refused(efi::NameToUtf8(update.variable.name), reason);
+  }
+  if (const auto saved = session->Save(); !saved) {
+    return saved.failure();
+  }
+  return session->changed() ? StateOf({kept.form, kept.path, session->changed()->bytes}) : state;
+}
+
+base::Result<health::State> WithUpdate(const health::State& state, const tool::Kept& kept,
+                                       const File& file, const base::Bytes& data) {
+  auto update = signer::SignedFor(data);
+  if (!update && !file.key.empty()) {
+    update = signer::Update{.variable = *signer::SecureBootVariable(file.key)};
+  }
+  if (!update) {
+    return base::Fail("its signature fits no key, so it does not say which it is for: write KEY=" +
+                      file.path);
+  }
+  if (!file.key.empty() && efi::NameToUtf8(update->variable.name) != file.key) {
+    return base::Fail("it is signed for " + efi::NameToUtf8(update->variable.name));
+  }
+  return Written(state, kept, *update, data);
+}
+
+/// Of what nobody has signed: the entries are added as `varstore edit --add` does, with its owner.
+base::Result<health::State> WithContent(health::State state, const File& file,
+                                        const signer::Content& content) {
+  std::string key = file.key;
+  if (key.empty() && content.form == signer::ContentForm::kSignatureLists) {
+    return base::Fail("signature lists do not say which key they are for: write KEY=" + file.path);
+  }
+  if (key.empty()) {
+    key = content.form == signer::ContentForm::kCertificates ? "db" : "dbx";
+  }
+  const auto variable = health::EditableKey(key);
+  if (!variable) {
+    return variable.failure();
+  }
+  if (auto fits = signer::CheckForm(key, content.form); !fits) {
+    return fits.failure();
+  }
+  return health::EditKey(std::move(state),
+                         {*variable, {}, signer::EncodeContent(content, signer::UsualOwner("PK"))});
+}
+
+base::Result<health::State> With(const health::State& state, const tool::Kept& kept,
+                                 const File& file) {
+  const auto given = signer::ParseGiven(file.bytes);
+  auto after = !given          ? base::Result<health::State>(given.failure())
+               : given->update ? WithUpdate(state, kept, file, *given->update)
+                               : WithContent(state, file, *given->content);
+  return after ? std::move(after) : base::Fail(file.path + ": " + after.error().message);
+}
+
+/// The digits of what --authority names.
+base::Result<std::string> DigitsOf(const Wishes& wishes) {
+  if (!wishes.authority_file) {
+    return wishes.authority;
+  }
+  const auto certificates = signer::ParseCertificates(*wishes.authority_file);
+  if (!certificates) {
+    return base::Fail(wishes.authority + ": " + certificates.error().message);
+  }
+  if (certificates->size() != 1) {
+    return base::Fail(wishes.authority + ": more than one certificate");
+  }
+  const auto digest = crypto::Sha256({certificates->front().der()});
+  return digest ? base::Result<std::string>(base::ToHex(*digest)) : digest.failure();
+}
+
+/// Whether Secure Boot is on in a VM that has a PK: as the caller or the host says, else as it was
+/// when the VM was saved, else it is taken for wanted.
+bool WantsSecureBoot(const Wishes& wishes, const health::State& state,
+                     const health::Context& context) {
+  return wishes.secure_boot ? *wishes.secure_boot
+                            : health::MakeReport(state, context).secure_boot.value_or(true);
+}
+
+base::Result<pcr::Prediction> Predict(const health::State& state, bool wants_secure_boot,
+                                      const std::string& digits) {
+  pcr::Prediction prediction = pcr::Predict(state.entries, wants_secure_boot);
+  if (digits.empty()) {
+    return prediction;
+  }
+  const auto authority = pcr::AuthorityInDb(state.entries, digits);
+  if (!prediction.secure_boot) {
+    prediction.no_authority = "Secure Boot is off, and nothing is checked";
+  } else if (!authority) {
+    prediction.no_authority = authority.error().message;
+  } else {
+    const auto events = pcr::AuthorityEvents(std::array{*authority});
+    prediction.events.insert(prediction.events.end(), events.begin(), events.end());
+  }
+  return prediction;
+}
+
+base::Result<std::string> Show(const Wishes& wishes, const Subject& subject,
+                               const std::vector<File>& files) {
+  const std::string& target = subject.context.target;
+  const auto state = ReadableStateOf(subject);
+  if (!state) {
+    return state.failure();
+  }
+  if (!state->damage.empty()) {
+    return base::Fail(target + ": not all of it can be read: " +
+                      health::ShellCommand("varstore-repair --fix", {target}) +
+                      " saves what can be saved");
+  }
+  std::string digits;
+  if (!wishes.authority.empty()) {
+    auto read = DigitsOf(wishes);
+    if (!read) {
+      return read.failure();
+    }
+    digits = *std::move(read);
+  }
+  const bool wants = WantsSecureBoot(wishes, *state, subject.context);
+  auto before = Predict(*state, wants, digits);
+  if (!before) {
+    return before.failure();
+  }
+  pcr::Pcr7 pcr7 = {*std::move(before)};
+  if (!files.empty()) {
+    health::State changed = *state;
+    for (const File& file : files) {
+      auto next = With(changed, subject.kept, file);
+      if (!next) {
+        return next.failure();
+      }
+      changed = *std::move(next);
+    }
+    auto after = Predict(changed, wants, digits);
+    if (!after) {
+      return after.failure();
+    }
+    pcr7.after = *std::move(after);
+  }
+  if (wishes.pcrlock) {
+    const pcr::Prediction& last = pcr7.after ? *pcr7.after : pcr7.before;
+    if (!last.no_authority.empty()) {
+      return base::Fail(target + ": " + last.no_authority);
+    }
+    return pcr::RenderPcrLock(
+        last.events,
+        digits.empty() ? pcr::EventType::kVariableDriverConfig : pcr::EventType::kVariableAuthority,
+        wishes.banks);
+  }
+  if (wishes.json) {
+    return pcr::RenderJson(target, pcr7, wishes.banks);
+  }
+  const auto text = pcr::RenderText(pcr7, wishes.banks);
+  return text ? base::Result<std::string>(health::ForTerminal(target) + "\n" + *text) : text;
+}
+
+// And up to here.
+
+base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands, base::Log& log) {
+  if (wishes.json && wishes.pcrlock) {
+    return tool::Misuse("--json and --pcrlock exclude each other");
+  }
+  if (auto taken = tool::TakePlace(wishes.place, operands, 0); !taken) {
+    return taken.failure();
+  }
+  if (wishes.banks.empty()) {
+    wishes.banks.assign(pcr::kBanks.begin(), pcr::kBanks.end());
+  }
+  std::vector<File> files;
+  for (const std::string& word : wishes.after) {
+    auto file = ReadAfter(word);
+    if (!file) {
+      return file.failure();
+    }
+    files.push_back(*std::move(file));
+  }
+  if (!wishes.authority.empty() && !IsDigits(wishes.authority)) {
+    auto bytes = base::ReadFile(wishes.authority, kMaxFileBytes);
+    if (!bytes) {
+      return bytes.failure();
+    }
+    wishes.authority_file = *std::move(bytes);
+  }
+  if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
+    return dropped.failure();
+  }
+  wishes.place.only_looks = true;
+  const auto opened = OpenKept(wishes.place, log);
+  if (!opened) {
+    return opened.failure();
+  }
+  if (opened->context.is_first_boot) {
+    return base::Fail(opened->context.target +
+                      ": the VM has never been started, and has no variables yet: it gets the "
+                      "host's keys at its first start");
+  }
+  return sandbox::TextInHelper(
+      [&](base::Log& /*lines*/) { return Show(wishes, opened->subject(), files); }, log);
+}
+
+}  // namespace
+
+int Pcr7Main(int argc, char** argv) {
+  Wishes wishes;
+  return tool::Main(
+      {"varstore pcr7", page::kHelp}, argc, argv,
+      tool::Joined(
+          {tool::OptionsOf(wishes.rights), tool::OptionsOf(wishes.place), OptionsOf(wishes)}),
+      [&](auto operands, auto& log) { return Run(wishes, std::move(operands), log); });
+}
+
+}  // namespace varstored::tools
