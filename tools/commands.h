@@ -7,5 +7,7 @@ namespace varstored::tools {
 [[nodiscard]] int EditMain(int argc, char** argv);
 /// The same of `varstore boot`.
 [[nodiscard]] int BootMain(int argc, char** argv);
+/// The same of `varstore bootcheck`; 2 is a finding.
+[[nodiscard]] int BootCheckMain(int argc, char** argv);
 
 }  // namespace varstored::tools

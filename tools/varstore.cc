@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -110,6 +111,18 @@ int Become(const std::string& program, std::vector<char*> words) {
   return Fail(kFailedExitCode, base::Printable(beside.string()) + ": " + base::ErrnoText());
 }
 
+/// A command that is part of this program.
+struct OwnCommand {
+  std::string_view name;
+  int (*main)(int argc, char** argv);
+};
+
+constexpr std::array<OwnCommand, 3> kOwnCommands = {{
+    {"varstore-boot", tools::BootMain},
+    {"varstore-bootcheck", tools::BootCheckMain},
+    {"varstore-edit", tools::EditMain},
+}};
+
 /// `words` are the command and what belongs to it.
 int Command(std::vector<char*> words) {
   const std::string_view name = words.front();
@@ -119,11 +132,11 @@ int Command(std::vector<char*> words) {
   }
   std::string program(found->program);
   words.front() = program.data();
-  if (program == "varstore-edit" || program == "varstore-boot") {
+  const auto* const own = Find(kOwnCommands, program);
+  if (own != kOwnCommands.end()) {
     const int count = static_cast<int>(words.size());
     words.push_back(nullptr);
-    return program == "varstore-edit" ? tools::EditMain(count, words.data())
-                                      : tools::BootMain(count, words.data());
+    return own->main(count, words.data());
   }
   return Become(program, std::move(words));
 }
