@@ -7,6 +7,8 @@ namespace varstored::tools {
 [[nodiscard]] int EditMain(int argc, char** argv);
 /// The same of `varstore boot`.
 [[nodiscard]] int BootMain(int argc, char** argv);
+/// The same of `varstore bootcheck`; 2 is a finding.
+[[nodiscard]] int BootCheckMain(int argc, char** argv);
 /// The same of `varstore pcr7`.
 [[nodiscard]] int Pcr7Main(int argc, char** argv);
 

@@ -114,11 +114,15 @@ int Become(const std::string& program, std::vector<char*> words) {
 /// A command that is part of this program.
 struct OwnCommand {
   std::string_view name;
-  int (*run)(int argc, char** argv);
+  int (*main)(int argc, char** argv);
 };
-constexpr std::array<OwnCommand, 3> kOwnCommands = {{{"varstore-edit", tools::EditMain},
-                                                     {"varstore-boot", tools::BootMain},
-                                                     {"varstore-pcr7", tools::Pcr7Main}}};
+
+constexpr std::array<OwnCommand, 4> kOwnCommands = {{
+    {"varstore-boot", tools::BootMain},
+    {"varstore-bootcheck", tools::BootCheckMain},
+    {"varstore-edit", tools::EditMain},
+    {"varstore-pcr7", tools::Pcr7Main},
+}};
 
 /// `words` are the command and what belongs to it.
 int Command(std::vector<char*> words) {
@@ -129,10 +133,11 @@ int Command(std::vector<char*> words) {
   }
   std::string program(found->program);
   words.front() = program.data();
-  if (const auto* const own = Find(kOwnCommands, program); own != kOwnCommands.end()) {
+  const auto* const own = Find(kOwnCommands, program);
+  if (own != kOwnCommands.end()) {
     const int count = static_cast<int>(words.size());
     words.push_back(nullptr);
-    return own->run(count, words.data());
+    return own->main(count, words.data());
   }
   return Become(program, std::move(words));
 }

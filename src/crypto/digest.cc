@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 
 #include "openssl.h"
+#include "varstored/crypto/authenticode.h"
 
 namespace varstored::crypto {
 
@@ -25,11 +26,15 @@ base::Result<Sha256Digest> Sha256(std::initializer_list<base::ByteSpan> parts) {
 }
 
 base::Result<base::Bytes> Digest(DigestKind kind, base::ByteSpan bytes) {
+  return Digest(kind, std::span<const base::ByteSpan>(&bytes, 1));
+}
+
+base::Result<base::Bytes> Digest(DigestKind kind, std::span<const base::ByteSpan> parts) {
   constexpr std::array<const char*, 5> kNames = {"SHA1", "SHA224", "SHA256", "SHA384", "SHA512"};
   const OpenSslCall call;
   std::optional<DigestValue> value;
   if (call.ready()) {
-    value = DigestOf(kNames[static_cast<std::size_t>(kind)], {&bytes, 1});
+    value = DigestOf(kNames[static_cast<std::size_t>(kind)], parts);
   }
   if (!value.has_value()) {
     return base::Fail("digest: out of memory");

@@ -19,16 +19,30 @@
 #include <openssl/objects.h>
 #include <openssl/rsa.h>
 
+#include "ber.h"
 #include "chain.h"
 #include "openssl.h"
 #include "parsed_certificate.h"
 #include "signed_data_form.h"
+#include "varstored/crypto/authenticode.h"
 
 namespace varstored::crypto {
 namespace {
 
 using IntegerPtr = std::unique_ptr<ASN1_INTEGER, OpenSslDeleter<ASN1_INTEGER_free>>;
 using Parts = std::span<const base::ByteSpan>;
+
+// PKCS #7, 14: id-data; and SPC_INDIRECT_DATA_OBJID of Microsoft's format.
+constexpr std::array<std::uint8_t, 9> kData = {0x2A, 0x86, 0x48, 0x86, 0xF7,
+                                               0x0D, 0x01, 0x07, 0x01};
+constexpr std::array<std::uint8_t, 10> kSpcIndirectData = {0x2B, 0x06, 0x01, 0x04, 0x01,
+                                                           0x82, 0x37, 0x02, 0x01, 0x04};
+
+// What was signed, and the object identifier of its type.
+struct Content {
+  base::ByteSpan type;
+  Parts parts;
+};
 
 base::Failure<VerifyError> Refuse(VerifyError error) {
   return {OpenSslCall::RanOutOfMemory() ? VerifyError::kOutOfMemory : error};
@@ -44,6 +58,19 @@ constexpr std::array<DigestAlgorithm, 3> kDigestAlgorithms = {{
     {NID_sha256, "SHA256"},
     {NID_sha384, "SHA384"},
     {NID_sha512, "SHA512"},
+}};
+
+// Of an image; SHA-1 only to name what is in a list.
+struct ImageDigest {
+  int nid;
+  DigestKind kind;
+};
+
+constexpr std::array<ImageDigest, 4> kImageDigests = {{
+    {NID_sha1, DigestKind::kSha1},
+    {NID_sha256, DigestKind::kSha256},
+    {NID_sha384, DigestKind::kSha384},
+    {NID_sha512, DigestKind::kSha512},
 }};
 
 int AlgorithmNid(const X509_ALGOR* algorithm) {
@@ -78,14 +105,16 @@ const T* OnlyValue(const STACK_OF(X509_ATTRIBUTE) * attributes, int attribute_ni
 
 // RFC 2315, 9.2: with attributes, there must be the type of the content and its digest.
 bool AttributesFitContent(const STACK_OF(X509_ATTRIBUTE) * attributes, const char* digest_name,
-                          Parts content) {
+                          const Content& content) {
   const auto* type = OnlyValue<ASN1_OBJECT>(attributes, NID_pkcs9_contentType, V_ASN1_OBJECT);
   const auto* digest =
       OnlyValue<ASN1_STRING>(attributes, NID_pkcs9_messageDigest, V_ASN1_OCTET_STRING);
-  if (type == nullptr || OBJ_obj2nid(type) != NID_pkcs7_data || digest == nullptr) {
+  if (type == nullptr ||
+      !std::ranges::equal(base::ByteSpan(OBJ_get0_data(type), OBJ_length(type)), content.type) ||
+      digest == nullptr) {
     return false;
   }
-  const std::optional<DigestValue> computed = DigestOf(digest_name, content);
+  const std::optional<DigestValue> computed = DigestOf(digest_name, content.parts);
   return computed.has_value() && std::ranges::equal(computed->bytes(), Octets(digest));
 }
 
@@ -166,13 +195,13 @@ struct Signer {
 
 // The certificate that the SignerInfo names and whose key made the signature.
 base::Result<Signer, VerifyError> FindSigner(const std::vector<Certificate>& certificates,
-                                             const PKCS7_SIGNER_INFO& signer, Parts content,
-                                             int& checks_left) {
+                                             const PKCS7_SIGNER_INFO& signer,
+                                             const Content& content, int& checks_left) {
   const DigestAlgorithm* digest = FindDigestAlgorithm(signer);
   if (digest == nullptr) {
     return Refuse(VerifyError::kDigestAlgorithm);
   }
-  Parts signed_parts = content;
+  Parts signed_parts = content.parts;
   std::optional<base::Bytes> attributes;
   base::ByteSpan attributes_part;
   if (signer.auth_attr != nullptr) {
@@ -243,6 +272,40 @@ bool IsTrusted(const std::vector<Certificate>& certificates, const Signer& signe
                         checks_left);
 }
 
+// Both kinds of signatures, from a message to its signer.
+base::Result<Certificate, VerifyError> Verify(base::ByteSpan signed_data, const Content& content,
+                                              const Trust& trust,
+                                              std::optional<Certificate>* untrusted) {
+  const OpenSslCall call;
+  if (!call.ready()) {
+    return base::Failure<VerifyError>{VerifyError::kOutOfMemory};
+  }
+  const auto form = ReadSignedDataForm(signed_data);
+  if (!form) {
+    return form.failure();
+  }
+  if (form->signer_count != 1) {
+    return Refuse(VerifyError::kSignerCount);
+  }
+  const auto certificates = ReadCertificates(form->certificates);
+  const SignerInfoPtr signer_info = certificates ? ParseSignerInfo(form->signer_info) : nullptr;
+  if (signer_info == nullptr) {
+    return Refuse(VerifyError::kMalformed);
+  }
+  int checks_left = kMaxSignatureChecks;
+  const auto signer = FindSigner(*certificates, *signer_info, content, checks_left);
+  if (!signer) {
+    return signer.failure();
+  }
+  if (!IsTrusted(*certificates, *signer, trust, checks_left)) {
+    if (untrusted != nullptr) {
+      *untrusted = (*certificates)[signer->index];
+    }
+    return Refuse(VerifyError::kUntrusted);
+  }
+  return (*certificates)[signer->index];
+}
+
 }  // namespace
 
 std::string_view VerifyErrorName(VerifyError error) {
@@ -277,35 +340,75 @@ base::Result<Certificate, VerifyError> VerifyDetached(base::ByteSpan signed_data
                                                       std::initializer_list<base::ByteSpan> content,
                                                       const Trust& trust,
                                                       std::optional<Certificate>* untrusted) {
+  return Verify(signed_data, {kData, {content.begin(), content.size()}}, trust, untrusted);
+}
+
+base::Result<Authenticode, VerifyError> ReadAuthenticode(base::ByteSpan bytes) {
   const OpenSslCall call;
   if (!call.ready()) {
     return base::Failure<VerifyError>{VerifyError::kOutOfMemory};
   }
-  const auto form = ReadSignedDataForm(signed_data);
+  BerReader reader(bytes);
+  const auto whole = reader.NextIf(ber::kSequence);
+  if (!whole) {
+    return Refuse(VerifyError::kMalformed);
+  }
+  const auto form = ReadSignedDataForm(whole->whole);
   if (!form) {
     return form.failure();
   }
-  if (form->signer_count != 1) {
-    return Refuse(VerifyError::kSignerCount);
+  // contentInfo: contentType OBJECT IDENTIFIER, content [0] EXPLICIT SpcIndirectDataContent
+  BerReader content_info(form->content_info);
+  const auto type = content_info.NextIf(ber::kOid);
+  const auto content = content_info.NextIf(ber::Context(0));
+  const auto indirect =
+      content ? OnlyElement(content->contents, ber::kSequence) : std::optional<BerElement>();
+  if (!type || !std::ranges::equal(type->contents, kSpcIndirectData) || !indirect ||
+      !indirect->definite) {
+    return Refuse(VerifyError::kMalformed);
   }
+  // SpcIndirectDataContent ::= SEQUENCE { data, messageDigest DigestInfo }
+  BerReader parts(indirect->contents);
+  const auto data = parts.NextIf(ber::kSequence);
+  const auto digest_info = parts.NextIf(ber::kSequence);
+  BerReader digest_parts(digest_info ? digest_info->contents : base::ByteSpan());
+  const auto algorithm = digest_parts.NextIf(ber::kSequence);
+  const auto digest = digest_parts.NextIf(ber::kOctetString);
+  BerReader algorithm_parts(algorithm ? algorithm->contents : base::ByteSpan());
+  const auto oid = algorithm_parts.NextIf(ber::kOid);
+  if (!data || !digest || !oid || !parts.empty()) {
+    return Refuse(VerifyError::kMalformed);
+  }
+  const auto* row = std::ranges::find_if(kImageDigests, [&oid](const ImageDigest& one) {
+    const ASN1_OBJECT* object = OBJ_nid2obj(one.nid);
+    return std::ranges::equal(base::ByteSpan(OBJ_get0_data(object), OBJ_length(object)),
+                              oid->contents);
+  });
+  if (row == kImageDigests.end()) {
+    return Refuse(VerifyError::kDigestAlgorithm);
+  }
+  Authenticode signature = {.signed_data = whole->whole,
+                            .content = indirect->contents,
+                            .digest_kind = row->kind,
+                            .digest = digest->contents,
+                            .signer = {}};
   const auto certificates = ReadCertificates(form->certificates);
   const SignerInfoPtr signer_info = certificates ? ParseSignerInfo(form->signer_info) : nullptr;
   if (signer_info == nullptr) {
     return Refuse(VerifyError::kMalformed);
   }
-  int checks_left = kMaxSignatureChecks;
-  const auto signer =
-      FindSigner(*certificates, *signer_info, {content.begin(), content.size()}, checks_left);
-  if (!signer) {
-    return signer.failure();
+  const auto named = std::ranges::find_if(*certificates, [&](const Certificate& certificate) {
+    return IsNamedBy(*signer_info, certificate.parsed().form());
+  });
+  if (named != certificates->end()) {
+    signature.signer = *named;
   }
-  if (!IsTrusted(*certificates, *signer, trust, checks_left)) {
-    if (untrusted != nullptr) {
-      *untrusted = (*certificates)[signer->index];
-    }
-    return Refuse(VerifyError::kUntrusted);
-  }
-  return (*certificates)[signer->index];
+  return signature;
+}
+
+base::Result<Certificate, VerifyError> VerifyAuthenticode(const Authenticode& signature,
+                                                          const Trust& trust) {
+  return Verify(signature.signed_data, {kSpcIndirectData, {&signature.content, 1}}, trust, nullptr);
 }
 
 bool MayBeDecoded(base::ByteSpan signed_data) {

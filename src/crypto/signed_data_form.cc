@@ -45,7 +45,11 @@ base::Result<SignedDataForm, VerifyError> ReadSignedDataForm(base::ByteSpan byte
   BerReader parts(*contents);
   const auto version = parts.NextIf(ber::kInteger);
   if (!version || version->contents.size() != 1 || version->contents.front() != 1 ||
-      !parts.NextIf(ber::kSet) || !parts.NextIf(ber::kSequence)) {
+      !parts.NextIf(ber::kSet)) {
+    return Failure{VerifyError::kMalformed};
+  }
+  const auto content_info = parts.NextIf(ber::kSequence);
+  if (!content_info) {
     return Failure{VerifyError::kMalformed};
   }
   const auto certificates = parts.NextIf(ber::Context(0));
@@ -55,6 +59,7 @@ base::Result<SignedDataForm, VerifyError> ReadSignedDataForm(base::ByteSpan byte
     return Failure{VerifyError::kMalformed};
   }
   SignedDataForm form;
+  form.content_info = content_info->contents;
   BerReader each_certificate(certificates ? certificates->contents : base::ByteSpan());
   while (!each_certificate.empty()) {
     const auto certificate = each_certificate.NextIf(ber::kSequence);

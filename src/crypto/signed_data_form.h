@@ -11,6 +11,7 @@ namespace varstored::crypto {
 
 /// What of a SignedData counts, as whole elements. Views of its bytes.
 struct SignedDataForm {
+  base::ByteSpan content_info;               // the contents of its SEQUENCE
   std::vector<base::ByteSpan> certificates;  // up to kMaxCertificates
   base::ByteSpan signer_info;                // the last one
   std::size_t signer_count = 0;

@@ -1,4 +1,4 @@
-#include "boot.h"
+#include "varstored/health/boot.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -6,9 +6,9 @@
 #include <string_view>
 #include <utility>
 
-#include "key_content.h"
 #include "varstored/base/reader.h"
 #include "varstored/efi/variable_name.h"
+#include "varstored/health/key_content.h"
 
 namespace varstored::health {
 namespace {

@@ -5,13 +5,13 @@
 #include <system_error>
 #include <utility>
 
-#include "boot.h"
-#include "key_content.h"
 #include "put_data.h"
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/variable_name.h"
+#include "varstored/health/boot.h"
 #include "varstored/health/edit.h"
+#include "varstored/health/key_content.h"
 #include "varstored/health/text.h"
 
 namespace varstored::health {

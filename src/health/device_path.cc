@@ -1,4 +1,4 @@
-#include "device_path.h"
+#include "varstored/health/device_path.h"
 
 #include <array>
 #include <cstddef>
@@ -347,6 +347,60 @@ std::string NodeText(std::uint8_t type, std::uint8_t subtype, base::ByteSpan bod
                           (body.empty() ? "" : "," + HexBytes(body)));
 }
 
+/// A node of a path: its type and sub-type, and what is behind its header.
+struct Node {
+  std::uint8_t type = 0;
+  std::uint8_t subtype = 0;
+  base::ByteSpan body;
+};
+
+std::optional<Node> ReadNode(base::Reader& reader) {
+  Node node;
+  std::uint16_t bytes = 0;
+  constexpr std::uint16_t kHeaderBytes = 4;
+  if (!reader.ReadU8(node.type) || !reader.ReadU8(node.subtype) || !reader.ReadU16(bytes) ||
+      bytes < kHeaderBytes || !reader.ReadBytes(bytes - kHeaderBytes, node.body)) {
+    return std::nullopt;
+  }
+  return node;
+}
+
+/// Fills in what the nodes of `path`, whose form is right, say of a file. Of a path of several
+/// instances the first counts.
+void ReadPlace(base::ByteSpan path, LoadOption& option) {
+  constexpr std::uint8_t kMedia = 0x04;
+  constexpr std::uint8_t kHardDrive = 0x01;
+  constexpr std::uint8_t kFile = 0x04;
+  constexpr std::uint8_t kGpt = 2;
+  base::Reader reader(path);
+  bool is_first = true;
+  for (auto node = ReadNode(reader); node && node->type != kEndType; node = ReadNode(reader)) {
+    base::Reader body(node->body);
+    if (node->type == kMedia && node->subtype == kFile) {
+      option.is_file_alone = option.is_file_alone || is_first;
+      std::string name = ReadText16(body).value_or(std::string());
+      // Two nodes have a separator between them, from one of the two or from neither.
+      if (!option.file.empty() && !option.file.ends_with('\\') && !name.starts_with('\\')) {
+        option.file += '\\';
+      }
+      option.file += name;
+    } else {
+      base::ByteSpan in_front;
+      efi::Guid signature;
+      std::uint8_t format = 0;
+      std::uint8_t signature_type = 0;
+      option.file.clear();
+      option.has_partition = node->type == kMedia && node->subtype == kHardDrive;
+      option.partition.reset();
+      if (option.has_partition && body.ReadBytes(20, in_front) && body.ReadArray(signature.bytes) &&
+          body.ReadU8(format) && body.ReadU8(signature_type) && signature_type == kGpt) {
+        option.partition = signature;
+      }
+    }
+    is_first = false;
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> DevicePathText(base::ByteSpan path) {
@@ -354,24 +408,19 @@ std::optional<std::string> DevicePathText(base::ByteSpan path) {
   base::Reader reader(path);
   bool is_first = true;
   for (;;) {
-    std::uint8_t type = 0;
-    std::uint8_t subtype = 0;
-    std::uint16_t bytes = 0;
-    base::ByteSpan body;
-    constexpr std::uint16_t kHeaderBytes = 4;
-    if (!reader.ReadU8(type) || !reader.ReadU8(subtype) || !reader.ReadU16(bytes) ||
-        bytes < kHeaderBytes || !reader.ReadBytes(bytes - kHeaderBytes, body)) {
+    const auto node = ReadNode(reader);
+    if (!node) {
       return std::nullopt;
     }
-    if (type == kEndType && subtype == kEndEntire) {
+    if (node->type == kEndType && node->subtype == kEndEntire) {
       return text;
     }
-    if (type == kEndType && subtype == kEndInstance) {
+    if (node->type == kEndType && node->subtype == kEndInstance) {
       text += ",";
       is_first = true;
       continue;
     }
-    text += (is_first ? "" : "/") + NodeText(type, subtype, body);
+    text += (is_first ? "" : "/") + NodeText(node->type, node->subtype, node->body);
     is_first = false;
   }
 }
@@ -394,6 +443,7 @@ std::optional<LoadOption> ParseLoadOption(base::ByteSpan bytes) {
   }
   option.description = *std::move(description);
   option.path = *std::move(text);
+  ReadPlace(path, option);
   return option;
 }
 

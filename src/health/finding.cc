@@ -8,22 +8,22 @@
 #include <set>
 #include <utility>
 
-#include "boot.h"
 #include "dates.h"
-#include "key_content.h"
 #include "known.h"
-#include "revoked.h"
-#include "usage.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/engine/variable_services.h"
+#include "varstored/health/boot.h"
+#include "varstored/health/key_content.h"
+#include "varstored/health/revoked.h"
 #include "varstored/health/text.h"
+#include "varstored/health/usage.h"
 
 namespace varstored::health {
 namespace {
 
-constexpr std::array<FindingType, 21> kTypes = {{
+constexpr std::array<FindingType, 26> kTypes = {{
     {FindingKind::kBlobUnreadable, "blob-unreadable", Severity::kError,
      "Keeps every record that could be read, and writes them as a whole blob."},
     {FindingKind::kRecordDuplicate, "record-duplicate", Severity::kWarning,
@@ -56,6 +56,11 @@ constexpr std::array<FindingType, 21> kTypes = {{
      "Keeps one of the options that are the same byte for byte, and takes the others out of "
      "BootOrder."},
     {FindingKind::kKeyUnderWrongGuid, "key-under-wrong-guid", Severity::kWarning, ""},
+    {FindingKind::kLoaderMissing, "loader-missing", Severity::kError, ""},
+    {FindingKind::kLoaderNotTrusted, "loader-not-trusted", Severity::kError, ""},
+    {FindingKind::kLoaderRevoked, "loader-revoked", Severity::kError, ""},
+    {FindingKind::kLoaderNeeds2023, "loader-needs-2023", Severity::kError, ""},
+    {FindingKind::kLoaderSignedBy2011Only, "loader-signed-by-2011-only", Severity::kWarning, ""},
 }};
 
 /// Tools that update dbx ask for this much before they try.

@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "boot.h"
-#include "key_content.h"
 #include "put_data.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/variable_name.h"
+#include "varstored/health/boot.h"
+#include "varstored/health/key_content.h"
 
 namespace varstored::health {
 namespace {
@@ -171,6 +171,11 @@ void FixVariable(State& state, FindingKind kind, const VariableId& id) {
     case FindingKind::kStoreOverfull:
     case FindingKind::kStoreNearlyFull:
     case FindingKind::kKeyUnderWrongGuid:
+    case FindingKind::kLoaderMissing:
+    case FindingKind::kLoaderNotTrusted:
+    case FindingKind::kLoaderRevoked:
+    case FindingKind::kLoaderNeeds2023:
+    case FindingKind::kLoaderSignedBy2011Only:
       break;
   }
 }

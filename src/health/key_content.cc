@@ -1,4 +1,4 @@
-#include "key_content.h"
+#include "varstored/health/key_content.h"
 
 #include <algorithm>
 #include <array>

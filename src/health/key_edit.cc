@@ -4,13 +4,13 @@
 #include <set>
 #include <utility>
 
-#include "key_content.h"
 #include "put_data.h"
 #include "varstored/base/hex.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/crypto/digest.h"
 #include "varstored/efi/signature_list.h"
 #include "varstored/health/edit.h"
+#include "varstored/health/key_content.h"
 #include "varstored/health/text.h"
 
 namespace varstored::health {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "key_content.h"
+#include "varstored/health/key_content.h"
 
 namespace varstored::health {
 

@@ -7,12 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "boot.h"
 #include "dates.h"
-#include "key_content.h"
 #include "rows.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/variable_name.h"
+#include "varstored/health/boot.h"
+#include "varstored/health/key_content.h"
 #include "varstored/health/render.h"
 #include "varstored/health/text.h"
 #include "varstored/store/variable.h"

@@ -5,13 +5,13 @@
 #include <set>
 #include <utility>
 
-#include "boot.h"
-#include "key_content.h"
 #include "known.h"
-#include "revoked.h"
-#include "usage.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/efi/well_known.h"
+#include "varstored/health/boot.h"
+#include "varstored/health/key_content.h"
+#include "varstored/health/revoked.h"
+#include "varstored/health/usage.h"
 
 namespace varstored::health {
 namespace {

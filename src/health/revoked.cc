@@ -1,15 +1,15 @@
-#include "revoked.h"
+#include "varstored/health/revoked.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
 
-#include "key_content.h"
 #include "known.h"
 #include "varstored/base/reader.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/efi/well_known.h"
+#include "varstored/health/key_content.h"
 
 namespace varstored::health {
 namespace {
@@ -206,14 +206,18 @@ Revocation RevokedEntries::Of(base::ByteSpan certificate) const {
       return {RevokedBy::kCertificate, {}};
     }
   }
-  std::optional<Revocation> dated;
   const auto parsed = crypto::Certificate::Parse(certificate);
+  return Find(parsed ? std::optional(parsed->tbs_der()) : std::nullopt, certificate);
+}
+
+Revocation RevokedEntries::OfTbs(base::ByteSpan tbs) const { return Find(tbs, std::nullopt); }
+
+Revocation RevokedEntries::Find(std::optional<base::ByteSpan> tbs,
+                                std::optional<base::ByteSpan> whole) const {
+  std::optional<Revocation> dated;
   for (const RevokingKind& row : kRevokingKinds) {
-    if (row.by == RevokedBy::kTbsHash && !parsed) {
-      continue;
-    }
-    const base::ByteSpan bytes = row.by == RevokedBy::kTbsHash ? parsed->tbs_der() : certificate;
-    const auto found = Find(row.kind, row.by, row.digest, bytes);
+    const auto& bytes = row.by == RevokedBy::kTbsHash ? tbs : whole;
+    const auto found = bytes ? Find(row.kind, row.by, row.digest, *bytes) : std::nullopt;
     if (found && found->since.empty()) {
       return *found;
     }
@@ -229,8 +233,12 @@ bool RevokedEntries::IsUseless(efi::SignatureKind kind, const efi::SignatureEntr
     const Revocation revocation = Of(entry.data);
     return revocation.by != RevokedBy::kNothing && (revocation.since.empty() || !has_dbt_);
   }
+  return Holds(kind, entry.data);
+}
+
+bool RevokedEntries::Holds(efi::SignatureKind kind, base::ByteSpan digest) const {
   const auto of_kind = digests_.find(kind);
-  return of_kind != digests_.end() && of_kind->second.contains(base::ToBytes(entry.data));
+  return of_kind != digests_.end() && of_kind->second.contains(base::ToBytes(digest));
 }
 
 Revocations RevocationsOf(const State& state, const Context& context) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "key_content.h"
+#include "varstored/health/key_content.h"
 #include "varstored/store/variable.h"
 
 namespace varstored::health {

@@ -1,4 +1,4 @@
-#include "usage.h"
+#include "varstored/health/usage.h"
 
 #include <algorithm>
 #include <array>
@@ -8,10 +8,10 @@
 #include <string_view>
 #include <utility>
 
-#include "key_content.h"
 #include "varstored/efi/signature_list.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/variable_services.h"
+#include "varstored/health/key_content.h"
 
 namespace varstored::health {
 namespace {

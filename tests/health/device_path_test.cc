@@ -1,4 +1,4 @@
-#include "device_path.h"
+#include "varstored/health/device_path.h"
 
 #include <string>
 #include <utility>

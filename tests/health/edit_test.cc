@@ -6,10 +6,10 @@
 
 #include <gtest/gtest.h>
 
-#include "device_path.h"
 #include "health/states.h"
 #include "support/real_data.h"
 #include "varstored/crypto/digest.h"
+#include "varstored/health/device_path.h"
 
 namespace varstored::health {
 namespace {

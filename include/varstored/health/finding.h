@@ -37,6 +37,12 @@ enum class FindingKind : std::uint8_t {
   kBootOrderRepeats,
   kBootOptionsRepeat,
   kKeyUnderWrongGuid,
+  // Of the boot loaders on a VM's disk (room boot): FindingsOf gives none of these.
+  kLoaderMissing,
+  kLoaderNotTrusted,
+  kLoaderRevoked,
+  kLoaderNeeds2023,
+  kLoaderSignedBy2011Only,
 };
 
 enum class Severity : std::uint8_t {

@@ -40,6 +40,11 @@ class RevokedEntries {
   explicit RevokedEntries(const State& state);
 
   [[nodiscard]] Revocation Of(base::ByteSpan certificate) const;
+  /// By the hash of a tbsCertificate alone, whose bytes are `tbs`.
+  [[nodiscard]] Revocation OfTbs(base::ByteSpan tbs) const;
+  /// Whether there is an entry of this kind, which is one without a time, with this digest.
+  [[nodiscard]] bool Holds(efi::SignatureKind kind, base::ByteSpan digest) const;
+  [[nodiscard]] bool has_dbt() const { return has_dbt_; }
   /// Whether an entry, of whatever kind, lets nothing start: it is revoked for all times, or a time
   /// cannot be proved since there is no dbt.
   [[nodiscard]] bool IsUseless(efi::SignatureKind kind, const efi::SignatureEntry& entry) const;
@@ -47,6 +52,8 @@ class RevokedEntries {
  private:
   using Digests = std::map<base::Bytes, std::string>;  // and the day, if there is one
 
+  [[nodiscard]] Revocation Find(std::optional<base::ByteSpan> tbs,
+                                std::optional<base::ByteSpan> whole) const;
   [[nodiscard]] std::optional<Revocation> Find(efi::SignatureKind kind, RevokedBy by,
                                                crypto::DigestKind digest,
                                                base::ByteSpan bytes) const;

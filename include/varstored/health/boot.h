@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "device_path.h"
 #include "varstored/efi/well_known.h"
+#include "varstored/health/device_path.h"
 #include "varstored/health/state.h"
 
 namespace varstored::health {

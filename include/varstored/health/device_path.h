@@ -5,6 +5,7 @@
 #include <string>
 
 #include "varstored/base/bytes.h"
+#include "varstored/efi/guid.h"
 
 namespace varstored::health {
 
@@ -19,6 +20,15 @@ struct LoadOption {
   std::uint32_t attributes = 0;
   std::string description;  // UTF-8
   std::string path;
+  /// Where the last nodes of the path lead: the file that they name, such as
+  /// "\\EFI\\BOOT\\BOOTX64.EFI"; empty where they name none.
+  std::string file = {};
+  /// The last node but for the file's is a hard drive's, HD().
+  bool has_partition = false;
+  /// Its UniquePartitionGUID, when it is in a GUID Partition Table.
+  std::optional<efi::Guid> partition = {};
+  /// The path begins with the file: the firmware looks for it on all disks.
+  bool is_file_alone = false;
 };
 
 /// Nothing when its form is broken.

@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+"""varstore bootcheck: usage: bootcheck_test.py BIN SOURCE
+
+Its digests and verdicts against those of sbsign and sbverify on real boot loaders, disks that other programs make, and
+what it says of updates, of shim, and of what is hostile.
+"""
+import hashlib
+import json
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import uuid
+import zlib
+
+BIN, SOURCE = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+for folder in ("tests/boot", "tests/backend/xapi", "tests/support"):
+    sys.path.insert(0, str(SOURCE / folder))
+import guest  # noqa: E402  pylint: disable=wrong-import-position
+import loaders  # noqa: E402  pylint: disable=wrong-import-position
+from json_schema import validate  # noqa: E402  pylint: disable=wrong-import-position
+
+SCHEMA = json.loads((SOURCE / "docs/tools/varstore-bootcheck.schema.json").read_text(encoding="utf-8"))
+SYSTEMD_BOOT = pathlib.Path("/usr/lib/systemd/boot/efi/systemd-bootx64.efi")
+SHIM = pathlib.Path("/usr/lib/shim/shimx64.efi")
+HELLO = next(pathlib.Path("/usr/lib/efitools").glob("*/HelloWorld.efi"))
+SHIM_GUID = uuid.UUID("605dab50-e046-4300-abb6-3dd810dd8b23").bytes_le
+DEFAULT = "EFI/BOOT/BOOTX64.EFI"
+PARTITION = uuid.UUID("0f0e0d0c-1111-2222-3333-444455556666")
+MIB = 1 << 20
+
+
+def number(value):
+    return struct.pack("<H", value)
+
+
+class Bootcheck(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.keys = loaders.Keys(folder.name)
+        for name, issuer in (("root", None), ("signer", "root"), ("stranger", None)):
+            cls.keys.make(name, issuer)
+        # As Microsoft's are called: no one has its keys.
+        cls.keys.make("Microsoft Corporation UEFI CA 2011")
+        cls.keys.make("old", "Microsoft Corporation UEFI CA 2011")
+        cls.keys.make("Microsoft UEFI CA 2023")
+        cls.keys.make("new", "Microsoft UEFI CA 2023")
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.esp = self.folder / "esp"
+        self.vm = self.folder / "vm"
+        self.store(db=("root",))
+
+    def put(self, source, *signers, file=DEFAULT):
+        """A program, or what a file has, on the ESP."""
+        path = self.esp / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source.read_bytes() if isinstance(source, pathlib.Path) else loaders.program(source))
+        for signer in signers:
+            self.keys.sign(signer, path)
+        return path
+
+    def lists(self, *names):
+        return b"".join(loaders.entry_list(loaders.X509, self.keys.der(name)) for name in names)
+
+    def store(self, db=(), dbx=b"", others=(), has_pk=True):
+        entries = [guest.entry("db", self.lists(*db), 0x27, guest.SECURITY_DATABASE)] if db else []
+        entries += [guest.entry("PK", self.lists("root"), 0x27, guest.GLOBAL)] if has_pk else []
+        entries += [guest.entry("dbx", dbx, 0x27, guest.SECURITY_DATABASE)] if dbx else []
+        self.vm.write_bytes(guest.blob(*entries, *others))
+
+    def check(self, *words, exit_code=None, esp=None):
+        """The report, whose form is that of the schema."""
+        done = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", esp or self.esp, "--json", *words],
+                              capture_output=True, timeout=60, check=False)
+        self.assertIn(done.returncode, (0, 2) if exit_code is None else (exit_code,), done)
+        report = json.loads(done.stdout)
+        validate(report, SCHEMA, SCHEMA)
+        self.assertEqual(done.returncode == 2, bool(report["findings"] or report["findings_after"]))
+        return report
+
+    def first(self, report):
+        return next(one for one in report["loaders"] if one["is_found"])
+
+    def verdict(self, *words, **more):
+        return self.first(self.check(*words, **more))["now"]
+
+    def findings(self, report, member="findings"):
+        return [(one["name"], one["severity"]) for one in report[member]]
+
+    # ---- the digest and the verdict, held against other programs ----
+
+    def test_digests_are_those_of_sbsign(self):
+        for source in (HELLO, SYSTEMD_BOOT, SHIM, "ours"):
+            path = self.put(source)
+            before, is_aligned = self.verdict()["sha256"], path.stat().st_size % 8 == 0
+            theirs = loaders.authenticode(self.keys, path).hex()
+            self.assertEqual(self.verdict()["sha256"], theirs, source)
+            # A signature changes nothing about it, but that what is in front of it is filled up to 8 bytes.
+            self.assertEqual(before == theirs, is_aligned, source)
+
+    def test_a_signature_counts_as_sbverify_says(self):
+        for source in (HELLO, SYSTEMD_BOOT, SHIM):
+            for signer in ("signer", "stranger", "root"):
+                path = self.put(source, signer)
+                theirs = subprocess.run(["sbverify", "--cert", self.keys.folder / "root.pem", path],
+                                        capture_output=True, check=False).returncode == 0
+                self.assertEqual(self.verdict()["outcome"] == "starts", theirs, (source, signer))
+                content = bytearray(path.read_bytes())
+                content[0x450] ^= 1
+                path.write_bytes(content)
+                self.assertEqual(self.verdict()["outcome"], "refused", (source, signer))
+
+    def test_signatures_with_other_digests(self):
+        for digest, outcome in (("sha384", "starts"), ("sha512", "starts"), ("sha1", "refused")):
+            path = self.put("digest")
+            made = self.folder / "made"
+            loaders.run("osslsigncode", "sign", "-h", digest, "-certs", self.keys.folder / "signer.pem", "-key",
+                        self.keys.folder / "signer.key", "-in", path, "-out", made)
+            shutil.move(made, path)
+            self.assertEqual(self.verdict()["outcome"], outcome, digest)
+
+    def test_the_authority_is_the_entry_of_db(self):
+        self.put("signed", "signer")
+        self.store(db=("stranger", "root"))
+        authority = self.verdict()["authority"]
+        self.assertEqual((authority["variable"], authority["vendor"]), ("db", loaders.DATABASE))
+        self.assertEqual(authority["signature_data"], (loaders.OWNER + self.keys.der("root")).hex())
+
+    def test_a_day_of_revocation_counts_without_dbt_and_is_not_known_with_it(self):
+        self.put("signed", "signer")
+        dated = struct.pack("<HBBBBBBIhBB", 2024, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+        dbx = loaders.entry_list(loaders.X509_SHA256, self.keys.tbs_sha256("signer") + dated)
+        self.store(db=("root",), dbx=dbx)
+        self.assertEqual(self.verdict()["reason"], "signer-hash-revoked")
+        self.store(db=("root",), dbx=dbx,
+                   others=[guest.entry("dbt", self.lists("stranger"), 0x27, guest.SECURITY_DATABASE)])
+        self.assertEqual(self.verdict()["reason"], "time-not-known")
+
+    # ---- which boot loaders ----
+
+    def test_order_is_that_of_the_firmware(self):
+        for name in ("one", "two", "three", "next"):
+            self.put(name, "signer", file=f"EFI/{name}/x.efi")
+        self.put("default", "signer")
+        options = [guest.entry(f"Boot{at:04X}", loaders.file_option(name, rf"\efi\{name}\X.EFI", name != "two"), 7,
+                               guest.GLOBAL) for at, name in enumerate(("one", "two", "three", "next"))]
+        self.store(db=("root",), others=[*options, guest.entry("BootNext", number(3), 7, guest.GLOBAL),
+                                         guest.entry("BootOrder", number(2) + number(1) + number(0) + number(9), 7,
+                                                     guest.GLOBAL)])
+        report = self.check()
+        self.assertEqual([one["label"] for one in report["loaders"] if one["is_found"]], ["next", "three", "one", ""])
+        self.assertEqual([one["is_next"] for one in report["loaders"]][:2], [True, False])
+        self.assertEqual(self.check(exit_code=0)["findings"], [])
+
+    def test_a_path_of_the_guests_leads_out_of_no_folder(self):
+        self.put("default", "signer")
+        self.put("secret", "signer", file="../secret.efi")
+        (self.esp / "link.efi").symlink_to("../secret.efi")
+        paths = (r"\..\secret.efi", r"\EFI\..\..\secret.efi", "/../secret.efi", r"\link.efi")
+        options = [guest.entry(f"Boot{at:04X}", loaders.file_option(path, path), 7, guest.GLOBAL)
+                   for at, path in enumerate(paths)]
+        order = guest.entry("BootOrder", b"".join(number(at) for at in range(len(paths))), 7, guest.GLOBAL)
+        self.store(db=("root",), others=[*options, order])
+        report = self.check()
+        self.assertEqual([one["is_found"] for one in report["loaders"]], [False] * 4 + [True, False])
+        self.assertEqual(self.findings(report), [("loader-missing", "warning")])
+
+    def test_without_secure_boot_everything_starts(self):
+        self.put("unsigned")
+        self.store(has_pk=False)
+        report = self.check(exit_code=0)
+        self.assertEqual((report["secure_boot"], self.first(report)["now"]["reason"]), (False, "not-signed"))
+
+    # ---- findings and updates ----
+
+    def test_each_finding(self):
+        self.esp.mkdir()
+        self.assertEqual(self.findings(self.check(exit_code=2)), [("loader-missing", "error")])
+        self.put("unsigned")
+        self.assertEqual(self.findings(self.check(exit_code=2)), [("loader-not-trusted", "error")])
+        self.put("signed", "new")
+        self.assertEqual(self.findings(self.check(exit_code=2)), [("loader-needs-2023", "error")])
+        self.put("signed", "old")
+        self.store(db=("Microsoft Corporation UEFI CA 2011",))
+        self.assertEqual(self.findings(self.check(exit_code=2)), [("loader-signed-by-2011-only", "warning")])
+        self.put("signed", "old", "new")
+        self.assertEqual(self.findings(self.check(exit_code=0)), [])
+        self.store(db=("Microsoft Corporation UEFI CA 2011",), dbx=self.lists("old"))
+        self.assertEqual(self.findings(self.check(exit_code=2)), [("loader-revoked", "error")])
+
+    def test_another_that_starts_makes_a_warning_of_it(self):
+        self.put("unsigned", file="EFI/x.efi")
+        self.put("default", "signer")
+        self.store(db=("root",), others=[guest.entry("Boot0000", loaders.file_option("x", r"\EFI\x.efi"), 7, guest.GLOBAL),
+                                         guest.entry("BootOrder", number(0), 7, guest.GLOBAL)])
+        self.assertEqual(self.findings(self.check()), [("loader-not-trusted", "warning")])
+
+    def test_after_an_update(self):
+        self.put("windows", "old")
+        self.store(db=("Microsoft Corporation UEFI CA 2011",))
+        update = self.folder / "DBXUpdate2024.bin"
+        update.write_bytes(self.lists("Microsoft Corporation UEFI CA 2011"))
+        before = self.vm.read_bytes()
+        report = self.check("--after", update, exit_code=2)
+        self.assertEqual(self.findings(report), [("loader-signed-by-2011-only", "warning")])
+        self.assertEqual(self.findings(report, "findings_after"), [("loader-revoked", "error")])
+        self.assertEqual(self.first(report)["after"]["reason"], "signer-revoked")
+        self.put("windows", "new")
+        report = self.check("--after", f"db:{self.keys.folder / 'Microsoft UEFI CA 2023.pem'}", exit_code=2)
+        self.assertEqual((self.findings(report), report["findings_after"]), ([("loader-needs-2023", "error")], []))
+        self.assertEqual(self.vm.read_bytes(), before)
+        shown = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", self.esp, "--after", update],
+                               capture_output=True, text=True, check=False).stdout
+        self.assertIn('its signer is "new" of "Microsoft UEFI CA 2023"', shown)
+
+    # ---- shim ----
+
+    def test_shim_and_what_is_behind_it(self):
+        self.put(SHIM, "signer")
+        behind = "EFI/BOOT/grubx64.efi"
+        self.put(SYSTEMD_BOOT, "stranger", file=behind)
+        shim = self.first(self.check())["shim"]
+        self.assertEqual((shim["now"]["reason"], shim["sbat_level_from"]), ("signer-not-in-db", "shim"))
+        mok = guest.entry("MokList", self.lists("stranger"), 3, SHIM_GUID)
+        self.store(db=("root",), others=[mok])
+        shim = self.first(self.check(exit_code=0))["shim"]
+        self.assertEqual((shim["now"]["reason"], shim["now"]["authority"]["variable"]), ("signer-in-shim", "MokList"))
+        level = guest.entry("SbatLevel", b"sbat,1,2099010100\nsystemd,99\n", 3, SHIM_GUID)
+        self.store(db=("root",), others=[mok, level])
+        report = self.check(exit_code=2)
+        shim = self.first(report)["shim"]
+        self.assertEqual((shim["now"]["reason"], shim["sbat_level"]), ("sbat-revoked", "2099010100"))
+        self.assertEqual(self.findings(report), [("loader-revoked", "error")])
+        level = guest.entry("SbatLevel", b"sbat,1,2099010100\nshim,99\n", 3, SHIM_GUID)
+        self.store(db=("root",), others=[mok, level])
+        self.assertEqual(len(self.first(self.check(exit_code=2))["shim"]["too_old"]), 1)
+        # One without a section .sbat.
+        self.put("no sbat", "signer", file=behind)
+        self.store(db=("root",))
+        self.assertEqual(self.first(self.check())["shim"]["now"]["reason"], "sbat-revoked")
+
+    # ---- disks ----
+
+    def file_system(self, size, *options):
+        """A FAT file system with what is on the ESP."""
+        image = self.folder / "fat"
+        image.unlink(missing_ok=True)
+        loaders.run("mformat", "-C", "-i", image, "-T", size // 512, "-h", 16, "-s", 32, *options, "::")
+        loaders.run("mcopy", "-s", "-i", image, self.esp / "EFI", "::")
+        return image.read_bytes()
+
+    def disks(self, files):
+        """(name, bytes) of disks with this file system."""
+        yield "bare", files
+        sectors = len(files) // 512
+        entry = b"\0\0\0\0\xef\0\0\0" + struct.pack("<II", 2048, sectors)
+        yield "mbr", bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(MIB - 512) + files
+        for block in (512, 4096):
+            first = MIB // block
+            kind = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b").bytes_le
+            other = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4").bytes_le
+            entries = [other + bytes(16) + struct.pack("<QQQ", 40, 41, 0),
+                       kind + PARTITION.bytes_le + struct.pack("<QQQ", first, first + len(files) // block - 1, 0)]
+            table = b"".join(one.ljust(128, b"\0") for one in entries).ljust(128 * 128, b"\0")
+            header = b"EFI PART" + struct.pack("<IIIIQQQQ", 0x10000, 92, 0, 0, 1, 0, 34, 0) + bytes(16) + struct.pack(
+                "<QIII", 2, 128, 128, zlib.crc32(table))
+            yield f"gpt{block}", (bytes(block) + header.ljust(block, b"\0") + table).ljust(MIB, b"\0") + files
+
+    def test_every_kind_of_disk_has_the_same_loader(self):
+        self.put(SYSTEMD_BOOT, "signer", file="EFI/a folder with a long name/systemd boot.efi")
+        self.put("default", "stranger")
+        option = loaders.file_option("long", r"\EFI\A Folder with a long name\systemd BOOT.efi")
+        self.store(db=("root",), others=[guest.entry("Boot0000", option, 7, guest.GLOBAL),
+                                         guest.entry("BootOrder", number(0), 7, guest.GLOBAL)])
+        expected = self.check()
+        self.assertEqual([one["now"]["outcome"] for one in expected["loaders"] if one["is_found"]], ["starts", "refused"])
+        image = self.folder / "disk"
+        for kind, size, *options in ((b"FAT12", 2 * MIB, "-c", 1), (b"FAT16", 16 * MIB, "-c", 4),
+                                     (b"FAT32", 40 * MIB, "-c", 1, "-F")):
+            files = self.file_system(size, *options)
+            self.assertIn(kind, files[:512])
+            for name, content in self.disks(files):
+                image.write_bytes(content)
+                self.assertEqual(self.check(esp=image), expected, (kind, name))
+                self.assertEqual(image.read_bytes(), content)
+                if kind == b"FAT16" and name == "gpt512":
+                    for form in (("qcow2",), ("vpc",), ("vpc", "-o", "subformat=fixed")):
+                        made = self.folder / "made"
+                        loaders.run("qemu-img", "convert", "-O", *form, image, made)
+                        digest = hashlib.sha256(made.read_bytes()).digest()
+                        self.assertEqual(self.check(esp=made), expected, form)
+                        self.assertEqual(hashlib.sha256(made.read_bytes()).digest(), digest)
+
+    def test_what_cannot_be_looked_into_is_said(self):
+        self.put("default", "signer")
+        image = self.folder / "disk"
+        image.write_bytes(self.file_system(16 * MIB, "-c", 4))
+        for words, said in ((("qcow2", "-c"), "cannot be read"), (("qcow2", "-b", image, "-F", "raw"), "another file")):
+            made = self.folder / "made"
+            if "-c" in words:
+                loaders.run("qemu-img", "convert", "-c", "-O", "qcow2", image, made)
+            else:
+                loaders.run("qemu-img", "create", "-f", "qcow2", *words[1:], made)
+            done = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", made], capture_output=True, text=True,
+                                  check=False)
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn(said, done.stderr)
+        image.write_bytes(bytes(MIB))
+        done = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", image], capture_output=True, text=True,
+                              check=False)
+        self.assertEqual((done.returncode, "no EFI System Partition" in done.stderr), (1, True), done)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
