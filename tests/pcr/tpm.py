@@ -1,6 +1,5 @@
 """A TPM emulator (swtpm) for a guest in QEMU, in whose way somebody listens: each extension of a register is seen, and
 after the guest has ended the registers can be read, since the TPM goes on."""
-import os
 import pathlib
 import socket
 import struct
