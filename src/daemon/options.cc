@@ -168,11 +168,14 @@ Applied AssignDomain(Options& options, std::string_view value) {
   return ApplyNumber(value, std::uint32_t{0x7FEF}, options.domain);
 }
 
-template <auto kMember>
+constexpr std::uint32_t kMostSeconds = 3600;
+/// Linux reports a virtual CPU that stands still for 20 seconds, and panics where it is told to.
+constexpr std::uint32_t kMostSecondsOfOperatingSystem = 60;
+
+template <auto kMember, std::uint32_t kMost = kMostSeconds>
 Applied AssignSeconds(Options& options, std::string_view value) {
-  constexpr std::uint32_t kMostSeconds = 3600;
   std::uint32_t seconds = 0;
-  if (auto applied = ApplyNumber(value, kMostSeconds, seconds); !applied) {
+  if (auto applied = ApplyNumber(value, kMost, seconds); !applied) {
     return applied;
   }
   if (seconds == 0) {
@@ -180,6 +183,13 @@ Applied AssignSeconds(Options& options, std::string_view value) {
   }
   options.*kMember = std::chrono::seconds(seconds);
   return {};
+}
+
+/// The name of before there were two patiences.
+Applied ApplyRequestBudget(Options& options, std::string_view value) {
+  auto applied = AssignSeconds<&Options::write_patience>(options, value);
+  options.boot_write_patience = options.write_patience;
+  return applied;
 }
 
 constexpr auto kXen = Program::Door::kXen;
@@ -207,7 +217,10 @@ constexpr std::array kOptions = {
     Option{"default-keys", true, AssignYesOrNo<&Options::default_keys>, true},
     Option{"live", true, ApplyLive, true},
     Option{"start-budget", true, AssignSeconds<&Options::start_budget>, true},
-    Option{"request-budget", true, AssignSeconds<&Options::request_budget>, true},
+    Option{"boot-write-patience", true, AssignSeconds<&Options::boot_write_patience>, true},
+    Option{"write-patience", true,
+           AssignSeconds<&Options::write_patience, kMostSecondsOfOperatingSystem>, true},
+    Option{"request-budget", true, ApplyRequestBudget, true},
     Option{"capabilities", false, Set<&Options::capabilities>},
     Option{"version", false, Set<&Options::version>},
     Option{"help", false, Set<&Options::help>},

@@ -21,6 +21,7 @@
 #include "varstored/base/no_log.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/efi/well_known.h"
+#include "varstored/engine/certificate_state.h"
 #include "varstored/store/vars_blob.h"
 
 namespace varstored::engine {
@@ -68,9 +69,10 @@ bool ChangesKeys(const store::StagedStore& staged) {
 /// Adds the time of its life to `use`.
 class Stopwatch {
  public:
-  explicit Stopwatch(BackendUse& use) : use_(use) {}
+  explicit Stopwatch(BackendUse& use) : use_(use) { use_.waits_since = started_; }
   ~Stopwatch() {
     const auto taken = std::chrono::steady_clock::now() - started_;
+    use_.waits_since.reset();
     ++use_.calls;
     use_.total += taken;
     use_.longest = std::max(use_.longest, taken);
@@ -228,7 +230,7 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   } else {
     // Nobody knows how far the guest has come, so it begins with every restriction that it may
     // have been under.
-    at_runtime_ = true;
+    SetAtRuntime();
     StageMorAtTakeover(built_in);
     StagePpiAtTakeover(built_in);
   }
@@ -279,7 +281,9 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
   if (!blob) {
     return blob.failure();
   }
-  at_runtime_ = !HasBootTimeMark(*blob);
+  if (!HasBootTimeMark(*blob)) {
+    SetAtRuntime();
+  }
   store::Store loaded;
   for (store::Entry& entry : blob->entries) {
     // The five computed ones too: they are replaced below, but where they stand, so that a walk
@@ -340,8 +344,15 @@ base::Bytes VariableServices::Save() const {
 }
 
 bool VariableServices::Latch(bool at_runtime) {
-  at_runtime_ = at_runtime_ || at_runtime;
+  if (at_runtime && !at_runtime_) {
+    SetAtRuntime();
+  }
   return is_restricted();
+}
+
+void VariableServices::SetAtRuntime() {
+  at_runtime_ = true;
+  backend_.OperatingSystemRuns();
 }
 
 Reason VariableServices::CommitAndApply(store::StagedStore&& staged) {

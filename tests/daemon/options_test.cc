@@ -68,7 +68,9 @@ TEST(Options, EachHasItsEffect) {
                                  "yes",
                                  "--start-budget",
                                  "7",
-                                 "--request-budget",
+                                 "--boot-write-patience",
+                                 "9",
+                                 "--write-patience",
                                  "8",
                                  "--update-dbx",
                                  "yes",
@@ -103,6 +105,16 @@ TEST(Options, TheHostsKeysAreShownUnlessItIsSaid) {
   EXPECT_TRUE(ReadMore({})->default_keys);
   EXPECT_FALSE(ReadMore({"--default-keys", "no"})->default_keys);
   EXPECT_EQ(ReadMore({"--default-keys", "maybe"}).error().exit_code, 1);
+}
+
+// A configuration from before there were two of them means what it meant.
+TEST(Options, TheOlderNameSetsBothPatiences) {
+  const auto usual = ReadMore({});
+  EXPECT_EQ(usual->boot_write_patience, std::chrono::minutes(5));
+  EXPECT_EQ(usual->write_patience, std::chrono::seconds(15));
+  const auto older = ReadMore({"--request-budget", "90"});
+  EXPECT_EQ(older->boot_write_patience, std::chrono::seconds(90));
+  EXPECT_EQ(older->write_patience, std::chrono::seconds(90));
 }
 
 TEST(Options, ARunningVmIsLookedIntoWhereItIsSaidAndElseWhereTheProgramSays) {

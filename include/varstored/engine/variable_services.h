@@ -64,6 +64,8 @@ struct BackendUse {
   std::uint64_t calls = 0;
   std::chrono::steady_clock::duration total{};
   std::chrono::steady_clock::duration longest{};
+  /// Since when the request at hand has waited.
+  std::optional<std::chrono::steady_clock::time_point> waits_since;
 };
 
 /// A good signature of somebody who may not write the variable.
@@ -137,6 +139,8 @@ class VariableServices {
   [[nodiscard]] bool Latch(bool at_runtime);
   /// Whether the rules of the operating system hold. They are none for a tool.
   [[nodiscard]] bool is_restricted() const { return at_runtime_ && !policy_.tool; }
+  /// The operating system runs.
+  void SetAtRuntime();
   void UpdateCertificates(const FirstBootKeys& keys);
   [[nodiscard]] Reason CommitAndApply(store::StagedStore&& staged);
   /// The entry that a guest is given under this name, or null.

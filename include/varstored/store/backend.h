@@ -26,6 +26,10 @@ class Backend {
   /// failure what was kept before is still there. All changes together or none.
   [[nodiscard]] virtual base::Result<void> Commit(const StagedStore& staged) = 0;
 
+  /// The guest's firmware has handed over: from now on a Commit has less time, because an operating
+  /// system notices a virtual CPU that stands still. Called once, or never.
+  virtual void OperatingSystemRuns() {}
+
   /// Takes over the state of a VM that goes on from a saved state, here or on another host, before
   /// the first Commit. A backend that is reached from every host has it already; one that is this
   /// host's own keeps it, so that the VM's next boot finds it.
