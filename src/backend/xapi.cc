@@ -165,6 +165,10 @@ void XapiBackend::ReportCertificateUpdateFailure(std::string_view why) {
          "The Secure Boot certificates of the VM were not updated: " + std::string(why));
 }
 
+void XapiBackend::ReportNotInForce(std::string_view why) {
+  Report("VM_SECURE_BOOT_NOT_IN_FORCE", "The VM does not start: " + std::string(why));
+}
+
 bool XapiBackend::AreUpToDate(const store::StagedStore& staged) const {
   return options_.are_certificates_up_to_date(store::ContentOf(staged, efi::kKek),
                                               store::ContentOf(staged, efi::kDb));

@@ -125,6 +125,8 @@ Applied ApplyPlatform(Options& options, std::string_view text) {
     options.platform.secureboot = parts->second;
   } else if (parts->first == "auth-enforce") {
     options.platform.auth_enforce = parts->second;
+  } else if (parts->first == "secureboot-enforce") {
+    options.platform.secureboot_enforce = parts->second;
   }
   return {};
 }
@@ -190,6 +192,14 @@ Applied ApplyRequestBudget(Options& options, std::string_view value) {
   auto applied = AssignSeconds<&Options::write_patience>(options, value);
   options.boot_write_patience = options.write_patience;
   return applied;
+}
+
+Applied ApplySecureBoot(Options& options, std::string_view value) {
+  if (value != "no" && value != "enforce") {
+    return BadValue("'" + std::string(value) + "' is neither no nor enforce");
+  }
+  options.require_secure_boot = value == "enforce";
+  return {};
 }
 
 constexpr auto kXen = Program::Door::kXen;

@@ -84,9 +84,11 @@ OpenedBackend OpenBackend(const Options& options, backend::BackendFiles files, i
       std::make_unique<backend::NonPersistent>(*std::move(opened)));
 }
 
-engine::Policy PolicyOf(const guest::Platform& platform) {
-  return {.secure_boot = platform.secureboot == "true",
-          .enforce = platform.auth_enforce != "false"};
+engine::Policy PolicyOf(const Options& options, const guest::Platform& platform) {
+  return {
+      .secure_boot = platform.secureboot == "true",
+      .enforce = platform.auth_enforce != "false",
+      .require_secure_boot = options.require_secure_boot || platform.secureboot_enforce == "true"};
 }
 
 /// Fills the store: from a saved state, or as a boot.
@@ -260,7 +262,9 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   }
   engine::VariableServices services(PolicyOf(options, *platform), **backend, log);
   if (const auto loaded = Load(options, *keys, services, log); !loaded) {
-    return In(Event::kVariablesNotLoaded, loaded.error());
+    return In(
+        services.lacks_secure_boot() ? Event::kSecureBootNotInForce : Event::kVariablesNotLoaded,
+        loaded.error());
   }
   if (options.default_keys) {
     services.ServeDefaultKeys(*keys);

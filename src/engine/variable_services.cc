@@ -241,12 +241,17 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
     if (keys.is_boot && backend_.WantsCertificateUpdate()) {
       UpdateCertificates(keys);
     }
-    return {};
+    return CheckSecureBootInForce(store::StagedStore(store_));
   }
 
   store::StagedStore first(store_);
   if (auto staged = StageFirstBootKeys(first, policy_, keys, "first boot", log_); !staged) {
     return staged;
+  }
+  if (keys.is_boot) {
+    if (auto in_force = CheckSecureBootInForce(first); !in_force) {
+      return in_force;
+    }
   }
   if (NeedsCommit(first)) {
     if (const auto committed = backend_.CommitAtBoot(first); !committed) {
@@ -274,6 +279,24 @@ void VariableServices::UpdateCertificates(const FirstBootKeys& keys) {
                             : "the certificates that an administrator wanted to be updated are up "
                               "to date");
   store_.Apply(std::move(staged));
+}
+
+base::Result<void> VariableServices::CheckSecureBootInForce(const store::StagedStore& staged) {
+  if (!policy_.require_secure_boot || !policy_.secure_boot) {
+    return {};
+  }
+  std::string missing = HasPlatformKey(staged) ? "" : "no PK";
+  if (store::ContentOf(staged, efi::kDb).empty()) {
+    missing += missing.empty() ? "no db" : " and no db";
+  }
+  if (missing.empty()) {
+    return {};
+  }
+  lacks_secure_boot_ = true;
+  const std::string why = "Secure Boot is required and would not be in force: the VM has " +
+                          missing + ". To give it the host's keys: varstore-sb-state UUID user";
+  backend_.ReportNotInForce(why);
+  return base::Fail(why);
 }
 
 base::Result<void> VariableServices::Resume(base::ByteSpan saved) {

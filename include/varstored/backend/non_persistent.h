@@ -20,6 +20,7 @@ class NonPersistent final : public store::Backend {
   /// Succeeds without keeping anything.
   [[nodiscard]] base::Result<void> Commit(const store::StagedStore& staged) override;
   [[nodiscard]] base::Result<void> ReportSecureBootFailure() override;
+  void ReportNotInForce(std::string_view why) override;
 
  private:
   std::unique_ptr<store::Backend> kept_;

@@ -62,6 +62,7 @@ class XapiBackend final : public store::Backend {
   [[nodiscard]] bool WantsCertificateUpdate() const override { return wants_certificate_update_; }
   [[nodiscard]] base::Result<void> CommitAtBoot(const store::StagedStore& staged) override;
   void ReportCertificateUpdateFailure(std::string_view why) override;
+  void ReportNotInForce(std::string_view why) override;
   /// Known from xapi's own socket only.
   [[nodiscard]] base::Result<std::optional<std::string>> VmState() override;
   [[nodiscard]] base::Result<std::optional<std::string>> KeptText() override;

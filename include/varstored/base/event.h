@@ -38,6 +38,7 @@ enum class Event : std::uint8_t {
   kCertificateWishUnknown,
   kCertificatesUpdated,
   kCertificatesNotUpdated,
+  kSecureBootNotInForce,
   kKeysFound,
   kReady,
   // The service.

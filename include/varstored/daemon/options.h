@@ -67,6 +67,8 @@ struct Options {
   bool require_kek = false;
   bool require_db = false;
   bool update_dbx = false;
+  /// A boot at which Secure Boot is wanted and would not be in force fails.
+  bool require_secure_boot = false;
   /// The guest is shown PKDefault and the like: what the host's files hold.
   bool default_keys = true;
   /// Where the running VM is looked into (LiveSocket); nothing: as the Program says. Empty:

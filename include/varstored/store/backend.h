@@ -66,6 +66,10 @@ class Backend {
   /// Tells the operator that the guest's firmware refused an image.
   [[nodiscard]] virtual base::Result<void> ReportSecureBootFailure() = 0;
 
+  /// Tells the operator that the VM does not start, because Secure Boot is required and would not
+  /// be in force.
+  virtual void ReportNotInForce(std::string_view /*why*/) {}
+
   // An administrator can ask for the host's newer certificates at a VM's next boot (docs/engine.md,
   // "Certificates of 2011 and 2023"). Only a toolstack can pass that on, so others keep the
   // defaults.
