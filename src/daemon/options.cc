@@ -224,6 +224,8 @@ constexpr std::array kOptions = {
     Option{"require-kek", true, AssignYesOrNo<&Options::require_kek>, true},
     Option{"require-db", true, AssignYesOrNo<&Options::require_db>, true},
     Option{"update-dbx", true, AssignYesOrNo<&Options::update_dbx>, true},
+    Option{"update-clones", true, AssignYesOrNo<&Options::update_clones>, true},
+    Option{"secure-boot", true, ApplySecureBoot, true},
     Option{"default-keys", true, AssignYesOrNo<&Options::default_keys>, true},
     Option{"live", true, ApplyLive, true},
     Option{"start-budget", true, AssignSeconds<&Options::start_budget>, true},

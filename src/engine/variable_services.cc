@@ -238,7 +238,13 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   StageModes(built_in, policy_.secure_boot);
   store_.Apply(std::move(built_in));
   if (!is_first_boot) {
-    if (keys.is_boot && backend_.WantsCertificateUpdate()) {
+    if (!keys.is_boot) {
+      return {};
+    }
+    const store::StagedStore kept_keys(store_);
+    if (backend_.WantsCertificateUpdate() ||
+        (keys.update_clones && HoldOnlyCertificatesOf2011(store::ContentOf(kept_keys, efi::kKek),
+                                                          store::ContentOf(kept_keys, efi::kDb)))) {
       UpdateCertificates(keys);
     }
     return CheckSecureBootInForce(store::StagedStore(store_));
@@ -274,10 +280,18 @@ void VariableServices::UpdateCertificates(const FirstBootKeys& keys) {
     backend_.ReportCertificateUpdateFailure(done.error().message);
     return;
   }
+  const std::string why = backend_.WantsCertificateUpdate()
+                              ? "as an administrator asked for"
+                              : "because there were none but those of 2011 (update-clones)";
+  // TCG PC Client Platform Firmware Profile, "PCR[7] - Secure Boot Policy Measurements":
+  // SecureBoot, PK, KEK, db and dbx are measured, and SecureBoot follows from PK.
   log_.Say(base::Event::kCertificatesUpdated,
-           staged.changed() ? "the certificates were updated, as an administrator asked for"
-                            : "the certificates that an administrator wanted to be updated are up "
-                              "to date");
+           ChangesKeys(staged)
+               ? "the certificates were updated, " + why +
+                     ": PCR 7 changes, so what is sealed to it (BitLocker) may ask for its "
+                     "recovery key"
+               : "the certificates that an administrator wanted to be updated are up to date: "
+                 "PCR 7 stays");
   store_.Apply(std::move(staged));
 }
 

@@ -72,6 +72,9 @@ TEST(Options, EachHasItsEffect) {
                                  "9",
                                  "--write-patience",
                                  "8",
+                                 "--update-clones",
+                                 "yes",
+                                 "--secure-boot",
                                  "enforce",
                                  "--platform",
                                  "secureboot-enforce=true",
@@ -246,6 +249,7 @@ TEST(Options, AMisunderstoodCommandLineSaysWhy) {
       {{"--write-patience", "15s"}, 1, "--write-patience: '15s' is not a number from 0 to 60"},
       {{"--journal", "yes"}, 2, "there is no option --journal"},
       {{"--secure-boot", "yes"}, 1, "--secure-boot: 'yes' is neither no nor enforce"},
+      {{"--update-clones", "once"}, 1, "--update-clones: 'once' is neither yes nor no"},
       {{"--require-kek", "1"}, 1, "--require-kek: '1' is neither yes nor no"},
   };
   for (const Refused& refused : cases) {

@@ -67,6 +67,7 @@ struct Options {
   bool require_kek = false;
   bool require_db = false;
   bool update_dbx = false;
+  bool update_clones = false;
   /// A boot at which Secure Boot is wanted and would not be in force fails.
   bool require_secure_boot = false;
   /// The guest is shown PKDefault and the like: what the host's files hold.

@@ -51,6 +51,9 @@ struct FirstBootKeys {
   /// An update of certificates that was asked for brings the revocations in `dbx` too. Off, because
   /// revocations that nobody asked for stop a VM that still starts with an older boot loader.
   bool update_dbx = false;
+  /// Whoever starts with certificates of 2011 and with no successor of them is updated without
+  /// having been asked for.
+  bool update_clones = false;
   /// False when the guest goes on from before, without its saved state: then its certificates are
   /// not updated, the operating system counts as running, and MOR and physical presence as locked.
   bool is_boot = true;
