@@ -35,19 +35,40 @@ base::Failure<HttpError> Refuse(HttpError::Kind kind, std::string message) {
 
 enum class Waited { kReady, kTimedOut, kStopped };
 
+/// What is heard while a call waits.
+struct Heard {
+  int stop_fd = -1;
+  Meanwhile* meanwhile = nullptr;
+};
+
 /// Waits for `events` on `fd` (-1: for nothing but the deadline).
-Waited WaitFor(int fd, short events, Clock::time_point deadline, int stop_fd) {
+Waited WaitFor(int fd, short events, Clock::time_point deadline, const Heard& heard) {
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) {
       return Waited::kTimedOut;
     }
-    std::array<pollfd, 2> waited = {pollfd{fd, events, 0}, pollfd{stop_fd, POLLIN, 0}};
     constexpr long long kLongestWait = 60000;
-    const int ready = ::poll(waited.data(), waited.size(),
-                             static_cast<int>(std::min<long long>(left, kLongestWait)));
-    if (ready > 0) {
-      return waited[1].revents != 0 ? Waited::kStopped : Waited::kReady;
+    auto milliseconds = static_cast<int>(std::min<long long>(left, kLongestWait));
+    std::array<pollfd, 3> waited = {{{fd, events, 0}, {heard.stop_fd, POLLIN, 0}, {-1, 0, 0}}};
+    if (heard.meanwhile != nullptr) {
+      waited[2] = heard.meanwhile->waits_for();
+      const int until = heard.meanwhile->milliseconds();
+      milliseconds = until >= 0 ? std::min(milliseconds, until) : milliseconds;
+    }
+    // No more than there have to be: poll has a limit for them, which is that of open files.
+    const nfds_t count = waited.size() - (heard.meanwhile == nullptr ? 1 : 0);
+    if (::poll(waited.data(), count, milliseconds) < 0) {
+      continue;
+    }
+    if (waited[1].revents != 0) {
+      return Waited::kStopped;
+    }
+    if (heard.meanwhile != nullptr) {
+      heard.meanwhile->HandleReady(waited[2]);
+    }
+    if (waited[0].revents != 0) {
+      return Waited::kReady;
     }
   }
 }
@@ -96,13 +117,13 @@ std::string RequestText(std::string_view body) {
 }
 
 std::optional<HttpError> Send(int socket, std::string_view text, Clock::time_point deadline,
-                              int stop_fd) {
+                              const Heard& heard) {
   while (!text.empty()) {
     const ssize_t count = ::send(socket, text.data(), text.size(), MSG_NOSIGNAL);
     if (count >= 0) {
       text.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EAGAIN) {
-      if (auto error = WaitError(WaitFor(socket, POLLOUT, deadline, stop_fd))) {
+      if (auto error = WaitError(WaitFor(socket, POLLOUT, deadline, heard))) {
         return error;
       }
     } else if (errno == EPIPE || errno == ECONNRESET) {
@@ -183,11 +204,12 @@ class AnswerParser {
   std::string message_;
 };
 
-base::Result<std::string, HttpError> Receive(int socket, Clock::time_point deadline, int stop_fd) {
+base::Result<std::string, HttpError> Receive(int socket, Clock::time_point deadline,
+                                             const Heard& heard) {
   AnswerParser parser;
   std::array<char, 16384> chunk{};
   while (!parser.is_done()) {
-    if (auto error = WaitError(WaitFor(socket, POLLIN, deadline, stop_fd))) {
+    if (auto error = WaitError(WaitFor(socket, POLLIN, deadline, heard))) {
       return base::Failure<HttpError>{*std::move(error)};
     }
     const ssize_t count = ::recv(socket, chunk.data(), chunk.size(), 0);
@@ -211,19 +233,21 @@ base::Result<std::string, HttpError> Receive(int socket, Clock::time_point deadl
 }  // namespace
 
 base::Result<std::string, HttpError> Post(const std::string& path, std::string_view body,
-                                          Clock::time_point deadline, int stop_fd) {
+                                          Clock::time_point deadline, int stop_fd,
+                                          Meanwhile* meanwhile) {
+  const Heard heard = {stop_fd, meanwhile};
   const auto socket = Connect(path);
   if (!socket) {
     return socket.failure();
   }
-  if (auto error = Send(socket->get(), RequestText(body), deadline, stop_fd)) {
+  if (auto error = Send(socket->get(), RequestText(body), deadline, heard)) {
     return base::Failure<HttpError>{*std::move(error)};
   }
-  return Receive(socket->get(), deadline, stop_fd);
+  return Receive(socket->get(), deadline, heard);
 }
 
-bool PauseUntil(Clock::time_point deadline, int stop_fd) {
-  return WaitFor(-1, 0, deadline, stop_fd) != Waited::kStopped;
+bool PauseUntil(Clock::time_point deadline, int stop_fd, Meanwhile* meanwhile) {
+  return WaitFor(-1, 0, deadline, {stop_fd, meanwhile}) != Waited::kStopped;
 }
 
 bool IsToldToStop(int stop_fd) {

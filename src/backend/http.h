@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "varstored/backend/meanwhile.h"
 #include "varstored/base/result.h"
 
 namespace varstored::backend {
@@ -29,12 +30,15 @@ struct HttpError {
 
 /// The body of the answer to POST / with `body` (text/xml) on the unix socket at `path`, over a
 /// connection of its own. It ends at `deadline`, and at once when `stop_fd` can be read (-1: none).
+/// `meanwhile` (null: nobody) is served as long as it waits.
 [[nodiscard]] base::Result<std::string, HttpError> Post(const std::string& path,
                                                         std::string_view body,
-                                                        Clock::time_point deadline, int stop_fd);
+                                                        Clock::time_point deadline, int stop_fd,
+                                                        Meanwhile* meanwhile = nullptr);
 
-/// Waits until `deadline`. False when `stop_fd` became readable before.
-[[nodiscard]] bool PauseUntil(Clock::time_point deadline, int stop_fd);
+/// Waits until `deadline`, and serves `meanwhile`. False when `stop_fd` became readable before.
+[[nodiscard]] bool PauseUntil(Clock::time_point deadline, int stop_fd,
+                              Meanwhile* meanwhile = nullptr);
 
 /// Whether `stop_fd` can be read already.
 [[nodiscard]] bool IsToldToStop(int stop_fd);

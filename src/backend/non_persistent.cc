@@ -16,4 +16,6 @@ base::Result<void> NonPersistent::ReportSecureBootFailure() {
   return kept_->ReportSecureBootFailure();
 }
 
+void NonPersistent::ReportNotInForce(std::string_view why) { kept_->ReportNotInForce(why); }
+
 }  // namespace varstored::backend

@@ -100,11 +100,12 @@ base::Result<XmlRpcValue> ValueOf(std::string_view method,
 }  // namespace
 
 Toolstack::Toolstack(std::string socket_path, const std::optional<std::string>& vm_uuid,
-                     int stop_fd, std::optional<Clock::duration> patience)
+                     int stop_fd, std::optional<Clock::duration> patience, Meanwhile* meanwhile)
     : socket_path_(std::move(socket_path)),
       vm_uuid_(vm_uuid.value_or(std::string())),
       stop_fd_(stop_fd),
       patience_(patience),
+      meanwhile_(meanwhile),
       is_pool_(!vm_uuid),
       is_guard_(!is_pool_ && socket_path_ != kXapiSocket),
       credits_(kMostCredits),
@@ -148,7 +149,7 @@ base::Result<void, CallError> Toolstack::TakeCredit(Clock::time_point deadline) 
     if (ready_at > deadline) {
       return NotDone("the VM has made more calls than the toolstack is to be asked");
     }
-    if (!PauseUntil(ready_at, stop_fd_)) {
+    if (!PauseUntil(ready_at, stop_fd_, meanwhile_)) {
       return NotDone("not sent, because the daemon is told to stop");
     }
     count();
@@ -166,7 +167,7 @@ base::Result<MethodAnswer, Toolstack::TryError> Toolstack::Try(const std::string
   if (IsToldToStop(stop_fd_)) {
     return base::Failure<TryError>{{.reason = "not sent, because the daemon is told to stop"}};
   }
-  const auto posted = Post(socket_path_, body, deadline, stop_fd_);
+  const auto posted = Post(socket_path_, body, deadline, stop_fd_, meanwhile_);
   if (!posted) {
     const auto& [kind, message] = posted.error();
     const bool is_unreachable = kind == HttpError::Kind::kUnreachable;
@@ -221,7 +222,7 @@ Toolstack::Answered Toolstack::Exchange(const MethodCall& call, Repeat repeat,
     if (now >= last_try) {
       return fail("given up: " + reason);
     }
-    if (!PauseUntil(std::min(now + pause, last_try), stop_fd_)) {
+    if (!PauseUntil(std::min(now + pause, last_try), stop_fd_, meanwhile_)) {
       return fail("not tried again, because the daemon is told to stop: " + reason);
     }
     pause = std::min(2 * pause, kLongestPause);

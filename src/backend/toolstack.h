@@ -53,9 +53,9 @@ class Toolstack {
   /// Without a `vm_uuid` it is the toolstack as a whole, at xapi's own socket, and Ask is all
   /// that it is for. `stop_fd` ends each call when it becomes readable; -1 for none. `patience` is
   /// the most that a call waits for a toolstack that restarts, where that is less than the call may
-  /// take.
+  /// take. `meanwhile` is served while a call waits; it outlives this object, or is null.
   Toolstack(std::string socket_path, const std::optional<std::string>& vm_uuid, int stop_fd,
-            std::optional<Clock::duration> patience);
+            std::optional<Clock::duration> patience, Meanwhile* meanwhile = nullptr);
   /// Gives the session back, where there is one.
   ~Toolstack();
   Toolstack(const Toolstack&) = delete;
@@ -137,6 +137,7 @@ class Toolstack {
   const std::string vm_uuid_;
   const int stop_fd_;
   const std::optional<Clock::duration> patience_;
+  Meanwhile* const meanwhile_;
 
   const bool is_pool_;
   bool is_guard_;

@@ -93,7 +93,7 @@ XapiBackend::XapiBackend(XapiOptions options, base::Log& log)
     : options_(std::move(options)),
       log_(log),
       calls_(std::make_unique<Calls>(options_.socket_path, options_.vm_uuid, options_.stop_fd,
-                                     options_.patience)) {}
+                                     options_.patience, options_.meanwhile)) {}
 
 XapiBackend::~XapiBackend() = default;
 
@@ -139,12 +139,13 @@ base::Result<std::optional<std::vector<store::Entry>>> XapiBackend::Load() {
 
 base::Result<void> XapiBackend::Commit(const store::StagedStore& staged) {
   const auto now = Clock::now();
+  const auto budget = options_.boot_write_budget.value_or(options_.request_budget);
   auto word = CertificatesWord::kNo;
   // What a write did that seemed to fail may have changed the field, and this one takes it back.
   if (ChangesCertificates(staged) || calls_->is_ahead()) {
-    word = calls_->ChooseWord(AreUpToDate(staged), now + options_.request_budget / 3, log_);
+    word = calls_->ChooseWord(AreUpToDate(staged), now + budget / 3, log_);
   }
-  return calls_->Keep(staged, word, now + options_.request_budget, log_);
+  return calls_->Keep(staged, word, now + budget, log_);
 }
 
 base::Result<void> XapiBackend::CommitAtBoot(const store::StagedStore& staged) {
@@ -162,6 +163,10 @@ base::Result<void> XapiBackend::ReportSecureBootFailure() {
 void XapiBackend::ReportCertificateUpdateFailure(std::string_view why) {
   Report("VM_SECURE_BOOT_CERTIFICATES_NOT_UPDATED",
          "The Secure Boot certificates of the VM were not updated: " + std::string(why));
+}
+
+void XapiBackend::ReportNotInForce(std::string_view why) {
+  Report("VM_SECURE_BOOT_NOT_IN_FORCE", "The VM does not start: " + std::string(why));
 }
 
 bool XapiBackend::AreUpToDate(const store::StagedStore& staged) const {

@@ -37,6 +37,8 @@ constexpr std::array<Row, kEventCount> kRows = {{
     {Event::kCertificateWishUnknown, LogLevel::kWarning, "certificate-wish-unknown"},
     {Event::kCertificatesUpdated, LogLevel::kInfo, "certificates-updated"},
     {Event::kCertificatesNotUpdated, LogLevel::kError, "certificates-not-updated"},
+    {Event::kSecureBootNotInForce, LogLevel::kError, "secure-boot-not-in-force"},
+    {Event::kKeysFound, LogLevel::kInfo, "keys-found"},
     {Event::kReady, LogLevel::kInfo, "ready"},
     {Event::kChangeNotStored, LogLevel::kError, "change-not-stored"},
     {Event::kToolstackAhead, LogLevel::kWarning, "toolstack-ahead"},

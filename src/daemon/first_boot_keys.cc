@@ -25,6 +25,8 @@ base::Result<engine::FirstBootKeys> ReadFirstBootKeys(const Options& options,
   keys.require_kek = options.require_kek;
   keys.require_db = options.require_db;
   keys.update_dbx = options.update_dbx;
+  // What such a VM changes ends with the process, so its next start would do it again.
+  keys.update_clones = options.update_clones && !options.nonpersistent;
   const std::string folder = options.auth_folder.value_or(otherwise);
   if (options.auth_folder && !IsFolder(folder)) {
     return base::Fail("auth-dir: " + folder + ": no such folder");

@@ -65,20 +65,29 @@ base::Bytes BlobOf(const engine::VariableServices& services) {
 
 base::Bytes MakeLiveSnapshot(const std::string& version, const std::string& backend,
                              std::chrono::steady_clock::time_point started,
+                             const engine::KeysFound& found,
                              const engine::VariableServices& services,
                              const guest::Dispatcher& dispatcher) {
   const auto now = std::chrono::steady_clock::now();
   const engine::BackendUse& use = services.backend_use();
-  live::Counts counts = {.version = version,
-                         .backend = backend,
-                         .uptime_us = Microseconds(now - started),
-                         .answers = AnswersIn(dispatcher.counters()),
-                         .unmapped = dispatcher.counters().unmapped,
-                         .ignored_accesses = dispatcher.counters().ignored_accesses,
-                         .backend_calls = use.calls,
-                         .backend_us = Microseconds(use.total),
-                         .backend_longest_us = Microseconds(use.longest),
-                         .last_error = std::nullopt};
+  live::Counts counts = {
+      .version = version,
+      .backend = backend,
+      .uptime_us = Microseconds(now - started),
+      .answers = AnswersIn(dispatcher.counters()),
+      .unmapped = dispatcher.counters().unmapped,
+      .ignored_accesses = dispatcher.counters().ignored_accesses,
+      .backend_calls = use.calls,
+      .backend_us = Microseconds(use.total),
+      .backend_longest_us = Microseconds(use.longest),
+      .last_error = std::nullopt,
+      .found = live::Found{.is_secure_boot_on = found.is_secure_boot_on,
+                           .pk = static_cast<std::uint32_t>(found.pk),
+                           .kek = static_cast<std::uint32_t>(found.kek),
+                           .db = static_cast<std::uint32_t>(found.db),
+                           .dbx = static_cast<std::uint32_t>(found.dbx),
+                           .drift = std::string(engine::DriftText(found.drift)),
+                           .waits_us = use.waits_since ? Microseconds(now - *use.waits_since) : 0}};
   if (const auto& error = dispatcher.last_error()) {
     const std::size_t shown = std::min(error->name_bytes, live::kMaxNameBytes);
     counts.last_error = {.call = CallText(error->row),

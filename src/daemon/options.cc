@@ -125,6 +125,8 @@ Applied ApplyPlatform(Options& options, std::string_view text) {
     options.platform.secureboot = parts->second;
   } else if (parts->first == "auth-enforce") {
     options.platform.auth_enforce = parts->second;
+  } else if (parts->first == "secureboot-enforce") {
+    options.platform.secureboot_enforce = parts->second;
   }
   return {};
 }
@@ -168,17 +170,35 @@ Applied AssignDomain(Options& options, std::string_view value) {
   return ApplyNumber(value, std::uint32_t{0x7FEF}, options.domain);
 }
 
-template <auto kMember>
+constexpr std::uint32_t kMostSeconds = 3600;
+/// Linux reports a virtual CPU that stands still for 20 seconds, and panics where it is told to.
+constexpr std::uint32_t kMostSecondsOfOperatingSystem = 60;
+
+template <auto kMember, std::uint32_t kMost = kMostSeconds>
 Applied AssignSeconds(Options& options, std::string_view value) {
-  constexpr std::uint32_t kMostSeconds = 3600;
   std::uint32_t seconds = 0;
-  if (auto applied = ApplyNumber(value, kMostSeconds, seconds); !applied) {
+  if (auto applied = ApplyNumber(value, kMost, seconds); !applied) {
     return applied;
   }
   if (seconds == 0) {
     return BadValue("0 seconds are not enough for any call");
   }
   options.*kMember = std::chrono::seconds(seconds);
+  return {};
+}
+
+/// The name of before there were two patiences.
+Applied ApplyRequestBudget(Options& options, std::string_view value) {
+  auto applied = AssignSeconds<&Options::write_patience>(options, value);
+  options.boot_write_patience = options.write_patience;
+  return applied;
+}
+
+Applied ApplySecureBoot(Options& options, std::string_view value) {
+  if (value != "no" && value != "enforce") {
+    return BadValue("'" + std::string(value) + "' is neither no nor enforce");
+  }
+  options.require_secure_boot = value == "enforce";
   return {};
 }
 
@@ -204,10 +224,15 @@ constexpr std::array kOptions = {
     Option{"require-kek", true, AssignYesOrNo<&Options::require_kek>, true},
     Option{"require-db", true, AssignYesOrNo<&Options::require_db>, true},
     Option{"update-dbx", true, AssignYesOrNo<&Options::update_dbx>, true},
+    Option{"update-clones", true, AssignYesOrNo<&Options::update_clones>, true},
+    Option{"secure-boot", true, ApplySecureBoot, true},
     Option{"default-keys", true, AssignYesOrNo<&Options::default_keys>, true},
     Option{"live", true, ApplyLive, true},
     Option{"start-budget", true, AssignSeconds<&Options::start_budget>, true},
-    Option{"request-budget", true, AssignSeconds<&Options::request_budget>, true},
+    Option{"boot-write-patience", true, AssignSeconds<&Options::boot_write_patience>, true},
+    Option{"write-patience", true,
+           AssignSeconds<&Options::write_patience, kMostSecondsOfOperatingSystem>, true},
+    Option{"request-budget", true, ApplyRequestBudget, true},
     Option{"capabilities", false, Set<&Options::capabilities>},
     Option{"version", false, Set<&Options::version>},
     Option{"help", false, Set<&Options::help>},

@@ -20,6 +20,7 @@
 #include "rights.h"
 #include "stop_signals.h"
 #include "varstored/backend/kinds.h"
+#include "varstored/backend/meanwhile.h"
 #include "varstored/backend/non_persistent.h"
 #include "varstored/base/file.h"
 #include "varstored/base/file_in_place.h"
@@ -27,6 +28,7 @@
 #include "varstored/daemon/first_boot_keys.h"
 #include "varstored/efi/guid.h"
 #include "varstored/engine/certificate_state.h"
+#include "varstored/engine/key_drift.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/guest/dispatcher.h"
 #include "varstored/live/snapshot.h"
@@ -38,12 +40,40 @@ namespace {
 
 using OpenedBackend = base::Result<std::unique_ptr<store::Backend>>;
 
+/// Whoever looks into the running VM is served while the backend waits, too.
+class LiveMeanwhile final : public backend::Meanwhile {
+ public:
+  LiveMeanwhile(LiveSocket& live, base::Log& log) : live_(live), log_(log) {}
+
+  /// Before that nobody is served, since there is nothing to tell yet.
+  void Begin(LiveSocket::MakeSnapshot make_snapshot) { make_snapshot_ = std::move(make_snapshot); }
+
+  [[nodiscard]] pollfd waits_for() const override {
+    return make_snapshot_ ? live_.waits_for() : pollfd{-1, 0, 0};
+  }
+  [[nodiscard]] int milliseconds() const override {
+    return make_snapshot_ ? live_.milliseconds() : -1;
+  }
+  void HandleReady(const pollfd& waited) noexcept override {
+    if (make_snapshot_) {
+      live_.HandleReady(waited, make_snapshot_, log_);
+    }
+  }
+
+ private:
+  LiveSocket& live_;
+  base::Log& log_;
+  LiveSocket::MakeSnapshot make_snapshot_;
+};
+
 OpenedBackend OpenBackend(const Options& options, backend::BackendFiles files, int stop_fd,
-                          base::Log& log) {
+                          backend::Meanwhile* meanwhile, base::Log& log) {
   const backend::XapiOptions xapi = {
       .start_budget = options.start_budget,
-      .request_budget = options.request_budget,
+      .request_budget = options.write_patience,
+      .boot_write_budget = options.boot_write_patience,
       .stop_fd = stop_fd,
+      .meanwhile = meanwhile,
       .are_certificates_up_to_date = engine::AreCertificatesUpToDate};
   auto opened = backend::FindBackendKind(options.backend)
                     ->open(options.backend_arguments, std::move(files), xapi, log);
@@ -54,9 +84,11 @@ OpenedBackend OpenBackend(const Options& options, backend::BackendFiles files, i
       std::make_unique<backend::NonPersistent>(*std::move(opened)));
 }
 
-engine::Policy PolicyOf(const guest::Platform& platform) {
-  return {.secure_boot = platform.secureboot == "true",
-          .enforce = platform.auth_enforce != "false"};
+engine::Policy PolicyOf(const Options& options, const guest::Platform& platform) {
+  return {
+      .secure_boot = platform.secureboot == "true",
+      .enforce = platform.auth_enforce != "false",
+      .require_secure_boot = options.require_secure_boot || platform.secureboot_enforce == "true"};
 }
 
 /// Fills the store: from a saved state, or as a boot.
@@ -107,14 +139,16 @@ LiveSocket OpenLiveSocket(const Program& program, const Options& options, base::
 
 /// Serves the guest until a signal arrives or the guest is gone.
 base::Result<void> Serve(guest::Door& door, guest::Dispatcher& dispatcher,
-                         const StopSignals& signals, LiveSocket& live,
-                         const LiveSocket::MakeSnapshot& make_snapshot, base::Log& log) {
+                         const StopSignals& signals, backend::Meanwhile* live) {
   for (;;) {
     const auto [first, second] = door.waits_for();
-    std::array<pollfd, 4> waited = {{{signals.fd(), POLLIN, 0}, first, second, live.waits_for()}};
+    std::array<pollfd, 4> waited = {{{signals.fd(), POLLIN, 0}, first, second, {-1, 0, 0}}};
+    if (live != nullptr) {
+      waited[3] = live->waits_for();
+    }
     // No more than there have to be: poll has a limit for them, which is that of open files.
-    const nfds_t count = waited.size() - (live.is_open() ? 0 : 1);
-    if (::poll(waited.data(), count, live.milliseconds()) < 0) {
+    const nfds_t count = waited.size() - (live != nullptr ? 0 : 1);
+    if (::poll(waited.data(), count, live != nullptr ? live->milliseconds() : -1) < 0) {
       if (errno == EINTR) {
         continue;
       }
@@ -133,7 +167,9 @@ base::Result<void> Serve(guest::Door& door, guest::Dispatcher& dispatcher,
       }
     }
     // After the guest, and also while there is always something of it to do.
-    live.HandleReady(waited[3], make_snapshot, log);
+    if (live != nullptr) {
+      live->HandleReady(waited[3]);
+    }
   }
 }
 
@@ -215,13 +251,20 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
     return In(Event::kRightsNotDropped, confinement.error());
   }
 
-  const auto backend = OpenBackend(options, *std::move(files), signals.fd(), log);
+  std::optional<LiveMeanwhile> meanwhile;
+  if (live.is_open()) {
+    meanwhile.emplace(live, log);
+  }
+  backend::Meanwhile* const others = meanwhile ? &*meanwhile : nullptr;
+  const auto backend = OpenBackend(options, *std::move(files), signals.fd(), others, log);
   if (!backend) {
     return In(Event::kBackendNotOpened, backend.error());
   }
-  engine::VariableServices services(PolicyOf(*platform), **backend, log);
+  engine::VariableServices services(PolicyOf(options, *platform), **backend, log);
   if (const auto loaded = Load(options, *keys, services, log); !loaded) {
-    return In(Event::kVariablesNotLoaded, loaded.error());
+    return In(
+        services.lacks_secure_boot() ? Event::kSecureBootNotInForce : Event::kVariablesNotLoaded,
+        loaded.error());
   }
   if (options.default_keys) {
     services.ServeDefaultKeys(*keys);
@@ -229,6 +272,8 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   if (const auto entered = confinement->Enter(); !entered) {
     return In(Event::kRightsNotDropped, entered.error());
   }
+  const engine::KeysFound found = engine::FindKeys(services.store(), *keys);
+  log.Say(Event::kKeysFound, engine::ToText(found));
   guest::Dispatcher dispatcher(services, log);
 
   if (const auto blocked = signals.ReadFromDescriptor(); !blocked) {
@@ -244,10 +289,12 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
                              std::to_string(engine::kStoreBytes) + " bytes used");
 
   const std::string version = std::string(program.name) + " " + std::string(kVersion);
-  const auto served = Serve(
-      door, dispatcher, signals, live,
-      [&] { return MakeLiveSnapshot(version, options.backend, started, services, dispatcher); },
-      log);
+  if (meanwhile) {
+    meanwhile->Begin([&] {
+      return MakeLiveSnapshot(version, options.backend, started, found, services, dispatcher);
+    });
+  }
+  const auto served = Serve(door, dispatcher, signals, others);
   door.Close();
   // The state is as good as before when the door broke: it is saved all the same.
   const auto saved = *save_file ? (*save_file)->Write(services.Save()) : base::Result<void>();

@@ -78,6 +78,17 @@ CertificateState CertificateStateOf(base::ByteSpan kek, base::ByteSpan db) {
   return is_due ? CertificateState::kUpdateRequired : CertificateState::kUpToDate;
 }
 
+bool HoldOnlyCertificatesOf2011(base::ByteSpan kek, base::ByteSpan db) {
+  const auto in_kek = DigestsIn(kek);
+  const auto in_db = DigestsIn(db);
+  const auto some = [&](const MicrosoftCertificate Succession::*which) {
+    return std::ranges::any_of(kSuccessions, [&](const Succession& row) {
+      return Contains(row.holder == CertificateHolder::kKek ? in_kek : in_db, (row.*which).digest);
+    });
+  };
+  return some(&Succession::old_certificate) && !some(&Succession::successor);
+}
+
 bool AreCertificatesUpToDate(base::ByteSpan kek, base::ByteSpan db) {
   return CertificateStateOf(kek, db) == CertificateState::kUpToDate;
 }

@@ -21,6 +21,7 @@
 #include "varstored/base/no_log.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/efi/well_known.h"
+#include "varstored/engine/certificate_state.h"
 #include "varstored/store/vars_blob.h"
 
 namespace varstored::engine {
@@ -68,9 +69,10 @@ bool ChangesKeys(const store::StagedStore& staged) {
 /// Adds the time of its life to `use`.
 class Stopwatch {
  public:
-  explicit Stopwatch(BackendUse& use) : use_(use) {}
+  explicit Stopwatch(BackendUse& use) : use_(use) { use_.waits_since = started_; }
   ~Stopwatch() {
     const auto taken = std::chrono::steady_clock::now() - started_;
+    use_.waits_since.reset();
     ++use_.calls;
     use_.total += taken;
     use_.longest = std::max(use_.longest, taken);
@@ -228,7 +230,7 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   } else {
     // Nobody knows how far the guest has come, so it begins with every restriction that it may
     // have been under.
-    at_runtime_ = true;
+    SetAtRuntime();
     StageMorAtTakeover(built_in);
     StagePpiAtTakeover(built_in);
   }
@@ -236,15 +238,26 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
   StageModes(built_in, policy_.secure_boot);
   store_.Apply(std::move(built_in));
   if (!is_first_boot) {
-    if (keys.is_boot && backend_.WantsCertificateUpdate()) {
+    if (!keys.is_boot) {
+      return {};
+    }
+    const store::StagedStore kept_keys(store_);
+    if (backend_.WantsCertificateUpdate() ||
+        (keys.update_clones && HoldOnlyCertificatesOf2011(store::ContentOf(kept_keys, efi::kKek),
+                                                          store::ContentOf(kept_keys, efi::kDb)))) {
       UpdateCertificates(keys);
     }
-    return {};
+    return CheckSecureBootInForce(store::StagedStore(store_));
   }
 
   store::StagedStore first(store_);
   if (auto staged = StageFirstBootKeys(first, policy_, keys, "first boot", log_); !staged) {
     return staged;
+  }
+  if (keys.is_boot) {
+    if (auto in_force = CheckSecureBootInForce(first); !in_force) {
+      return in_force;
+    }
   }
   if (NeedsCommit(first)) {
     if (const auto committed = backend_.CommitAtBoot(first); !committed) {
@@ -267,11 +280,37 @@ void VariableServices::UpdateCertificates(const FirstBootKeys& keys) {
     backend_.ReportCertificateUpdateFailure(done.error().message);
     return;
   }
+  const std::string why = backend_.WantsCertificateUpdate()
+                              ? "as an administrator asked for"
+                              : "because there were none but those of 2011 (update-clones)";
+  // TCG PC Client Platform Firmware Profile, "PCR[7] - Secure Boot Policy Measurements":
+  // SecureBoot, PK, KEK, db and dbx are measured, and SecureBoot follows from PK.
   log_.Say(base::Event::kCertificatesUpdated,
-           staged.changed() ? "the certificates were updated, as an administrator asked for"
-                            : "the certificates that an administrator wanted to be updated are up "
-                              "to date");
+           ChangesKeys(staged)
+               ? "the certificates were updated, " + why +
+                     ": PCR 7 changes, so what is sealed to it (BitLocker) may ask for its "
+                     "recovery key"
+               : "the certificates that an administrator wanted to be updated are up to date: "
+                 "PCR 7 stays");
   store_.Apply(std::move(staged));
+}
+
+base::Result<void> VariableServices::CheckSecureBootInForce(const store::StagedStore& staged) {
+  if (!policy_.require_secure_boot || !policy_.secure_boot) {
+    return {};
+  }
+  std::string missing = HasPlatformKey(staged) ? "" : "no PK";
+  if (store::ContentOf(staged, efi::kDb).empty()) {
+    missing += missing.empty() ? "no db" : " and no db";
+  }
+  if (missing.empty()) {
+    return {};
+  }
+  lacks_secure_boot_ = true;
+  const std::string why = "Secure Boot is required and would not be in force: the VM has " +
+                          missing + ". To give it the host's keys: varstore-sb-state UUID user";
+  backend_.ReportNotInForce(why);
+  return base::Fail(why);
 }
 
 base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
@@ -279,7 +318,9 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
   if (!blob) {
     return blob.failure();
   }
-  at_runtime_ = !HasBootTimeMark(*blob);
+  if (!HasBootTimeMark(*blob)) {
+    SetAtRuntime();
+  }
   store::Store loaded;
   for (store::Entry& entry : blob->entries) {
     // The five computed ones too: they are replaced below, but where they stand, so that a walk
@@ -340,8 +381,15 @@ base::Bytes VariableServices::Save() const {
 }
 
 bool VariableServices::Latch(bool at_runtime) {
-  at_runtime_ = at_runtime_ || at_runtime;
+  if (at_runtime && !at_runtime_) {
+    SetAtRuntime();
+  }
   return is_restricted();
+}
+
+void VariableServices::SetAtRuntime() {
+  at_runtime_ = true;
+  backend_.OperatingSystemRuns();
 }
 
 Reason VariableServices::CommitAndApply(store::StagedStore&& staged) {

@@ -96,6 +96,10 @@ base::Result<guest::Platform> XenDoor::Open() {
   if (!auth_enforce) {
     return auth_enforce.failure();
   }
+  auto secureboot_enforce = keys->Read("platform/secureboot-enforce");
+  if (!secureboot_enforce) {
+    return secureboot_enforce.failure();
+  }
   auto xen = Hypervisor::Open(domain_);
   if (!xen) {
     return xen.failure();
@@ -115,7 +119,8 @@ base::Result<guest::Platform> XenDoor::Open() {
   if (auto set = SetTimer(); !set) {
     return set.failure();
   }
-  return guest::Platform{*std::move(secureboot), *std::move(auth_enforce), !registered_here_};
+  return guest::Platform{*std::move(secureboot), *std::move(auth_enforce),
+                         *std::move(secureboot_enforce), !registered_here_};
 }
 
 base::Result<void> XenDoor::Connect(DomainKeys& keys) {

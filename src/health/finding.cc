@@ -338,7 +338,7 @@ class Search {
           FindEntry(state_, efi::kKek) != nullptr && FindEntry(state_, efi::kDb) != nullptr;
       Add(FindingKind::kSecureBootWithoutPk, IdOf(efi::kPk),
           std::string("The host wants Secure Boot, but there is no platform key: the VM starts "
-                      "whatever it is given.") +
+                      "whatever it is given, or not at all where secure-boot = enforce is set.") +
               (has_others ? EffectOn(efi::kPk)
                           : " The command replaces PK, KEK, db and dbx with the host's."),
           false, has_others ? ResetKey(efi::kPk) : ResetKeys());

@@ -221,6 +221,18 @@ Json RunningJson(const Running& running) {
   } else {
     json.AddNull("last_error");
   }
+  if (const auto& found = counts.found) {
+    json.Add("keys_found", Json::Object()
+                               .Add("secure_boot", found->is_secure_boot_on)
+                               .Add("PK", found->pk)
+                               .Add("KEK", found->kek)
+                               .Add("db", found->db)
+                               .Add("dbx", found->dbx)
+                               .Add("drift", found->drift));
+    json.Add("waits_us", found->waits_us);
+  } else {
+    json.AddNull("keys_found").AddNull("waits_us");
+  }
   return json;
 }
 

@@ -591,6 +591,17 @@ void ShowRunning(Screen& screen, const Running& running) {
   } else {
     screen.Field("Last error", "none");
   }
+  if (const auto& found = counts.found) {
+    screen.Field("Keys found", std::string("Secure Boot ") +
+                                   (found->is_secure_boot_on ? "on" : "off") + ", entries: PK " +
+                                   Number(found->pk) + ", KEK " + Number(found->kek) + ", db " +
+                                   Number(found->db) + ", dbx " + Number(found->dbx) +
+                                   ", drift from the host's: " + found->drift);
+    if (found->waits_us > 0) {
+      screen.Field("Waits now", "a write for " + TimeText(found->waits_us) +
+                                    " already, because the backend has not taken it yet");
+    }
+  }
 }
 
 }  // namespace

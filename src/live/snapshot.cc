@@ -11,7 +11,8 @@ namespace varstored::live {
 namespace {
 
 constexpr std::array<std::uint8_t, 4> kMagic = {'L', 'I', 'V', 'E'};
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersionWithoutFound = 1;
+constexpr std::uint32_t kVersion = 2;
 /// More than all numbers and texts of a daemon take.
 constexpr std::size_t kUsualCountsBytes = 4096;
 
@@ -56,6 +57,16 @@ bool ReadLastError(base::Reader& reader, LastError& error) {
          reader.ReadArray(error.vendor.bytes) && ReadName(reader, error.name);
 }
 
+bool ReadFound(base::Reader& reader, Found& found) {
+  std::uint8_t secure_boot = 0;
+  const bool is_read = reader.ReadU8(secure_boot) && secure_boot <= 1 && reader.ReadU32(found.pk) &&
+                       reader.ReadU32(found.kek) && reader.ReadU32(found.db) &&
+                       reader.ReadU32(found.dbx) && ReadText(reader, found.drift) &&
+                       reader.ReadU64(found.waits_us);
+  found.is_secure_boot_on = secure_boot == 1;
+  return is_read;
+}
+
 }  // namespace
 
 std::string ToText(const SocketName& name) {
@@ -79,7 +90,7 @@ std::optional<SocketName> ParseSocketName(std::string_view text) {
 base::Bytes EncodeSnapshot(const Counts& counts, base::ByteSpan blob) {
   base::Writer writer(kUsualCountsBytes + blob.size());
   writer.WriteBytes(kMagic);
-  writer.WriteU32(kVersion);
+  writer.WriteU32(counts.found ? kVersion : kVersionWithoutFound);
   WriteText(writer, counts.version);
   WriteText(writer, counts.backend);
   for (const std::uint64_t number :
@@ -103,6 +114,14 @@ base::Bytes EncodeSnapshot(const Counts& counts, base::ByteSpan blob) {
     writer.WriteBytes(error->vendor.bytes);
     WriteText(writer, error->name);
   }
+  if (const auto& found = counts.found) {
+    writer.WriteU8(found->is_secure_boot_on ? 1 : 0);
+    for (const std::uint32_t entries : {found->pk, found->kek, found->db, found->dbx}) {
+      writer.WriteU32(entries);
+    }
+    WriteText(writer, found->drift);
+    writer.WriteU64(found->waits_us);
+  }
   writer.WriteBytes(blob);
   return writer.Take();
 }
@@ -114,10 +133,11 @@ base::Result<Snapshot> DecodeSnapshot(base::ByteSpan bytes) {
   if (!reader.ReadArray(magic) || magic != kMagic || !reader.ReadU32(version)) {
     return Malformed(reader, "it does not begin as one");
   }
-  if (version != kVersion) {
-    return Malformed(reader, "version " + std::to_string(version) +
-                                 " is not known; this program reads 1. Use the tools that came "
-                                 "with the daemon");
+  if (version != kVersion && version != kVersionWithoutFound) {
+    return Malformed(reader,
+                     "version " + std::to_string(version) +
+                         " is not known; this program reads 1 and 2. Use the tools that came "
+                         "with the daemon");
   }
   Snapshot snapshot;
   Counts& counts = snapshot.counts;
@@ -140,6 +160,9 @@ base::Result<Snapshot> DecodeSnapshot(base::ByteSpan bytes) {
   if (!reader.ReadU8(has_error) || has_error > 1 ||
       (has_error == 1 && !ReadLastError(reader, counts.last_error.emplace()))) {
     return Malformed(reader, "the last error is malformed or cut off");
+  }
+  if (version == kVersion && !ReadFound(reader, counts.found.emplace())) {
+    return Malformed(reader, "what the boot found is malformed or cut off");
   }
   if (reader.remaining() > store::kMaxBlobBytes) {
     return Malformed(reader, "more variables than there can be");

@@ -68,8 +68,16 @@ TEST(Options, EachHasItsEffect) {
                                  "yes",
                                  "--start-budget",
                                  "7",
-                                 "--request-budget",
+                                 "--boot-write-patience",
+                                 "9",
+                                 "--write-patience",
                                  "8",
+                                 "--update-clones",
+                                 "yes",
+                                 "--secure-boot",
+                                 "enforce",
+                                 "--platform",
+                                 "secureboot-enforce=true",
                                  "--update-dbx",
                                  "yes",
                                  "--live",
@@ -95,7 +103,11 @@ TEST(Options, EachHasItsEffect) {
   EXPECT_TRUE(options->require_db);
   EXPECT_TRUE(options->update_dbx);
   EXPECT_EQ(options->start_budget.count(), 7);
-  EXPECT_EQ(options->request_budget.count(), 8);
+  EXPECT_EQ(options->boot_write_patience.count(), 9);
+  EXPECT_EQ(options->write_patience.count(), 8);
+  EXPECT_TRUE(options->update_clones);
+  EXPECT_TRUE(options->require_secure_boot);
+  EXPECT_EQ(options->platform.secureboot_enforce, "true");
   EXPECT_EQ(options->live_folder, "/l");
 }
 
@@ -103,6 +115,16 @@ TEST(Options, TheHostsKeysAreShownUnlessItIsSaid) {
   EXPECT_TRUE(ReadMore({})->default_keys);
   EXPECT_FALSE(ReadMore({"--default-keys", "no"})->default_keys);
   EXPECT_EQ(ReadMore({"--default-keys", "maybe"}).error().exit_code, 1);
+}
+
+// A configuration from before there were two of them means what it meant.
+TEST(Options, TheOlderNameSetsBothPatiences) {
+  const auto usual = ReadMore({});
+  EXPECT_EQ(usual->boot_write_patience, std::chrono::minutes(5));
+  EXPECT_EQ(usual->write_patience, std::chrono::seconds(15));
+  const auto older = ReadMore({"--request-budget", "90"});
+  EXPECT_EQ(older->boot_write_patience, std::chrono::seconds(90));
+  EXPECT_EQ(older->write_patience, std::chrono::seconds(90));
 }
 
 TEST(Options, ARunningVmIsLookedIntoWhereItIsSaidAndElseWhereTheProgramSays) {
@@ -117,11 +139,11 @@ TEST(Options, WhatIsNotGivenIsOff) {
   ASSERT_TRUE(options);
   EXPECT_FALSE(options->help || options->version || options->nonpersistent || options->resume ||
                options->depriv || options->require_kek || options->require_db ||
-               options->update_dbx);
+               options->update_dbx || options->update_clones || options->require_secure_boot);
   EXPECT_FALSE(options->resume_path || options->save_path || options->pid_path ||
                options->chroot_path || options->uid || options->gid || options->auth_folder ||
                options->configuration_path || options->platform.secureboot ||
-               options->platform.auth_enforce);
+               options->platform.auth_enforce || options->platform.secureboot_enforce);
   EXPECT_EQ(options->log_level, base::LogLevel::kInfo);
 }
 
@@ -217,6 +239,17 @@ TEST(Options, AMisunderstoodCommandLineSaysWhy) {
       {{"--log-level", "loud"}, 1, "--log-level: 'loud' is none of error, warning, info, debug"},
       {{"--start-budget", "0"}, 1, "--start-budget: 0 seconds are not enough for any call"},
       {{"--request-budget", "3601"}, 1, "--request-budget: '3601' is not a number from 0 to 3600"},
+      {{"--boot-write-patience", "0"},
+       1,
+       "--boot-write-patience: 0 seconds are not enough for any call"},
+      {{"--boot-write-patience", "3601"},
+       1,
+       "--boot-write-patience: '3601' is not a number from 0 to 3600"},
+      {{"--write-patience", "61"}, 1, "--write-patience: '61' is not a number from 0 to 60"},
+      {{"--write-patience", "15s"}, 1, "--write-patience: '15s' is not a number from 0 to 60"},
+      {{"--journal", "yes"}, 2, "there is no option --journal"},
+      {{"--secure-boot", "yes"}, 1, "--secure-boot: 'yes' is neither no nor enforce"},
+      {{"--update-clones", "once"}, 1, "--update-clones: 'once' is neither yes nor no"},
       {{"--require-kek", "1"}, 1, "--require-kek: '1' is neither yes nor no"},
   };
   for (const Refused& refused : cases) {

@@ -60,7 +60,7 @@ class PlannedDoor final : public guest::Door {
     }
     // Readable from the start, so that the loop turns to the door at once.
     event_.Reset(::eventfd(1, EFD_CLOEXEC));
-    return guest::Platform{{}, {}, plan.is_taken_over};
+    return guest::Platform{{}, {}, {}, plan.is_taken_over};
   }
   base::Result<void> Announce() override {
     Note('a');

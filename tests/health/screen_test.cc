@@ -108,7 +108,14 @@ Report RunningReport() {
                                                .status = "Out of Resources",
                                                .age_us = 3 * kHour + kHour / 5,
                                                .vendor = efi::Guid{},
-                                               .name = std::string("\x1b\0[\0m\0\n\0a\0", 10)}}};
+                                               .name = std::string("\x1b\0[\0m\0\n\0a\0", 10)},
+                 .found = live::Found{.is_secure_boot_on = false,
+                                      .pk = 0,
+                                      .kek = 2,
+                                      .db = 4,
+                                      .dbx = 1431,
+                                      .drift = "older",
+                                      .waits_us = 12'000'000}}};
   return MakeReport(State(), context);
 }
 

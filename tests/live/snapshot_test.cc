@@ -68,6 +68,45 @@ TEST(Snapshot, HasTheBytesOfItsForm) {
             "aabb");                              // the blob
 }
 
+/// What a daemon tells that also says what its boot found.
+Counts CountsOfVersion2() {
+  Counts counts = SomeCounts();
+  counts.found = Found{.is_secure_boot_on = true,
+                       .pk = 1,
+                       .kek = 2,
+                       .db = 3,
+                       .dbx = 0x11223344,
+                       .drift = "older",
+                       .waits_us = 0x0102030405060708};
+  return counts;
+}
+
+TEST(Snapshot, WhatTheBootFoundStandsBeforeTheBlob) {
+  const base::Bytes before = EncodeSnapshot(SomeCounts(), {});
+  const base::Bytes bytes = EncodeSnapshot(CountsOfVersion2(), base::Bytes{0xAA, 0xBB});
+  EXPECT_EQ(Hex(base::ByteSpan(bytes).first(8)), "4c49564502000000");
+  EXPECT_EQ(Hex(base::ByteSpan(bytes).subspan(before.size())),
+            "01"                // Secure Boot is on
+            "01000000"          // PK
+            "02000000"          // KEK
+            "03000000"          // db
+            "44332211"          // dbx
+            "056f6c646572"      // "older"
+            "0807060504030201"  // the request at hand waits
+            "aabb");            // the blob
+}
+
+TEST(Snapshot, OfEitherVersionIsRead) {
+  const auto older = DecodeSnapshot(EncodeSnapshot(SomeCounts(), {}));
+  ASSERT_TRUE(older);
+  EXPECT_FALSE(older->counts.found);
+  const auto read = DecodeSnapshot(EncodeSnapshot(CountsOfVersion2(), base::Bytes{1, 2, 3}));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->counts.found->drift, "older");
+  EXPECT_EQ(EncodeSnapshot(read->counts, read->blob),
+            EncodeSnapshot(CountsOfVersion2(), base::Bytes{1, 2, 3}));
+}
+
 TEST(Snapshot, IsReadAsItWasWritten) {
   const auto read = DecodeSnapshot(EncodeSnapshot(SomeCounts(), base::Bytes{1, 2, 3}));
   ASSERT_TRUE(read) << read.error().message;
@@ -83,19 +122,21 @@ TEST(Snapshot, IsReadAsItWasWritten) {
 }
 
 TEST(Snapshot, CutAtEveryByteBeforeTheBlobItIsRefused) {
-  const base::Bytes whole = EncodeSnapshot(SomeCounts(), {});
-  ASSERT_TRUE(DecodeSnapshot(whole));
-  for (std::size_t size = 0; size < whole.size(); ++size) {
-    EXPECT_FALSE(DecodeSnapshot(base::ByteSpan(whole).first(size))) << size;
+  for (const Counts& counts : {SomeCounts(), CountsOfVersion2()}) {
+    const base::Bytes whole = EncodeSnapshot(counts, {});
+    ASSERT_TRUE(DecodeSnapshot(whole));
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      EXPECT_FALSE(DecodeSnapshot(base::ByteSpan(whole).first(size))) << size;
+    }
   }
 }
 
 TEST(Snapshot, AnotherVersionIsNamed) {
   base::Bytes bytes = EncodeSnapshot(SomeCounts(), {});
-  bytes[4] = 2;
+  bytes[4] = 3;
   const auto read = DecodeSnapshot(bytes);
   ASSERT_FALSE(read);
-  EXPECT_NE(read.error().message.find("version 2 is not known"), std::string::npos);
+  EXPECT_NE(read.error().message.find("version 3 is not known"), std::string::npos);
 }
 
 // A daemon that a guest has taken over says what the guest wants.
@@ -121,6 +162,9 @@ TEST(Snapshot, ATextIsShortAndPrintable) {
       EXPECT_FALSE(DecodeSnapshot(EncodeSnapshot(counts, {}))) << text;
     }
   }
+  Counts found = CountsOfVersion2();
+  found.found->drift = "\x1b[31m";
+  EXPECT_FALSE(DecodeSnapshot(EncodeSnapshot(found, {})));
   Counts counts = SomeCounts();
   counts.version = std::string(kMaxTextBytes, '~');
   EXPECT_TRUE(DecodeSnapshot(EncodeSnapshot(counts, {})));

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "varstored/base/result.h"
@@ -19,6 +20,7 @@ class NonPersistent final : public store::Backend {
   /// Succeeds without keeping anything.
   [[nodiscard]] base::Result<void> Commit(const store::StagedStore& staged) override;
   [[nodiscard]] base::Result<void> ReportSecureBootFailure() override;
+  void ReportNotInForce(std::string_view why) override;
 
  private:
   std::unique_ptr<store::Backend> kept_;

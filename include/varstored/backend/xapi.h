@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "varstored/backend/meanwhile.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
@@ -22,6 +23,9 @@ struct XapiOptions {
   /// take: a vCPU of the guest stands still meanwhile.
   std::chrono::milliseconds start_budget = std::chrono::seconds(25);
   std::chrono::milliseconds request_budget = std::chrono::seconds(15);
+  /// What a write takes instead, until OperatingSystemRuns: firmware takes a write that fails for
+  /// the end, and has nothing else to do. Nothing: as any request.
+  std::optional<std::chrono::milliseconds> boot_write_budget = std::nullopt;
   /// The most of it for which a toolstack that cannot be reached is waited for; nothing: all of it.
   std::optional<std::chrono::milliseconds> patience = std::nullopt;
   /// An administrator's tool is told itself what is wrong, so nobody else is alerted, and nothing
@@ -29,6 +33,8 @@ struct XapiOptions {
   bool is_tool = false;
   /// Readable once the process is told to stop, which ends a call at once; -1: never.
   int stop_fd = -1;
+  /// Served while a call waits. It belongs to the caller and outlives the backend; null: nobody.
+  Meanwhile* meanwhile = nullptr;
   /// Whether these contents of KEK and db need no newer certificates. Not null.
   bool (*are_certificates_up_to_date)(base::ByteSpan kek, base::ByteSpan db) = nullptr;
 };
@@ -50,11 +56,13 @@ class XapiBackend final : public store::Backend {
   /// error. Variables that cannot be read, or are too large, are reported to the administrator.
   [[nodiscard]] base::Result<std::optional<std::vector<store::Entry>>> Load() override;
   [[nodiscard]] base::Result<void> Commit(const store::StagedStore& staged) override;
+  void OperatingSystemRuns() override { options_.boot_write_budget.reset(); }
   /// The alert VM_SECURE_BOOT_FAILED.
   [[nodiscard]] base::Result<void> ReportSecureBootFailure() override;
   [[nodiscard]] bool WantsCertificateUpdate() const override { return wants_certificate_update_; }
   [[nodiscard]] base::Result<void> CommitAtBoot(const store::StagedStore& staged) override;
   void ReportCertificateUpdateFailure(std::string_view why) override;
+  void ReportNotInForce(std::string_view why) override;
   /// Known from xapi's own socket only.
   [[nodiscard]] base::Result<std::optional<std::string>> VmState() override;
   [[nodiscard]] base::Result<std::optional<std::string>> KeptText() override;

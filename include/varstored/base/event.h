@@ -38,6 +38,8 @@ enum class Event : std::uint8_t {
   kCertificateWishUnknown,
   kCertificatesUpdated,
   kCertificatesNotUpdated,
+  kSecureBootNotInForce,
+  kKeysFound,
   kReady,
   // The service.
   kChangeNotStored,

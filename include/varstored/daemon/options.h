@@ -54,10 +54,12 @@ struct Options {
   std::optional<uid_t> uid;
   std::optional<gid_t> gid;
 
-  /// How long a backend may try when the toolstack does not answer: at the start in all, and for
-  /// each request, during which a vCPU of the guest stands still.
+  /// How long a backend may try when the toolstack does not answer: at the start in all, for a
+  /// write while the guest's firmware runs, and for a request after that. A vCPU of the guest
+  /// stands still meanwhile.
   std::chrono::seconds start_budget = std::chrono::seconds(25);
-  std::chrono::seconds request_budget = std::chrono::seconds(15);
+  std::chrono::seconds boot_write_patience = std::chrono::minutes(5);
+  std::chrono::seconds write_patience = std::chrono::seconds(15);
 
   std::optional<std::string> configuration_path;
   base::LogLevel log_level = base::LogLevel::kInfo;
@@ -65,6 +67,9 @@ struct Options {
   bool require_kek = false;
   bool require_db = false;
   bool update_dbx = false;
+  bool update_clones = false;
+  /// A boot at which Secure Boot is wanted and would not be in force fails.
+  bool require_secure_boot = false;
   /// The guest is shown PKDefault and the like: what the host's files hold.
   bool default_keys = true;
   /// Where the running VM is looked into (LiveSocket); nothing: as the Program says. Empty:

@@ -47,4 +47,7 @@ enum class CertificateState : std::uint8_t {
 /// The same as a yes or no.
 [[nodiscard]] bool AreCertificatesUpToDate(base::ByteSpan kek, base::ByteSpan db);
 
+/// Whether these contents of KEK and db hold a certificate of 2011, and no successor of any.
+[[nodiscard]] bool HoldOnlyCertificatesOf2011(base::ByteSpan kek, base::ByteSpan db);
+
 }  // namespace varstored::engine

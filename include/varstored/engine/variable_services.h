@@ -32,6 +32,8 @@ struct Policy {
   bool secure_boot = false;
   /// platform/auth-enforce is not exactly "false". Without it the store is permissive.
   bool enforce = true;
+  /// A boot at which `secure_boot` would not be in force fails.
+  bool require_secure_boot = false;
   /// The caller is an administrator's tool: private variables are deleted without a signature.
   bool tool = false;
 };
@@ -49,6 +51,9 @@ struct FirstBootKeys {
   /// An update of certificates that was asked for brings the revocations in `dbx` too. Off, because
   /// revocations that nobody asked for stop a VM that still starts with an older boot loader.
   bool update_dbx = false;
+  /// Whoever starts with certificates of 2011 and with no successor of them is updated without
+  /// having been asked for.
+  bool update_clones = false;
   /// False when the guest goes on from before, without its saved state: then its certificates are
   /// not updated, the operating system counts as running, and MOR and physical presence as locked.
   bool is_boot = true;
@@ -64,6 +69,8 @@ struct BackendUse {
   std::uint64_t calls = 0;
   std::chrono::steady_clock::duration total{};
   std::chrono::steady_clock::duration longest{};
+  /// Since when the request at hand has waited.
+  std::optional<std::chrono::steady_clock::time_point> waits_since;
 };
 
 /// A good signature of somebody who may not write the variable.
@@ -85,7 +92,9 @@ class VariableServices {
   /// The start of a VM: takes what the backend kept, or on a first boot `keys`. Fails when the kept
   /// state cannot be read, or a key that is there cannot be used (the message names it). When the
   /// backend says that an update of certificates was asked for, it is done here, from the same
-  /// keys; that it cannot be done is reported, and is no failure of the start.
+  /// keys; that it cannot be done is reported, and is no failure of the start. That Secure Boot is
+  /// required and would not be in force is reported and is one: nothing is kept then, and
+  /// lacks_secure_boot is true.
   [[nodiscard]] base::Result<void> Boot(const FirstBootKeys& keys);
 
   /// The continuation of a VM from what Save gave, here or on another host. The backend is asked
@@ -130,14 +139,20 @@ class VariableServices {
   [[nodiscard]] const store::Store& store() const { return store_; }
   /// What ServeDefaultKeys shows beside it. It hides what is stored under the same names.
   [[nodiscard]] const store::Store& served() const { return served_; }
-  /// Since the start, without what the start itself took.
+  /// Why Boot has failed.
+  [[nodiscard]] bool lacks_secure_boot() const { return lacks_secure_boot_; }
+  /// Since the start, without what the start itself took. It may be read while a request waits.
   [[nodiscard]] const BackendUse& backend_use() const { return backend_use_; }
 
  private:
   [[nodiscard]] bool Latch(bool at_runtime);
   /// Whether the rules of the operating system hold. They are none for a tool.
   [[nodiscard]] bool is_restricted() const { return at_runtime_ && !policy_.tool; }
+  /// The operating system runs.
+  void SetAtRuntime();
   void UpdateCertificates(const FirstBootKeys& keys);
+  /// Of a boot that would go on with `staged`.
+  [[nodiscard]] base::Result<void> CheckSecureBootInForce(const store::StagedStore& staged);
   [[nodiscard]] Reason CommitAndApply(store::StagedStore&& staged);
   /// The entry that a guest is given under this name, or null.
   [[nodiscard]] const store::Entry* Find(const store::Key& key) const;
@@ -153,6 +168,7 @@ class VariableServices {
   /// Some request said that the operating system runs: from then on it does, also over a resume.
   bool at_runtime_ = false;
   bool secure_boot_failure_reported_ = false;
+  bool lacks_secure_boot_ = false;
   BackendUse backend_use_;
   /// Of the last SetVariable.
   std::optional<UntrustedSigner> untrusted_;

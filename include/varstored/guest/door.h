@@ -16,6 +16,7 @@ namespace varstored::guest {
 struct Platform {
   std::optional<std::string> secureboot;
   std::optional<std::string> auth_enforce;
+  std::optional<std::string> secureboot_enforce;
   /// A daemon that has ended has served the guest, which goes on from there and does not boot.
   bool is_taken_over = false;
 };

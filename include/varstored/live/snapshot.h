@@ -53,6 +53,19 @@ struct LastError {
   std::string name;
 };
 
+/// What a daemon tells since version 2 of the form.
+struct Found {
+  bool is_secure_boot_on = false;
+  /// How many entries the keys had at the start.
+  std::uint32_t pk = 0;
+  std::uint32_t kek = 0;
+  std::uint32_t db = 0;
+  std::uint32_t dbx = 0;
+  std::string drift;  // engine::DriftText
+  /// How long the request at hand has waited for the backend; 0: it does not wait.
+  std::uint64_t waits_us = 0;
+};
+
 /// Numbers since the start of the process. Times are microseconds.
 struct Counts {
   std::string version;
@@ -66,6 +79,8 @@ struct Counts {
   std::uint64_t backend_us = 0;
   std::uint64_t backend_longest_us = 0;
   std::optional<LastError> last_error;
+  /// Nothing: a daemon that tells version 1.
+  std::optional<Found> found = std::nullopt;
 };
 
 struct Snapshot {
@@ -81,7 +96,7 @@ inline constexpr std::size_t kMaxRows = 1024;
 inline constexpr std::size_t kMaxSnapshotBytes =
     store::kMaxBlobBytes + kMaxRows * 4 * kMaxTextBytes;
 
-/// `blob` is a `VARS` blob.
+/// `blob` is a `VARS` blob. Without `found` the form is that of version 1.
 [[nodiscard]] base::Bytes EncodeSnapshot(const Counts& counts, base::ByteSpan blob);
 
 /// Reads what somebody may have made up: every text is printable ASCII of kMaxTextBytes at most.

@@ -26,6 +26,10 @@ class Backend {
   /// failure what was kept before is still there. All changes together or none.
   [[nodiscard]] virtual base::Result<void> Commit(const StagedStore& staged) = 0;
 
+  /// The guest's firmware has handed over: from now on a Commit has less time, because an operating
+  /// system notices a virtual CPU that stands still. Called once, or never.
+  virtual void OperatingSystemRuns() {}
+
   /// Takes over the state of a VM that goes on from a saved state, here or on another host, before
   /// the first Commit. A backend that is reached from every host has it already; one that is this
   /// host's own keeps it, so that the VM's next boot finds it.
@@ -61,6 +65,10 @@ class Backend {
 
   /// Tells the operator that the guest's firmware refused an image.
   [[nodiscard]] virtual base::Result<void> ReportSecureBootFailure() = 0;
+
+  /// Tells the operator that the VM does not start, because Secure Boot is required and would not
+  /// be in force.
+  virtual void ReportNotInForce(std::string_view /*why*/) {}
 
   // An administrator can ask for the host's newer certificates at a VM's next boot (docs/engine.md,
   // "Certificates of 2011 and 2023"). Only a toolstack can pass that on, so others keep the

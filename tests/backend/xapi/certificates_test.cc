@@ -440,6 +440,59 @@ TEST_F(CertificatesTest, AnUpdateWhoseAnswerIsLostIsTakenBackByTheNextWrite) {
   EXPECT_EQ(state(), "update_available");
 }
 
+TEST_F(CertificatesTest, AVmOfOnly2011IsUpdatedAtItsStartOnceWhereClonesAre) {
+  MakeOldVm();
+  Put("certificates", "update_available");
+  SetNewHostKeys();
+  Boot();
+  ExpectOldCertificates();
+  EXPECT_EQ(Calls(), (Strings{kGet, kField}));
+  Boot({"--update-clones", "yes"});
+  ExpectNewCertificates();
+  EXPECT_EQ(Calls(), (Strings{kGet, kField, "set yes"}));
+  EXPECT_EQ(state(), "ok");
+  EXPECT_NE(vm_->Errors().find("certificates-updated: the certificates were updated, because there "
+                               "were none but those of 2011 (update-clones): PCR 7 changes"),
+            std::string::npos)
+      << vm_->Errors();
+  Boot({"--update-clones", "yes"});
+  EXPECT_EQ(Calls(), (Strings{kGet, kField}));
+  EXPECT_EQ(vm_->Errors().find("certificates-updated"), std::string::npos) << vm_->Errors();
+}
+
+TEST_F(CertificatesTest, WhoHasMoreThanThoseOf2011IsNoClone) {
+  const Bytes own = custom_.certificate();
+  const std::vector<std::pair<Lists, Lists>> others = {
+      {{kek_2011_, kek_2023_}, {windows_2011_, uefi_2011_}},
+      {{kek_2011_}, {windows_2011_, windows_2023_}},
+      {{own}, {own}},
+  };
+  for (const auto& [kek, db] : others) {
+    std::filesystem::remove(folder_.File("nvram"));
+    MakeVm(kek, db);
+    SetNewHostKeys();
+    Boot({"--update-clones", "yes"});
+    ExpectCertificates(KekOfGuest(), kek);
+    ExpectCertificates(DbOfGuest(), db);
+    EXPECT_EQ(Calls(), (Strings{kGet, kField}));
+  }
+}
+
+TEST_F(CertificatesTest, AVmWhoseChangesEndWithItIsNoCloneToUpdate) {
+  MakeOldVm();
+  SetNewHostKeys();
+  Boot({"--update-clones", "yes", "--nonpersistent"});
+  ExpectOldCertificates();
+}
+
+TEST_F(CertificatesTest, ThatAVmThatIsUpToDateWasMarkedLeavesPcr7AsItIs) {
+  SetNewHostKeys();
+  Boot();
+  Mark();
+  Boot();
+  EXPECT_NE(vm_->Errors().find("are up to date: PCR 7 stays"), std::string::npos) << vm_->Errors();
+}
+
 TEST_F(CertificatesTest, AGuestThatAddsTheCertificatesByItselfIsUpToDateOnceItHasAll) {
   MakeVm({kek_2011_, kek_2023_}, {windows_2011_, uefi_2011_});
   Put("certificates", "update_available");

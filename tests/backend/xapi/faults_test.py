@@ -406,8 +406,8 @@ against a toolstack of Python that fails in each way at each call, as the real o
 something else than what happens. What the calls are for is in
 [toolstack.md, "XML-RPC"](toolstack.md#xml-rpc).
 
-The budget of a guest's request is 15 s and that of a start 25 s; the test shortens them to
-{REQUEST_BUDGET} and {START_BUDGET} s. Where the guest was told DEVICE_ERROR it goes on to see the old value.
+The budget of a guest's request is 15 s, that of a write in the firmware 5 minutes, and that of a start
+25 s; the test shortens them to {REQUEST_BUDGET}, {REQUEST_BUDGET} and {START_BUDGET} s. Where the guest was told DEVICE_ERROR it goes on to see the old value.
 
 ## Faults
 

@@ -59,6 +59,12 @@ cp -r "$KEYS" /run/keys
 echo rubbish >/run/keys/KEK.auth
 refuses 1 'KEK.auth' --backend memory --auth-dir /run/keys
 
+say "Secure Boot that is required"
+mkdir /run/no-keys
+platform secureboot true
+platform secureboot-enforce true
+refuses 1 'secure-boot-not-in-force' --backend memory --auth-dir /run/no-keys
+
 say "the process"
 # shellcheck disable=SC2086
 {
