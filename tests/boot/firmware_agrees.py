@@ -1,13 +1,11 @@
 #!/usr/bin/env python3
-"""Real firmware starts exactly those boot loaders of which varstore bootcheck says so: usage: firmware_agrees.py BIN TESTBED
+"""Real firmware starts exactly those boot loaders of which varstore bootcheck says so: usage: firmware_agrees.py BIN
 
 For each of several stores Debian's OVMF boots in QEMU with Secure Boot on and tries all boot loaders, one boot option
 after the other: each returns an error of its own, so that the firmware goes on. What it says of each is held against the
-verdict. BIN has the programs; TESTBED is the folder of the Xen tests (tests/xen/README.md), whose QEMU is used. Exit
-status 77: this machine cannot; with REQUIRE_XEN=1 that is a failure.
+verdict. BIN has the programs.
 """
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -20,15 +18,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import loaders  # noqa: E402  pylint: disable=wrong-import-position
 
 BIN = pathlib.Path(sys.argv[1]).resolve()
-PACKAGES = pathlib.Path(sys.argv[2], "packages")
 OVMF = pathlib.Path("/usr/share/OVMF")
-BOUND_SECONDS = 100
+BOUND_SECONDS = 150
 FOR_EVER = bytes(16)  # TimeOfRevocation
-
-for needed in (OVMF / "OVMF_VARS_4M.ms.fd", PACKAGES / "usr/bin/qemu-system-x86_64", pathlib.Path("/usr/bin/osslsigncode")):
-    if not needed.exists():
-        print(f"SKIP: no {needed}")
-        sys.exit(1 if os.environ.get("REQUIRE_XEN") == "1" else 77)
 
 scratch = tempfile.TemporaryDirectory(prefix="firmware-agrees.")
 WORK = pathlib.Path(scratch.name)
@@ -128,19 +120,15 @@ def write_store(image, db, dbx):
 
 def boot(image):
     """{name: has it run} of what the firmware says."""
-    libraries = PACKAGES / "usr/lib/x86_64-linux-gnu"
     machine = subprocess.Popen(
-        ["timeout", "-k", "5", str(BOUND_SECONDS),
-         libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, PACKAGES / "usr/bin/qemu-system-x86_64",
-         "-L", PACKAGES / "usr/share/qemu", "-L", PACKAGES / "usr/share/seabios",
+        ["timeout", "-k", "5", str(BOUND_SECONDS), "qemu-system-x86_64",
          "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
          "-machine", "q35", "-accel", "tcg", "-m", "256",
          "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}",
          "-drive", f"if=pflash,unit=1,format=raw,file={image}",
          "-drive", f"if=virtio,format=raw,readonly=on,file=fat:{DISK}",
          "-serial", "stdio"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", errors="replace",
-        env={**os.environ, "QEMU_MODULE_DIR": str(libraries / "qemu")})
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", errors="replace")
     lines, found = [], {}
     for line in machine.stdout:
         lines.append(re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", line).strip())
