@@ -277,8 +277,8 @@ class Inspect(unittest.TestCase):
         # A file does not say whether the host wants Secure Boot; without PK it is off.
         self.assertEqual(check("secure-boot", good), (2, ["not right"]))
         self.assertEqual(check("all", good), (2, ["not right"]))
-        self.assertEqual(check("nothing", good)[0], 1)
-        self.assertEqual(check("all")[0], 1)
+        self.assertEqual(check("nothing", good)[0], 2)
+        self.assertEqual(check("all")[0], 2)
 
 
 if __name__ == "__main__":
