@@ -656,8 +656,8 @@ TEST_F(ConversionTest, UefitoolReadsWhatIsWritten) {
 }
 
 TEST(Formats, AreKnownByName) {
-  for (const char* name :
-       {"vars", "vars-base64", "sqlite", "json", "flash", "qcow2", "efivarfs", "xe", "hyperv"}) {
+  for (const char* name : {"vars", "vars-base64", "sqlite", "json", "flash", "qcow2", "efivarfs",
+                           "xe", "hyperv", "aws"}) {
     const auto format = ParseFormat(name);
     ASSERT_TRUE(format.ok());
     EXPECT_EQ(NameOf(*format), name);
@@ -666,7 +666,7 @@ TEST(Formats, AreKnownByName) {
   ASSERT_FALSE(unknown.ok());
   EXPECT_EQ(unknown.error().message,
             "there is no format 'xml'; there are: vars, vars-base64, sqlite, json, flash, qcow2, "
-            "efivarfs, xe, hyperv");
+            "efivarfs, xe, hyperv, aws");
 }
 
 }  // namespace

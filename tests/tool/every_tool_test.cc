@@ -40,18 +40,21 @@ const std::vector<std::string> kCalls = {
     "varstore-nvram-certcheck PLACE",
 };
 
+constexpr int kMisuse = 2;
+
 std::string With(std::string call, const std::string& place) {
   return call.replace(call.find("PLACE"), 5, place);
 }
 
-/// Exit code 1, nothing on standard output, and one line on standard error that begins with the
+/// This exit code, nothing on standard output, and one line on standard error that begins with the
 /// tool's name and names the reason.
-void ExpectFailure(const test::Ended& ended, const std::string& call, std::string_view reason) {
+void ExpectFailure(const test::Ended& ended, const std::string& call, std::string_view reason,
+                   int exit_code = 1) {
   // A command of the front has two words.
   const std::size_t first = call.find(' ');
   const std::string tool =
       call.substr(0, call.starts_with("varstore ") ? call.find(' ', first + 1) : first);
-  EXPECT_EQ(ended.exit_code, 1) << call;
+  EXPECT_EQ(ended.exit_code, exit_code) << call;
   EXPECT_EQ(ended.output, "") << call;
   EXPECT_TRUE(ended.errors.starts_with(tool + ": ")) << call << ": " << ended.errors;
   EXPECT_NE(ended.errors.find(reason), std::string::npos) << call << ": " << ended.errors;
@@ -196,7 +199,7 @@ TEST(EveryTool, SaysWhatIsWrongWithAnOption) {
              {"--uid", "'--uid' needs a value"},
              {"--depriv=1", "this option has no value"}}) {
       const std::string call = tool + " " + option;
-      ExpectFailure(workshop.Run(call), call, reason);
+      ExpectFailure(workshop.Run(call), call, reason, kMisuse);
     }
   }
 }

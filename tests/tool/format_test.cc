@@ -204,7 +204,7 @@ TEST_F(InputTest, AFolderWithoutAVariableIsNoFolderOfVariables) {
 }
 
 TEST(Formats, TheLastOneIsTheLast) {
-  EXPECT_EQ(NameOf(kLastFormat), "hyperv");
+  EXPECT_EQ(NameOf(kLastFormat), "aws");
   EXPECT_FALSE(ParseFormat("").ok());
 }
 

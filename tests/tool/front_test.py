@@ -166,7 +166,7 @@ class Commands(Front):
 
         self.assertIn("inspect", completed(""))
         self.assertEqual(completed("insp"), ["inspect"])
-        self.assertEqual(completed("help", "bo"), ["boot"])
+        self.assertEqual(completed("help", "bo"), ["boot", "bootcheck"])
         self.assertEqual(completed("help", "fin"), ["findings"])
         self.assertEqual(completed("help", "findings", "store-n"), ["store-nearly-full"])
         self.assertEqual(completed("--v"), ["--version"])

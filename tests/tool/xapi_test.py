@@ -157,7 +157,8 @@ def the_calls_that_xapi_makes_on_its_own_socket():
         expect((code, errors), (0, ""))
         expect([line.split(" ")[1] for line in lines.splitlines() if line.startswith(VENDOR)],
                ["Note", "Other"])
-        expect(host.run("varstore-sb-state", UUID, "setup", before=before), (0, REMOVING, ""))
+        expect(host.run("varstore-sb-state", UUID, "setup", before=before),
+               (0, REMOVING, "varstore-sb-state: PCR 7 stays\n"))
         code, output, errors = host.run("varstore-sb-state", UUID, "user", before=before)
         expect((code, output), (1, ""))
         expect(errors.splitlines()[-1],
@@ -290,7 +291,8 @@ def a_change_of_keys_carries_a_word_on_certificates():
         with Host("xapi", usual()) as host:
             host.listen().toolstack.write("certificates", state)
             update = host.path("db.auth", guest.hash_list(bytes(32)))
-            expect(host.here("varstore-set", UUID, DATABASE, "db", "0x27", update), (0, "", ""))
+            expect(host.here("varstore-set", UUID, DATABASE, "db", "0x27", update),
+                   (0, "", "varstore-set: PCR 7 changes: BitLocker and TPM-sealed keys will ask for recovery\n"))
             line, = [line for line in host.toolstack.read("calls").splitlines()
                      if line.startswith("VM.set_NVRAM")]
             expect(line.split()[-1], word)
