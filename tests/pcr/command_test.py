@@ -181,14 +181,15 @@ class Pcr7(unittest.TestCase):
     def test_inspect_has_it_below_its_screen(self):
         done = subprocess.run([BIN / "varstore-inspect", "--pcr7", self.vm], stdout=subprocess.PIPE, encoding="utf-8")
         self.assertIn(self.pcr7().partition("\n")[2], done.stdout)
-        self.run_tool(1, "varstore-inspect", "--pcr7", "--json", self.vm)
+        self.run_tool(2, "varstore-inspect", "--pcr7", "--json", self.vm)
 
     def test_what_cannot_be_told_is_an_error(self):
         self.vm.write_bytes(blob(*self.keys)[:-10])
         self.assertIn("varstore-repair --fix", self.pcr7(status=1))
         self.vm.write_bytes(blob(*self.keys))
-        for words in (("--bank", "md5"), ("--secure-boot", "x"), ("--json", "--pcrlock"), ("--after", "missing")):
-            self.pcr7(*words, status=1)
+        self.pcr7("--after", "missing", status=1)
+        for words in (("--bank", "md5"), ("--secure-boot", "x"), ("--json", "--pcrlock"), ("--authority", "one.pem", "--esp", ".")):
+            self.pcr7(*words, status=2)
 
 
 unittest.main(argv=sys.argv[:1])
