@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "varstored/boot/image.h"
@@ -235,6 +236,9 @@ BootReport LookAt(const health::State& state, const health::State* after, const 
 }
 
 base::Result<Started> StartedOf(const BootReport& report, bool is_after) {
+  // Firmware starts programs for its own machine alone, which that of the first one is taken for: a
+  // disk may have the files of both.
+  std::uint16_t machine = 0;
   for (const Loader& loader : report.loaders) {
     const std::string name = NameOf(loader.candidate);
     if (!loader.error.empty()) {
@@ -243,7 +247,8 @@ base::Result<Started> StartedOf(const BootReport& report, bool is_after) {
     }
     const Verdict& verdict = VerdictOf(loader, is_after);
     const Outcome outcome = OutcomeOf(verdict.reason);
-    if (!loader.is_found || outcome == Outcome::kRefused) {
+    machine = machine == 0 ? verdict.machine : machine;
+    if (!loader.is_found || outcome == Outcome::kRefused || verdict.machine != machine) {
       continue;
     }
     if (outcome == Outcome::kNotKnown || !verdict.authority) {

@@ -108,7 +108,8 @@ struct Started {
   bool is_shim = false;
 };
 
-/// The first one of `report` that starts, with Secure Boot on; with the update where `is_after`.
+/// The first one of `report` that starts, with Secure Boot on; with the update where `is_after`. Of
+/// programs for two machines those for the machine of the first count.
 /// The error says in words that there is none, or why it is not known which it is: one before it
 /// cannot be judged, or it is a shim that goes no further. The guest's characters are in it.
 [[nodiscard]] base::Result<Started> StartedOf(const BootReport& report, bool is_after);
