@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "commands.h"
+#include "esp.h"
 #include "kept_state.h"
 #include "varstore-pcr7/page.h"
 #include "varstored/base/file.h"
 #include "varstored/base/hex.h"
 #include "varstored/base/no_log.h"
+#include "varstored/boot/loaders.h"
 #include "varstored/efi/status.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/efi/well_known.h"
@@ -44,6 +46,7 @@ struct Wishes {
   std::string authority;
   /// The file of `authority`, where that is one.
   std::optional<base::Bytes> authority_file;
+  std::string esp;
   std::optional<bool> secure_boot;
   bool json = false;
   bool pcrlock = false;
@@ -65,6 +68,7 @@ std::vector<tool::Option> OptionsOf(Wishes& wishes) {
              return {};
            }},
           tool::Value('\0', "authority", wishes.authority),
+          tool::Value('\0', "esp", wishes.esp),
           {'\0', "secure-boot", true,
            [&wishes](std::string_view value) -> base::Result<void> {
              if (value != "on" && value != "off") {
@@ -196,26 +200,71 @@ bool WantsSecureBoot(const Wishes& wishes, const health::State& state,
                             : health::MakeReport(state, context).secure_boot.value_or(true);
 }
 
-base::Result<pcr::Prediction> Predict(const health::State& state, bool wants_secure_boot,
-                                      const std::string& digits) {
-  pcr::Prediction prediction = pcr::Predict(state.entries, wants_secure_boot);
-  if (digits.empty()) {
-    return prediction;
-  }
-  const auto authority = pcr::AuthorityInDb(state.entries, digits);
+/// Adds what is measured of the boot loader that `authority` is of, or says why there is nothing.
+void AddAuthority(const base::Result<pcr::Authority>& authority, pcr::Prediction& prediction) {
   if (!prediction.secure_boot) {
     prediction.no_authority = "Secure Boot is off, and nothing is checked";
   } else if (!authority) {
     prediction.no_authority = authority.error().message;
+    prediction.has_value = false;
   } else {
     const auto events = pcr::AuthorityEvents(std::array{*authority});
     prediction.events.insert(prediction.events.end(), events.begin(), events.end());
   }
-  return prediction;
+}
+
+/// The same of the boot loader of a disk.
+void AddLoader(const boot::BootReport& report, bool is_after, pcr::Prediction& prediction) {
+  const auto started = boot::StartedOf(report, is_after);
+  if (!started) {
+    AddAuthority(started.failure(), prediction);
+    return;
+  }
+  const boot::Authority& authority = started->authority;
+  AddAuthority(pcr::Authority{std::string(authority.variable.name), authority.variable.vendor,
+                              authority.signature_data},
+               prediction);
+  if (prediction.secure_boot) {
+    prediction.loader = started->name;
+    prediction.is_shim = started->is_shim;
+  }
+}
+
+/// What is measured with each of the two, of which `after` may be null.
+base::Result<pcr::Pcr7> Predict(const Wishes& wishes, const Subject& subject,
+                                const std::optional<Esp>& esp, const health::State& before,
+                                const health::State* after) {
+  const bool wants = WantsSecureBoot(wishes, before, subject.context);
+  pcr::Pcr7 pcr7 = {pcr::Predict(before.entries, wants)};
+  if (after != nullptr) {
+    pcr7.after = pcr::Predict(after->entries, wants);
+  }
+  if (!wishes.authority.empty()) {
+    const auto digits = DigitsOf(wishes);
+    if (!digits) {
+      return digits.failure();
+    }
+    AddAuthority(pcr::AuthorityInDb(before.entries, *digits), pcr7.before);
+    if (after != nullptr) {
+      AddAuthority(pcr::AuthorityInDb(after->entries, *digits), *pcr7.after);
+    }
+  }
+  if (esp) {
+    const auto read = esp->Reader();
+    if (!read) {
+      return read.failure();
+    }
+    const auto report = boot::LookAt(before, after, {}, subject.context, *read);
+    AddLoader(report, false, pcr7.before);
+    if (after != nullptr) {
+      AddLoader(report, true, *pcr7.after);
+    }
+  }
+  return pcr7;
 }
 
 base::Result<std::string> Show(const Wishes& wishes, const Subject& subject,
-                               const std::vector<File>& files) {
+                               const std::optional<Esp>& esp, const std::vector<File>& files) {
   const std::string& target = subject.context.target;
   const auto state = ReadableStateOf(subject);
   if (!state) {
@@ -226,44 +275,29 @@ base::Result<std::string> Show(const Wishes& wishes, const Subject& subject,
                       health::ShellCommand("varstore-repair --fix", {target}) +
                       " saves what can be saved");
   }
-  std::string digits;
-  if (!wishes.authority.empty()) {
-    auto read = DigitsOf(wishes);
-    if (!read) {
-      return read.failure();
+  health::State changed = *state;
+  for (const File& file : files) {
+    auto next = With(changed, subject.kept, file);
+    if (!next) {
+      return next.failure();
     }
-    digits = *std::move(read);
+    changed = *std::move(next);
   }
-  const bool wants = WantsSecureBoot(wishes, *state, subject.context);
-  auto before = Predict(*state, wants, digits);
-  if (!before) {
-    return before.failure();
+  const auto predicted = Predict(wishes, subject, esp, *state, files.empty() ? nullptr : &changed);
+  if (!predicted) {
+    return predicted.failure();
   }
-  pcr::Pcr7 pcr7 = {*std::move(before)};
-  if (!files.empty()) {
-    health::State changed = *state;
-    for (const File& file : files) {
-      auto next = With(changed, subject.kept, file);
-      if (!next) {
-        return next.failure();
-      }
-      changed = *std::move(next);
-    }
-    auto after = Predict(changed, wants, digits);
-    if (!after) {
-      return after.failure();
-    }
-    pcr7.after = *std::move(after);
-  }
+  const pcr::Pcr7& pcr7 = *predicted;
   if (wishes.pcrlock) {
     const pcr::Prediction& last = pcr7.after ? *pcr7.after : pcr7.before;
     if (!last.no_authority.empty()) {
       return base::Fail(target + ": " + last.no_authority);
     }
-    return pcr::RenderPcrLock(
-        last.events,
-        digits.empty() ? pcr::EventType::kVariableDriverConfig : pcr::EventType::kVariableAuthority,
-        wishes.banks);
+    return pcr::RenderPcrLock(last.events,
+                              wishes.authority.empty() && !esp
+                                  ? pcr::EventType::kVariableDriverConfig
+                                  : pcr::EventType::kVariableAuthority,
+                              wishes.banks);
   }
   if (wishes.json) {
     return pcr::RenderJson(target, pcr7, wishes.banks);
@@ -277,6 +311,9 @@ base::Result<std::string> Show(const Wishes& wishes, const Subject& subject,
 base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands, base::Log& log) {
   if (wishes.json && wishes.pcrlock) {
     return tool::Misuse("--json and --pcrlock exclude each other");
+  }
+  if (!wishes.authority.empty() && !wishes.esp.empty()) {
+    return tool::Misuse("--authority and --esp exclude each other");
   }
   if (auto taken = tool::TakePlace(wishes.place, operands, 0); !taken) {
     return taken.failure();
@@ -312,8 +349,18 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
                       ": the VM has never been started, and has no variables yet: it gets the "
                       "host's keys at its first start");
   }
-  return sandbox::TextInHelper(
-      [&](base::Log& /*lines*/) { return Show(wishes, opened->subject(), files); }, log);
+  const Subject subject = opened->subject();
+  std::optional<Esp> esp;
+  if (!wishes.esp.empty()) {
+    auto opened_esp = Esp::Open(wishes.esp, subject, log);
+    if (!opened_esp) {
+      return opened_esp.failure();
+    }
+    esp = *std::move(opened_esp);
+  }
+  const auto show = [&] { return Show(wishes, subject, esp, files); };
+  return esp ? esp->TextInHelper(show, log)
+             : sandbox::TextInHelper([&show](base::Log& /*lines*/) { return show(); }, log);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "varstored/boot/image.h"
@@ -86,6 +87,35 @@ std::optional<FindingKind> KindOf(const Verdict& verdict) {
              : std::nullopt;
 }
 
+std::string NameOf(const Candidate& candidate) {
+  return candidate.file + (candidate.option.empty() ? "" : " of " + candidate.option);
+}
+
+/// That of the loader, or of what a shim starts.
+template <class Looked>
+const Verdict& VerdictOf(const Looked& looked, bool is_after) {
+  return is_after && looked.after ? *looked.after : looked.now;
+}
+
+/// Why the shim `loader` does not start what is behind it; empty where it does, and of what is no
+/// shim.
+std::string WhatStopsShim(const Loader& loader, bool is_after) {
+  if (!loader.too_old.empty()) {
+    return "shim ends itself: " + loader.too_old.front();
+  }
+  if (!loader.next) {
+    return "";
+  }
+  if (!loader.next->is_found) {
+    return loader.next->file +
+           (loader.next->error.empty() ? " is not there" : ": " + loader.next->error);
+  }
+  const Verdict& verdict = VerdictOf(*loader.next, is_after);
+  return OutcomeOf(verdict.reason) == Outcome::kStarts
+             ? ""
+             : loader.next->file + " behind shim: " + WordsOn(verdict);
+}
+
 /// The findings of a VM, one of a kind.
 class Findings {
  public:
@@ -110,16 +140,14 @@ class Findings {
       if (is_off) {
         continue;
       }
-      AddVerdict(name, Of(loader), "The firmware");
+      AddVerdict(name, VerdictOf(loader, is_after_), "The firmware");
       if (!loader.too_old.empty()) {
         Add(FindingKind::kLoaderRevoked,
             name + " ends itself: its component " + loader.too_old.front() + ", is too old.",
             SeverityOfBad());
       }
       if (loader.next && loader.next->is_found) {
-        AddVerdict(loader.next->file,
-                   is_after_ && loader.next->after ? *loader.next->after : loader.next->now,
-                   "shim");
+        AddVerdict(loader.next->file, VerdictOf(*loader.next, is_after_), "shim");
       }
     }
     if (!is_any_found_ && found_.empty()) {
@@ -138,23 +166,9 @@ class Findings {
   }
 
  private:
-  [[nodiscard]] const Verdict& Of(const Loader& loader) const {
-    return is_after_ && loader.after ? *loader.after : loader.now;
-  }
-
   [[nodiscard]] bool Starts(const Loader& loader) const {
-    const bool next_starts =
-        !loader.next ||
-        (loader.next->is_found &&
-         OutcomeOf(
-             (is_after_ && loader.next->after ? *loader.next->after : loader.next->now).reason) ==
-             Outcome::kStarts);
-    return OutcomeOf(Of(loader).reason) == Outcome::kStarts && loader.too_old.empty() &&
-           next_starts;
-  }
-
-  [[nodiscard]] static std::string NameOf(const Candidate& candidate) {
-    return candidate.file + (candidate.option.empty() ? "" : " of " + candidate.option);
+    return OutcomeOf(VerdictOf(loader, is_after_).reason) == Outcome::kStarts &&
+           WhatStopsShim(loader, is_after_).empty();
   }
 
   /// Another one starts, so that the VM does too.
@@ -219,6 +233,33 @@ BootReport LookAt(const health::State& state, const health::State* after, const 
     report.findings_after = Findings(report, true).Take();
   }
   return report;
+}
+
+base::Result<Started> StartedOf(const BootReport& report, bool is_after) {
+  // Firmware starts programs for its own machine alone, which that of the first one is taken for: a
+  // disk may have the files of both.
+  std::uint16_t machine = 0;
+  for (const Loader& loader : report.loaders) {
+    const std::string name = NameOf(loader.candidate);
+    if (!loader.error.empty()) {
+      return base::Fail("it is not known whether " + name +
+                        " starts: it cannot be read: " + loader.error);
+    }
+    const Verdict& verdict = VerdictOf(loader, is_after);
+    const Outcome outcome = OutcomeOf(verdict.reason);
+    machine = machine == 0 ? verdict.machine : machine;
+    if (!loader.is_found || outcome == Outcome::kRefused || verdict.machine != machine) {
+      continue;
+    }
+    if (outcome == Outcome::kNotKnown || !verdict.authority) {
+      return base::Fail("it is not known whether " + name + " starts: " + WordsOn(verdict));
+    }
+    if (const std::string stops = WhatStopsShim(loader, is_after); !stops.empty()) {
+      return base::Fail(name + " starts, and goes no further: " + stops);
+    }
+    return Started{name, *verdict.authority, loader.next.has_value()};
+  }
+  return base::Fail("no boot loader of this disk starts");
 }
 
 }  // namespace varstored::boot

@@ -177,8 +177,6 @@ Json JsonOf(const std::vector<health::Finding>& findings) {
 
 std::string WordsOn(const Verdict& verdict) {
   switch (verdict.reason) {
-    case Reason::kSecureBootOff:
-      return "starts: Secure Boot is off";
     case Reason::kSignerInDb:
       return "starts: its signature chains to " + Quoted(verdict.detail) + " in db";
     case Reason::kHashInDb:

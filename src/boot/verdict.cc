@@ -22,7 +22,6 @@ struct ReasonRow {
 };
 
 constexpr std::array<ReasonRow, 16> kReasons = {{
-    {Reason::kSecureBootOff, "secure-boot-off", Outcome::kStarts},
     {Reason::kSignerInDb, "signer-in-db", Outcome::kStarts},
     {Reason::kHashInDb, "hash-in-db", Outcome::kStarts},
     {Reason::kSignerInShim, "signer-in-shim", Outcome::kStarts},

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "varstored/base/hex.h"
+#include "varstored/base/log.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/variable_name.h"
 
@@ -36,11 +37,13 @@ base::Result<std::string> TextOf(const Prediction& prediction, crypto::DigestKin
     }
     add(ToText(event.type), efi::NameToUtf8(event.name), *digest);
   }
-  const auto value = ValueAfter(prediction.events, bank);
-  if (!value) {
-    return value.failure();
+  if (prediction.has_value) {
+    const auto value = ValueAfter(prediction.events, bank);
+    if (!value) {
+      return value.failure();
+    }
+    add("PCR 7", "", *value);
   }
-  add("PCR 7", "", *value);
   return text;
 }
 
@@ -55,8 +58,16 @@ base::Result<std::string> TextOf(const Prediction& prediction, std::string_view 
     text += std::string(title) + ", Secure Boot " + (prediction.secure_boot ? "on" : "off") + ", " +
             std::string(BankName(bank)) + "\n" + *table;
   }
+  if (!prediction.loader.empty()) {
+    text += "  boot loader: " + base::Printable(prediction.loader) + "\n";
+  }
+  if (prediction.is_shim) {
+    text +=
+        "  it is shim, which adds events that the host cannot read: the guest sees another value\n";
+  }
   if (!prediction.no_authority.empty()) {
-    text += "  no boot loader starts by this authority: " + prediction.no_authority + "\n";
+    text += std::string(prediction.has_value ? "  no authority: " : "  no final value: ") +
+            base::Printable(prediction.no_authority) + "\n";
   }
   return text;
 }
@@ -89,7 +100,7 @@ base::Result<Json> JsonOf(const Prediction& prediction, Banks banks) {
                       {"digests", *std::move(digests)}});
   }
   Json values = Json::object();
-  for (const crypto::DigestKind bank : banks) {
+  for (const crypto::DigestKind bank : prediction.has_value ? banks : Banks()) {
     const auto value = ValueAfter(prediction.events, bank);
     if (!value) {
       return value.failure();
@@ -100,6 +111,8 @@ base::Result<Json> JsonOf(const Prediction& prediction, Banks banks) {
       {"secure_boot", prediction.secure_boot},
       {"events", std::move(events)},
       {"values", std::move(values)},
+      {"loader", prediction.loader.empty() ? Json() : Json(prediction.loader)},
+      {"is_shim", prediction.is_shim},
       {"no_authority", prediction.no_authority.empty() ? Json() : Json(prediction.no_authority)}};
 }
 
@@ -127,9 +140,10 @@ base::Result<std::string> RenderText(const Pcr7& pcr7, Banks banks) {
     return after;
   }
   return *text + *after + WordsOnChange(pcr7.before.events, pcr7.after->events) + "\n" +
-         (IsSame(pcr7) ? ""
-                       : "What a guest has sealed with the value before meets the value after at "
-                         "the next start.\n");
+         (IsSame(pcr7) || !pcr7.before.has_value || !pcr7.after->has_value
+              ? ""
+              : "What a guest has sealed with the value before meets the value after at "
+                "the next start.\n");
 }
 
 base::Result<std::string> RenderJson(const std::string& target, const Pcr7& pcr7, Banks banks) {

@@ -24,6 +24,7 @@ import loaders  # noqa: E402  pylint: disable=wrong-import-position
 from json_schema import validate  # noqa: E402  pylint: disable=wrong-import-position
 
 SCHEMA = json.loads((SOURCE / "docs/tools/varstore-bootcheck.schema.json").read_text(encoding="utf-8"))
+PCR7_SCHEMA = json.loads((SOURCE / "docs/tools/varstore-pcr7.schema.json").read_text(encoding="utf-8"))
 SYSTEMD_BOOT = pathlib.Path("/usr/lib/systemd/boot/efi/systemd-bootx64.efi")
 SHIM = pathlib.Path("/usr/lib/shim/shimx64.efi")
 HELLO = next(pathlib.Path("/usr/lib/efitools").glob("*/HelloWorld.efi"))
@@ -31,6 +32,8 @@ SHIM_GUID = uuid.UUID("605dab50-e046-4300-abb6-3dd810dd8b23").bytes_le
 DEFAULT = "EFI/BOOT/BOOTX64.EFI"
 PARTITION = uuid.UUID("0f0e0d0c-1111-2222-3333-444455556666")
 MIB = 1 << 20
+CHANGES = "PCR 7 changes: BitLocker and TPM-sealed keys will ask for recovery"
+STAYS = "PCR 7 stays"
 
 
 def number(value):
@@ -247,6 +250,137 @@ class Bootcheck(unittest.TestCase):
         self.put("no sbat", "signer", file=behind)
         self.store(db=("root",))
         self.assertEqual(self.first(self.check())["shim"]["now"]["reason"], "sbat-revoked")
+
+    # ---- PCR 7 ----
+
+    def pcr7(self, *words, esp=None):
+        done = subprocess.run([BIN / "varstore", "pcr7", self.vm, "--esp", esp or self.esp, *words], capture_output=True,
+                              timeout=60, check=True)
+        return done.stdout.decode()
+
+    def told(self, *words, **more):
+        told = json.loads(self.pcr7("--json", *words, **more))
+        validate(told, PCR7_SCHEMA, PCR7_SCHEMA)
+        return told
+
+    def values(self, variables, authority):
+        """PCR 7 as the TCG's profile has it: these variables, absent ones without data, a separator, and the entry."""
+        def measured(name, data):
+            vendor = guest.SECURITY_DATABASE if name.startswith("db") else guest.GLOBAL
+            return vendor + struct.pack("<QQ", len(name), len(data)) + name.encode("utf-16-le") + data
+        variables = {"SecureBoot": b"\1", "PK": self.lists("root"), "KEK": b"", "db": b"", "dbx": b"", **variables}
+        events = [measured(name, data) for name, data in variables.items()] + [bytes(4), measured("db", authority)]
+        values = {}
+        for bank in ("sha1", "sha256", "sha384"):
+            value = bytes(hashlib.new(bank).digest_size)
+            for event in events:
+                value = hashlib.new(bank, value + hashlib.new(bank, event).digest()).digest()
+            values[bank] = value.hex()
+        return values
+
+    def option(self, label, file):
+        return [guest.entry("Boot0000", loaders.file_option(label, file), 7, guest.GLOBAL),
+                guest.entry("BootOrder", number(0), 7, guest.GLOBAL)]
+
+    def test_pcr7_ends_with_the_entry_that_lets_the_first_loader_start(self):
+        self.put("refused", file="EFI/x.efi")
+        self.put("default", "signer")
+        self.put("signed by another entry", "stranger", file="EFI/BOOT/BOOTAA64.EFI")
+        self.store(db=("stranger", "root"), others=self.option("x", r"\EFI\x.efi"))
+        image = self.folder / "disk"
+        image.write_bytes(self.file_system(16 * MIB, "-c", 4))
+        for esp in (self.esp, image):
+            told = self.told(esp=esp)["before"]
+            self.assertEqual(told["values"], self.values({"db": self.lists("stranger", "root")},
+                                                         loaders.OWNER + self.keys.der("root")))
+            self.assertEqual((told["loader"], told["is_shim"], told["no_authority"]),
+                             (r"\EFI\BOOT\BOOTX64.EFI", False, None))
+        text = self.pcr7("--bank", "sha256")
+        self.assertIn(told["values"]["sha256"], text)
+        self.assertIn("boot loader: \\EFI\\BOOT\\BOOTX64.EFI\n", text)
+        # By its digest.
+        self.store(db=("root",))
+        digest = bytes.fromhex(self.verdict()["sha256"])
+        db = loaders.entry_list(loaders.SHA256, bytes(32), digest)
+        self.store(others=[guest.entry("db", db, 0x27, guest.SECURITY_DATABASE)])
+        self.assertEqual(self.told()["before"]["values"], self.values({"db": db}, loaders.OWNER + digest))
+
+    def test_pcr7_of_one_machine_does_not_take_the_file_of_another(self):
+        self.put("unsigned")
+        arm = self.put("for aarch64", file="EFI/BOOT/BOOTAA64.EFI")
+        content = bytearray(arm.read_bytes())
+        content[0x44:0x46] = struct.pack("<H", 0xAA64)
+        arm.write_bytes(content)
+        self.keys.sign("signer", arm)
+        told = self.told()["before"]
+        self.assertEqual((told["values"], told["no_authority"]), ({}, "no boot loader of this disk starts"))
+        (self.esp / DEFAULT).unlink()
+        self.assertEqual(self.told()["before"]["loader"], r"\EFI\BOOT\BOOTAA64.EFI")
+
+    def test_pcr7_without_secure_boot_has_no_authority(self):
+        self.put("default", "signer")
+        self.assertEqual(len(self.told()["before"]["events"]), 7)
+        off = self.told("--secure-boot", "off")["before"]
+        self.store(db=("root",), has_pk=False)
+        for told in (off, self.told()["before"]):
+            self.assertEqual(told["events"][-1]["type"], "EV_SEPARATOR")
+            self.assertEqual((told["loader"], told["no_authority"]), (None, "Secure Boot is off, and nothing is checked"))
+            self.assertEqual(set(told["values"]), {"sha1", "sha256", "sha384"})
+
+    def test_pcr7_with_a_change_has_the_loader_that_starts_then(self):
+        self.put("first", "stranger", file="EFI/x.efi")
+        self.put("default", "signer")
+        self.store(db=("root",), others=self.option("x", r"\EFI\x.efi"))
+        update = self.folder / "stranger.esl"
+        update.write_bytes(self.lists("stranger"))
+        told = self.told("--after", f"db={update}")
+        self.assertEqual([told[when]["loader"] for when in ("before", "after")],
+                         [r"\EFI\BOOT\BOOTX64.EFI", r"\EFI\x.efi of Boot0000"])
+        for when, names, authority in (("before", ["root"], "root"), ("after", ["root", "stranger"], "stranger")):
+            self.assertEqual(told[when]["values"], self.values({"db": self.lists(*names)},
+                                                               loaders.OWNER + self.keys.der(authority)))
+        self.assertTrue(told["changes"])
+
+    def test_pcr7_where_none_starts_has_no_final_value(self):
+        self.put("default", "signer")
+        update = self.folder / "update.esl"
+        update.write_bytes(self.lists("root"))
+        told = self.told("--after", f"dbx={update}")
+        self.assertEqual(told["before"]["loader"], r"\EFI\BOOT\BOOTX64.EFI")
+        self.assertEqual((told["after"]["values"], told["after"]["loader"], told["after"]["no_authority"]),
+                         ({}, None, "no boot loader of this disk starts"))
+        text = self.pcr7("--bank", "sha256", "--after", f"dbx={update}")
+        self.assertEqual(text.count("\n  PCR 7 "), 1)
+        self.assertTrue(text.endswith(f"  no final value: no boot loader of this disk starts\n{CHANGES}\n"), text)
+
+    def test_pcr7_says_that_shim_adds_more(self):
+        self.put(SHIM, "signer")
+        self.assertIn("goes no further: \\EFI\\BOOT\\grubx64.efi is not there", self.pcr7())
+        self.put(SYSTEMD_BOOT, "stranger", file="EFI/BOOT/grubx64.efi")
+        self.assertIn("no final value: \\EFI\\BOOT\\BOOTX64.EFI starts, and goes no further", self.pcr7())
+        self.store(db=("root", "stranger"))
+        self.assertIn("it is shim, which adds events that the host cannot read", self.pcr7())
+        told = self.told()["before"]
+        self.assertEqual((told["is_shim"], told["values"]),
+                         (True, self.values({"db": self.lists("root", "stranger")}, loaders.OWNER + self.keys.der("root"))))
+
+    def test_a_name_of_the_guests_reaches_no_terminal_as_it_is(self):
+        self.put("odd", "signer", file="EFI/\x1b[2J.efi")
+        self.store(db=("root",), others=self.option("x", "\\EFI\\\x1b[2J.efi"))
+        self.assertIn("boot loader: \\EFI\\?[2J.efi of Boot0000", self.pcr7())
+
+    def test_an_update_says_whether_pcr7_changes(self):
+        self.put("default", "signer")
+        for name, words in (("stranger", CHANGES), ("root", STAYS)):
+            # As the entry that is there already, with its owner.
+            update = self.folder / "db.esl"
+            update.write_bytes(self.lists(name))
+            shown = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", self.esp, "--after", update],
+                                   capture_output=True, text=True, check=True).stdout
+            self.assertTrue(shown.endswith(f"\n{words}\n"), shown)
+        shown = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", self.esp], capture_output=True, text=True,
+                               check=True).stdout
+        self.assertNotIn("PCR 7", shown)
 
     # ---- disks ----
 

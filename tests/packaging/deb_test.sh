@@ -77,7 +77,8 @@ in_root dpkg --audit
 for file in /usr/sbin/varstored /usr/sbin/varstored-dm /usr/sbin/varstored-attach /usr/bin/varstore /usr/bin/varstore-ls \
   /usr/bin/varstore-get /usr/bin/varstore-set /usr/bin/varstore-rm /usr/bin/varstore-sb-state \
   /usr/bin/varstore-nvram-certcheck /usr/bin/varstore-authfile-certcheck /usr/bin/varstore-inspect \
-  /usr/bin/varstore-repair /usr/bin/varstore-convert /opt/xensource/libexec/create-auth /usr/share/varstored; do
+  /usr/bin/varstore-repair /usr/bin/varstore-convert /opt/xensource/libexec/create-auth /usr/share/varstored \
+  /usr/share/doc/varstored/examples/with-vdi; do
   mode "$file" 755
 done
 for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service /usr/share/man/man8/varstored.8.gz \
@@ -86,7 +87,7 @@ for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service /usr/
   /usr/share/doc/varstored/tools/varstore-inspect.schema.json; do
   mode "$file" 644
 done
-for page in findings keys troubleshooting tools/varstore-repair; do
+for page in boot-and-tpm findings keys troubleshooting tools/varstore-repair; do
   mode "/usr/share/doc/varstored/${page}.md" 644
 done
 

@@ -188,7 +188,7 @@ class Pcr7(unittest.TestCase):
         self.assertIn("varstore-repair --fix", self.pcr7(status=1))
         self.vm.write_bytes(blob(*self.keys))
         self.pcr7("--after", "missing", status=1)
-        for words in (("--bank", "md5"), ("--secure-boot", "x"), ("--json", "--pcrlock")):
+        for words in (("--bank", "md5"), ("--secure-boot", "x"), ("--json", "--pcrlock"), ("--authority", "one.pem", "--esp", ".")):
             self.pcr7(*words, status=2)
 
 

@@ -99,6 +99,21 @@ struct BootReport {
                                 const std::string& update, const health::Context& context,
                                 const ReadEspFile& read);
 
+/// The boot loader that a firmware starts.
+struct Started {
+  /// Its path, and the option that names it; the guest's characters.
+  std::string name;
+  /// What the firmware measures because of it.
+  Authority authority;
+  bool is_shim = false;
+};
+
+/// The first one of `report` that starts, with Secure Boot on; with the update where `is_after`. Of
+/// programs for two machines those for the machine of the first count.
+/// The error says in words that there is none, or why it is not known which it is: one before it
+/// cannot be judged, or it is a shim that goes no further. The guest's characters are in it.
+[[nodiscard]] base::Result<Started> StartedOf(const BootReport& report, bool is_after);
+
 /// Whether it starts, and why, in words; the file's and the guest's characters are in them.
 [[nodiscard]] std::string WordsOn(const Verdict& verdict);
 

@@ -19,7 +19,6 @@ namespace varstored::boot {
 /// Why a firmware starts a program, or refuses it.
 enum class Reason : std::uint8_t {
   // It starts:
-  kSecureBootOff,
   kSignerInDb,    // a signature chains to a certificate of db
   kHashInDb,      // the digest of the image is in db
   kSignerInShim,  // shim's rules: a signature chains to a certificate inside of shim or of MokList

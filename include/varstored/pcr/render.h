@@ -17,9 +17,15 @@ struct Prediction {
   bool secure_boot = false;
   /// PcrEvents, and behind them AuthorityEvents.
   std::vector<Event> events;
-  /// Why there is no event of the authority that was asked for, so that no boot loader starts by
-  /// it; else empty.
+  /// The boot loader that starts, where it is known; its characters are a guest's.
+  std::string loader = {};
+  /// It is shim, which measures more than is known here.
+  bool is_shim = false;
+  /// Why there is no event of an authority that was asked for; else empty. A guest's characters may
+  /// be in it.
   std::string no_authority = {};
+  /// False where no boot loader starts by what was asked for: then no value is told.
+  bool has_value = true;
 };
 
 /// That of PcrEvents alone.

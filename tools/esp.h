@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "kept_state.h"
+#include "varstored/base/bytes.h"
+#include "varstored/base/held_file.h"
+#include "varstored/base/log.h"
+#include "varstored/base/result.h"
+#include "varstored/boot/loaders.h"
+
+namespace varstored::tools {
+
+/// `name` with the capitals of ASCII made small, as FAT compares names.
+[[nodiscard]] std::string Lowered(std::string_view name);
+
+/// Where a VM's boot loaders come from, --esp: an open disk, or files of a folder. Nobody has
+/// looked into them.
+class Esp {
+ public:
+  /// Opens the disk or its image at `path`, to be read only; or reads, of the folder at `path`, the
+  /// files to which the variables of `subject` lead: which these are, a helper process says.
+  [[nodiscard]] static base::Result<Esp> Open(const std::string& path, const Subject& subject,
+                                              base::Log& log);
+
+  /// Does `work` in a helper process that can read the disk, and has nothing else.
+  [[nodiscard]] base::Result<std::string> TextInHelper(
+      const std::function<base::Result<std::string>()>& work, base::Log& log) const;
+
+  /// For that process: what reads a file of the ESP. It must not outlive this.
+  [[nodiscard]] base::Result<boot::ReadEspFile> Reader() const;
+
+ private:
+  explicit Esp(const std::string& path) : path_(path) {}
+
+  [[nodiscard]] base::Result<void> OpenDisk();
+  [[nodiscard]] base::Result<void> ReadFolder(const Subject& subject, base::Log& log);
+  [[nodiscard]] base::Result<boot::ReadEspFile> DiskReader() const;
+
+  std::string path_;
+  std::optional<base::HeldFile> disk_;
+  std::uint64_t disk_bytes_ = 0;
+  /// By their paths as the firmware has them.
+  std::map<std::string, base::Bytes, std::less<>> files_;
+};
+
+}  // namespace varstored::tools
