@@ -156,7 +156,7 @@ base::Result<health::State> WithContent(health::State state, const File& file,
   if (!variable) {
     return variable.failure();
   }
-  if (auto fits = signer::CheckForm(key, content.form); !fits) {
+  if (auto fits = signer::CheckContent(key, content); !fits) {
     return fits.failure();
   }
   return health::EditKey(std::move(state),
