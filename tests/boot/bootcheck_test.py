@@ -164,14 +164,16 @@ class Bootcheck(unittest.TestCase):
     def test_a_path_of_the_guests_leads_out_of_no_folder(self):
         self.put("default", "signer")
         self.put("secret", "signer", file="../secret.efi")
+        self.put("secret", "signer", file="../secrets/x.efi")
         (self.esp / "link.efi").symlink_to("../secret.efi")
-        paths = (r"\..\secret.efi", r"\EFI\..\..\secret.efi", "/../secret.efi", r"\link.efi")
+        (self.esp / "link").symlink_to("../secrets")
+        paths = (r"\..\secret.efi", r"\EFI\..\..\secret.efi", "/../secret.efi", r"\link.efi", r"\link\x.efi")
         options = [guest.entry(f"Boot{at:04X}", loaders.file_option(path, path), 7, guest.GLOBAL)
                    for at, path in enumerate(paths)]
         order = guest.entry("BootOrder", b"".join(number(at) for at in range(len(paths))), 7, guest.GLOBAL)
         self.store(db=("root",), others=[*options, order])
         report = self.check()
-        self.assertEqual([one["is_found"] for one in report["loaders"]], [False] * 4 + [True, False])
+        self.assertEqual([one["is_found"] for one in report["loaders"]], [False] * 5 + [True, False])
         self.assertEqual(self.findings(report), [("loader-missing", "warning")])
 
     def test_without_secure_boot_everything_starts(self):
