@@ -30,23 +30,19 @@ char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + '
 base::Result<std::optional<base::Bytes>> ReadBelow(const std::string& folder,
                                                    std::string_view path) {
   constexpr std::size_t kMaxNames = 4096;
-  std::string here = folder;
-  for (;;) {
+  auto held = base::HeldFolder::Open(folder);
+  while (held) {
     while (path.starts_with('\\') || path.starts_with('/')) {
       path.remove_prefix(1);
     }
     const std::size_t end = std::min(path.find_first_of("\\/"), path.size());
     const std::string wanted = Lowered(path.substr(0, end));
     path.remove_prefix(end);
-    const auto held = base::HeldFolder::Open(here);
-    if (!held) {
-      return std::optional<base::Bytes>();
-    }
     const auto names = held->Names(kMaxNames);
     if (!names) {
       return names.failure();
     }
-    // "." and ".." are not among them, so that no path leads out of the folder.
+    // "." and ".." are not among them, and no link is followed: no path leads out of the folder.
     const auto found = std::find_if(names->begin(), names->end(), [&](const std::string& name) {
       return Lowered(name) == wanted;
     });
@@ -61,8 +57,9 @@ base::Result<std::optional<base::Bytes>> ReadBelow(const std::string& folder,
       auto bytes = file->Read(boot::kMaxImageBytes);
       return bytes ? base::Result<std::optional<base::Bytes>>(*std::move(bytes)) : bytes.failure();
     }
-    here += "/" + *found;
+    held = held->OpenFolder(*found);
   }
+  return std::optional<base::Bytes>();
 }
 
 // For the helper process:

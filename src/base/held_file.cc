@@ -274,14 +274,18 @@ Result<HeldFolder> HeldFolder::OpenOrMake(const std::string& path, mode_t mode) 
   return folder ? Result<HeldFolder>(HeldFolder(*std::move(folder), path)) : folder.failure();
 }
 
-Result<HeldFolder> HeldFolder::MakeFolder(const std::string& name, mode_t mode) const {
+Result<HeldFolder> HeldFolder::OpenFolder(const std::string& name) const {
   const std::string path = path_ + "/" + name;
-  if (::mkdirat(fd(), name.c_str(), mode) != 0) {
-    return FailWithErrno(path, "cannot make the folder");
-  }
   UniqueFd folder(::openat(fd(), name.c_str(), kOpenFolder));
   return folder.valid() ? Result<HeldFolder>(HeldFolder(std::move(folder), path))
                         : FailWithErrno(path, "cannot open");
+}
+
+Result<HeldFolder> HeldFolder::MakeFolder(const std::string& name, mode_t mode) const {
+  if (::mkdirat(fd(), name.c_str(), mode) != 0) {
+    return FailWithErrno(path_ + "/" + name, "cannot make the folder");
+  }
+  return OpenFolder(name);
 }
 
 Result<void> HeldFolder::MakeFile(const std::string& name, ByteSpan bytes, mode_t mode) const {

@@ -20,6 +20,8 @@ constexpr std::uint16_t kPe32Plus = 0x20B;
 constexpr std::size_t kFileHeaderBytes = 20;  // behind the magic
 constexpr std::size_t kSectionHeaderBytes = 40;
 constexpr std::size_t kDirectoryBytes = 8;
+/// IMAGE_NUMBEROF_DIRECTORY_ENTRIES; edk2 loads no image with more.
+constexpr std::uint32_t kMaxDirectories = 16;
 /// The place of the certificate table among the data directories.
 constexpr std::uint32_t kSecurityDirectory = 4;
 
@@ -77,7 +79,7 @@ bool ReadOptionalHeader(base::ByteSpan file, std::size_t offset, Headers& header
   std::uint32_t directories = 0;
   headers.checksum = offset + kChecksum;
   if (!At(file, offset + kHeadersBytes).ReadU32(headers.headers_bytes) ||
-      !At(file, count_at).ReadU32(directories)) {
+      !At(file, count_at).ReadU32(directories) || directories > kMaxDirectories) {
     return false;
   }
   if (directories > kSecurityDirectory) {
@@ -109,7 +111,9 @@ base::Result<Headers> ReadHeaders(base::ByteSpan file) {
   headers.strings = symbols == 0 ? 0 : symbols + symbol_count * kSymbolBytes;
   const std::size_t optional = *pe + kFileHeaderBytes;
   if (!ReadOptionalHeader(file, optional, headers)) {
-    return Bad("its optional header is neither of PE32 nor of PE32+, or ends too early");
+    return Bad(
+        "its optional header is neither of PE32 nor of PE32+, has more than 16 directories, or "
+        "ends too early");
   }
   headers.section_count = sections;
   headers.sections = optional + optional_bytes;

@@ -178,6 +178,15 @@ void JudgeSignatures(const Image& image, const Databases& databases, Verdict& ve
   for (const base::ByteSpan bytes : image.signatures) {
     const auto signature = crypto::ReadAuthenticode(bytes);
     verdict.signatures.push_back(signature ? InfoOf(*signature) : SignatureInfo());
+    if (is_over || (!signature && signature.error() == crypto::VerifyError::kDigestAlgorithm)) {
+      continue;
+    }
+    // Whose signer cannot be told from it is forbidden as soon as there is a dbx.
+    if (databases.revoked().has_dbx() && (!signature || !signature->signer)) {
+      verdict.signatures.back().reason = Reason::kSignatureBad;
+      Take(verdict, {Reason::kSignatureBad, {}, {}});
+      is_over = true;
+    }
     if (!signature || is_over) {
       continue;
     }

@@ -73,6 +73,24 @@ constexpr std::array<ImageDigest, 4> kImageDigests = {{
     {NID_sha512, DigestKind::kSha512},
 }};
 
+// The digest of an image by the first of the SignedData's digestAlgorithms, whose object identifier
+// firmware looks for at one place: there it is when all lengths in front of it have two bytes.
+// Null: firmware does not know it.
+const ImageDigest* FindImageDigest(base::ByteSpan bytes) {
+  constexpr std::size_t kPlace = 32;
+  constexpr std::uint8_t kTwoBytes = 0x82;
+  if (bytes.size() < kPlace || (bytes[1] & kTwoBytes) != kTwoBytes) {
+    return nullptr;
+  }
+  const base::ByteSpan rest = bytes.subspan(kPlace);
+  const auto* found = std::ranges::find_if(kImageDigests, [rest](const ImageDigest& one) {
+    const ASN1_OBJECT* object = OBJ_nid2obj(one.nid);
+    const base::ByteSpan oid(OBJ_get0_data(object), OBJ_length(object));
+    return rest.size() >= oid.size() && std::ranges::equal(rest.first(oid.size()), oid);
+  });
+  return found == kImageDigests.end() ? nullptr : found;
+}
+
 int AlgorithmNid(const X509_ALGOR* algorithm) {
   const ASN1_OBJECT* object = nullptr;
   X509_ALGOR_get0(&object, nullptr, nullptr, algorithm);
@@ -348,6 +366,10 @@ base::Result<Authenticode, VerifyError> ReadAuthenticode(base::ByteSpan bytes) {
   if (!call.ready()) {
     return base::Failure<VerifyError>{VerifyError::kOutOfMemory};
   }
+  const ImageDigest* row = FindImageDigest(bytes);
+  if (row == nullptr) {
+    return Refuse(VerifyError::kDigestAlgorithm);
+  }
   BerReader reader(bytes);
   const auto whole = reader.NextIf(ber::kSequence);
   if (!whole) {
@@ -372,20 +394,10 @@ base::Result<Authenticode, VerifyError> ReadAuthenticode(base::ByteSpan bytes) {
   const auto data = parts.NextIf(ber::kSequence);
   const auto digest_info = parts.NextIf(ber::kSequence);
   BerReader digest_parts(digest_info ? digest_info->contents : base::ByteSpan());
-  const auto algorithm = digest_parts.NextIf(ber::kSequence);
+  digest_parts.SkipIf(ber::kSequence);  // its algorithm: row has what firmware goes by
   const auto digest = digest_parts.NextIf(ber::kOctetString);
-  BerReader algorithm_parts(algorithm ? algorithm->contents : base::ByteSpan());
-  const auto oid = algorithm_parts.NextIf(ber::kOid);
-  if (!data || !digest || !oid || !parts.empty()) {
+  if (!data || !digest || !digest_parts.empty() || !parts.empty()) {
     return Refuse(VerifyError::kMalformed);
-  }
-  const auto* row = std::ranges::find_if(kImageDigests, [&oid](const ImageDigest& one) {
-    const ASN1_OBJECT* object = OBJ_nid2obj(one.nid);
-    return std::ranges::equal(base::ByteSpan(OBJ_get0_data(object), OBJ_length(object)),
-                              oid->contents);
-  });
-  if (row == kImageDigests.end()) {
-    return Refuse(VerifyError::kDigestAlgorithm);
   }
   Authenticode signature = {.signed_data = whole->whole,
                             .content = indirect->contents,
@@ -394,7 +406,7 @@ base::Result<Authenticode, VerifyError> ReadAuthenticode(base::ByteSpan bytes) {
                             .signer = {}};
   const auto certificates = ReadCertificates(form->certificates);
   const SignerInfoPtr signer_info = certificates ? ParseSignerInfo(form->signer_info) : nullptr;
-  if (signer_info == nullptr) {
+  if (signer_info == nullptr || form->signer_count != 1) {
     return Refuse(VerifyError::kMalformed);
   }
   const auto named = std::ranges::find_if(*certificates, [&](const Certificate& certificate) {

@@ -156,7 +156,8 @@ std::vector<MinimumVersion> VersionsIn(const std::vector<efi::SignatureList>& li
 }
 
 RevokedEntries::RevokedEntries(const State& state)
-    : has_dbt_(FindEntry(state, efi::kDbt) != nullptr) {
+    : has_dbx_(FindEntry(state, efi::kDbx) != nullptr),
+      has_dbt_(FindEntry(state, efi::kDbt) != nullptr) {
   const store::Entry* dbx = FindEntry(state, efi::kDbx);
   const auto lists = dbx == nullptr ? std::nullopt : efi::UsableSignatureLists(dbx->data());
   if (!lists) {

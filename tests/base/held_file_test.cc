@@ -307,6 +307,16 @@ TEST_F(HeldFileTest, AFolderIsMadeWithAllThatItStandsIn) {
   EXPECT_FALSE(HeldFolder::OpenOrMake(path_ + "/x", 0700).ok());
 }
 
+TEST_F(HeldFileTest, AFolderInOneThatIsHeldIsOpenedThroughNoLink) {
+  std::filesystem::create_directories(folder_.File("a/b"));
+  std::filesystem::create_directory_symlink("b", folder_.File("a/link"));
+  const auto folder = HeldFolder::Open(folder_.File("a"));
+  ASSERT_TRUE(folder.ok()) << folder.error().message;
+  EXPECT_TRUE(folder->OpenFolder("b").ok());
+  EXPECT_FALSE(folder->OpenFolder("link").ok());
+  EXPECT_FALSE(folder->OpenFolder("none").ok());
+}
+
 TEST_F(HeldFileOfTwoUsersTest, RootWritesNothingWhereOthersMayWrite) {
   Put(path_, "old");
   ASSERT_EQ(::chown(path_.c_str(), kSomebody, kSomebody), 0);

@@ -7,6 +7,7 @@ what it says of updates, of shim, and of what is hostile.
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -131,6 +132,33 @@ class Bootcheck(unittest.TestCase):
             shutil.move(made, path)
             self.assertEqual(self.verdict()["outcome"], outcome, digest)
 
+    def test_the_digest_is_the_one_that_the_message_names_first(self):
+        path = self.put("digest", "signer")
+        content = path.read_bytes()
+        # Of digestAlgorithms; the last byte makes SHA-384 of SHA-256, or nothing that firmware knows.
+        sha256 = content.index(bytes.fromhex("608648016503040201"))
+        for last, reason in ((1, "signer-in-db"), (2, "signature-bad"), (9, None)):
+            path.write_bytes(content[:sha256 + 8] + bytes([last]) + content[sha256 + 9:])
+            verdict = self.verdict()
+            self.assertEqual((verdict["outcome"] == "starts", verdict["signatures"][0]["reason"]), (last == 1, reason))
+
+    def test_a_signature_without_its_signer_forbids_where_there_is_a_dbx(self):
+        path = self.put("two", "signer", "signer")
+        content = bytearray(path.read_bytes())
+        der = self.keys.der("signer")
+        start = der.index(b"\xa0\x03\x02\x01\x02") + 5  # behind the version
+        serial = der[start:start + 2 + der[start + 1]]
+        places = [match.start() for match in re.finditer(re.escape(serial), bytes(content))]
+        self.assertEqual(len(places), 4)  # certificate and SignerInfo of each signature
+        content[places[1] + len(serial) - 1] ^= 1
+        path.write_bytes(content)
+        self.assertEqual(self.verdict()["outcome"], "starts")
+        self.store(db=("root",), dbx=loaders.entry_list(loaders.SHA256, bytes(32)))
+        self.assertEqual(self.verdict()["reason"], "signature-bad")
+        content[places[1] + len(serial) - 1] ^= 1
+        path.write_bytes(content)
+        self.assertEqual(self.verdict()["outcome"], "starts")
+
     def test_the_authority_is_the_entry_of_db(self):
         self.put("signed", "signer")
         self.store(db=("stranger", "root"))
@@ -167,14 +195,16 @@ class Bootcheck(unittest.TestCase):
     def test_a_path_of_the_guests_leads_out_of_no_folder(self):
         self.put("default", "signer")
         self.put("secret", "signer", file="../secret.efi")
+        self.put("secret", "signer", file="../secrets/x.efi")
         (self.esp / "link.efi").symlink_to("../secret.efi")
-        paths = (r"\..\secret.efi", r"\EFI\..\..\secret.efi", "/../secret.efi", r"\link.efi")
+        (self.esp / "link").symlink_to("../secrets")
+        paths = (r"\..\secret.efi", r"\EFI\..\..\secret.efi", "/../secret.efi", r"\link.efi", r"\link\x.efi")
         options = [guest.entry(f"Boot{at:04X}", loaders.file_option(path, path), 7, guest.GLOBAL)
                    for at, path in enumerate(paths)]
         order = guest.entry("BootOrder", b"".join(number(at) for at in range(len(paths))), 7, guest.GLOBAL)
         self.store(db=("root",), others=[*options, order])
         report = self.check()
-        self.assertEqual([one["is_found"] for one in report["loaders"]], [False] * 4 + [True, False])
+        self.assertEqual([one["is_found"] for one in report["loaders"]], [False] * 5 + [True, False])
         self.assertEqual(self.findings(report), [("loader-missing", "warning")])
 
     def test_without_secure_boot_everything_starts(self):

@@ -109,6 +109,13 @@ TEST(Image, CertificatesHaveToFillTheirTable) {
   EXPECT_FALSE(is_whole(Certificate(0, 24)));
 }
 
+TEST(Image, MoreThan16DirectoriesAreRefused) {
+  base::Bytes file = Program();
+  ASSERT_TRUE(ParseImage(file).ok());
+  Put32(file, kOptional + 108, 17);
+  EXPECT_FALSE(ParseImage(file).ok());
+}
+
 TEST(Image, SectionsThatOverlapAreRefused) {
   // Else a small file with 65535 sections of all of it costs hours.
   base::Bytes file = Program();

@@ -39,6 +39,9 @@ class HeldFolder {
   /// Of use as the folder of openat and the like only (O_PATH).
   [[nodiscard]] int fd() const { return fd_.get(); }
 
+  /// Opens the folder `name`, which is no path, in this one. A symbolic link is an error, whoever
+  /// made it: for folders whose content is another's.
+  [[nodiscard]] Result<HeldFolder> OpenFolder(const std::string& name) const;
   /// Makes the folder `name`, which is no path, in this one. That something has the name already is
   /// an error.
   [[nodiscard]] Result<HeldFolder> MakeFolder(const std::string& name, mode_t mode) const;

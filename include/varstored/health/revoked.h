@@ -44,6 +44,7 @@ class RevokedEntries {
   [[nodiscard]] Revocation OfTbs(base::ByteSpan tbs) const;
   /// Whether there is an entry of this kind, which is one without a time, with this digest.
   [[nodiscard]] bool Holds(efi::SignatureKind kind, base::ByteSpan digest) const;
+  [[nodiscard]] bool has_dbx() const { return has_dbx_; }
   [[nodiscard]] bool has_dbt() const { return has_dbt_; }
   /// Whether an entry, of whatever kind, lets nothing start: it is revoked for all times, or a time
   /// cannot be proved since there is no dbt.
@@ -61,6 +62,7 @@ class RevokedEntries {
   std::set<crypto::Sha256Digest> certificates_;
   /// By the kind of the entries.
   std::map<efi::SignatureKind, Digests> digests_;
+  bool has_dbx_ = false;
   bool has_dbt_ = false;
 };
 
