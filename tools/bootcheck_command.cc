@@ -27,7 +27,7 @@ struct Wishes {
   tool::Rights rights;
   tool::PlaceOptions place;
   std::string esp;
-  std::vector<std::string> after;  // [NAME:]FILE
+  std::vector<std::string> after;  // [KEY=]FILE
   bool json = false;
 };
 
@@ -52,10 +52,10 @@ base::Result<std::vector<Update>> ReadUpdates(const std::vector<std::string>& wo
   std::vector<Update> updates;
   for (const std::string& word : words) {
     Update update;
-    const std::size_t colon = word.find(':');
-    if (colon != std::string::npos && health::EditableKey(word.substr(0, colon))) {
-      update.variable = word.substr(0, colon);
-      update.path = word.substr(colon + 1);
+    const std::size_t end = word.find('=');
+    if (end != std::string::npos && health::EditableKey(word.substr(0, end))) {
+      update.variable = word.substr(0, end);
+      update.path = word.substr(end + 1);
     } else {
       update.path = word;
       update.variable = VariableOfName(word);
@@ -100,8 +100,9 @@ base::Result<Entries> EntriesOf(const Update& update) {
     entries.lists = signer::EncodeContent(*given->content, signer::UsualOwner(entries.variable));
   }
   if (entries.variable.empty()) {
-    return base::Fail(update.path + ": its name does not say which variable it updates; write db:" +
-                      update.path + ", dbx: or KEK:");
+    return base::Fail(
+        update.path +
+        ": its name does not say which variable it updates; write KEY=" + update.path);
   }
   return entries;
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "kept_state.h"
 #include "varstored/base/bytes.h"
@@ -16,8 +17,8 @@
 
 namespace varstored::tools {
 
-/// `name` with the capitals of ASCII made small, as FAT compares names.
-[[nodiscard]] std::string Lowered(std::string_view name);
+/// `text` with the capitals of ASCII made small, as FAT compares names.
+[[nodiscard]] std::string Lowered(std::string_view text);
 
 /// Where a VM's boot loaders come from, --esp: an open disk, or files of a folder. Nobody has
 /// looked into them.
@@ -36,7 +37,7 @@ class Esp {
   [[nodiscard]] base::Result<boot::ReadEspFile> Reader() const;
 
  private:
-  explicit Esp(const std::string& path) : path_(path) {}
+  explicit Esp(std::string path) : path_(std::move(path)) {}
 
   [[nodiscard]] base::Result<void> OpenDisk();
   [[nodiscard]] base::Result<void> ReadFolder(const Subject& subject, base::Log& log);

@@ -255,7 +255,7 @@ base::Result<Started> StartedOf(const BootReport& report, bool is_after) {
       return base::Fail("it is not known whether " + name + " starts: " + WordsOn(verdict));
     }
     if (const std::string stops = WhatStopsShim(loader, is_after); !stops.empty()) {
-      return base::Fail(name + " starts, and goes no further: " + stops);
+      return base::Fail(std::string(name).append(" starts, and goes no further: ").append(stops));
     }
     return Started{name, *verdict.authority, loader.next.has_value()};
   }

@@ -135,7 +135,7 @@ base::Result<std::string> RenderText(const Pcr7& pcr7, Banks banks) {
   if (!text || !pcr7.after) {
     return text;
   }
-  const auto after = TextOf(*pcr7.after, "after", banks);
+  auto after = TextOf(*pcr7.after, "after", banks);
   if (!after) {
     return after;
   }

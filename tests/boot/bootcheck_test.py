@@ -248,7 +248,7 @@ class Bootcheck(unittest.TestCase):
         self.assertEqual(self.findings(report, "findings_after"), [("loader-revoked", "error")])
         self.assertEqual(self.first(report)["after"]["reason"], "signer-revoked")
         self.put("windows", "new")
-        report = self.check("--after", f"db:{self.keys.folder / 'Microsoft UEFI CA 2023.pem'}", exit_code=2)
+        report = self.check("--after", f"db={self.keys.folder / 'Microsoft UEFI CA 2023.pem'}", exit_code=2)
         self.assertEqual((self.findings(report), report["findings_after"]), ([("loader-needs-2023", "error")], []))
         self.assertEqual(self.vm.read_bytes(), before)
         shown = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", self.esp, "--after", update],
