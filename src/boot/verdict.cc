@@ -21,7 +21,7 @@ struct ReasonRow {
   Outcome outcome{};
 };
 
-constexpr std::array<ReasonRow, 16> kReasons = {{
+constexpr std::array<ReasonRow, 15> kReasons = {{
     {Reason::kSignerInDb, "signer-in-db", Outcome::kStarts},
     {Reason::kHashInDb, "hash-in-db", Outcome::kStarts},
     {Reason::kSignerInShim, "signer-in-shim", Outcome::kStarts},
