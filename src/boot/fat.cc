@@ -193,13 +193,45 @@ std::optional<base::Bytes> FatVolume::ReadFolder(std::uint32_t cluster) const {
   return ReadChain(cluster == 0 ? root_cluster_ : cluster, kMaxFolderBytes, false);
 }
 
-base::Result<std::optional<base::Bytes>> FatVolume::ReadFile(std::string_view path,
-                                                             std::size_t max_bytes) const {
+std::optional<FatVolume::Item> FatVolume::Find(base::ByteSpan folder, std::string_view name) const {
   constexpr std::uint8_t kEnd = 0x00;
   constexpr std::uint8_t kDeleted = 0xE5;
   constexpr std::uint8_t kLongAttributes = 0x0F;
   constexpr std::uint8_t kVolumeLabel = 0x08;
   constexpr std::uint8_t kFolder = 0x10;
+  LongName long_name;
+  for (std::size_t offset = 0; offset + kEntryBytes <= folder.size(); offset += kEntryBytes) {
+    const base::ByteSpan entry = folder.subspan(offset, kEntryBytes);
+    const std::uint8_t attributes = entry[11];
+    if (entry[0] == kEnd) {
+      break;
+    }
+    if (entry[0] != kDeleted && attributes == kLongAttributes) {
+      long_name.Add(entry);
+      continue;
+    }
+    const std::string full = long_name.Take();
+    if (entry[0] == kDeleted || (attributes & kVolumeLabel) != 0 ||
+        !(IsSameName(name, full) || IsSameName(name, ShortName(entry.first(11))))) {
+      continue;
+    }
+    base::Reader high(entry.subspan(20));
+    base::Reader low(entry.subspan(26));
+    std::uint16_t upper = 0;
+    std::uint16_t lower = 0;
+    Item item;
+    if (!high.ReadU16(upper) || !low.ReadU16(lower) || !low.ReadU32(item.bytes)) {
+      break;
+    }
+    item.is_folder = (attributes & kFolder) != 0;
+    item.cluster = (width_ == Width::k32 ? std::uint32_t{upper} << 16U : 0U) | lower;
+    return item;
+  }
+  return std::nullopt;
+}
+
+base::Result<std::optional<base::Bytes>> FatVolume::ReadFile(std::string_view path,
+                                                             std::size_t max_bytes) const {
   const std::vector<std::string_view> names = NamesIn(path);
   Item item = {.is_folder = true, .cluster = 0, .bytes = 0};
   if (names.empty() || names.size() > kMaxDepth) {
@@ -210,35 +242,11 @@ base::Result<std::optional<base::Bytes>> FatVolume::ReadFile(std::string_view pa
     if (!folder) {
       return base::Fail("a folder of the EFI System Partition cannot be read");
     }
-    LongName long_name;
-    bool is_found = false;
-    for (std::size_t offset = 0; !is_found && offset + kEntryBytes <= folder->size();
-         offset += kEntryBytes) {
-      const base::ByteSpan entry = base::ByteSpan(*folder).subspan(offset, kEntryBytes);
-      const std::uint8_t attributes = entry[11];
-      if (entry[0] == kEnd) {
-        break;
-      }
-      if (entry[0] != kDeleted && attributes == kLongAttributes) {
-        long_name.Add(entry);
-        continue;
-      }
-      const std::string full = long_name.Take();
-      if (entry[0] == kDeleted || (attributes & kVolumeLabel) != 0 ||
-          !(IsSameName(name, full) || IsSameName(name, ShortName(entry.first(11))))) {
-        continue;
-      }
-      base::Reader high(entry.subspan(20));
-      base::Reader low(entry.subspan(26));
-      std::uint16_t upper = 0;
-      std::uint16_t lower = 0;
-      is_found = high.ReadU16(upper) && low.ReadU16(lower) && low.ReadU32(item.bytes);
-      item.is_folder = (attributes & kFolder) != 0;
-      item.cluster = (width_ == Width::k32 ? std::uint32_t{upper} << 16U : 0U) | lower;
-    }
-    if (!is_found) {
+    const auto found = Find(*folder, name);
+    if (!found) {
       return std::optional<base::Bytes>();
     }
+    item = *found;
   }
   if (item.is_folder) {
     return std::optional<base::Bytes>();

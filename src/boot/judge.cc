@@ -126,28 +126,10 @@ class Findings {
       is_any_found_ = is_any_found_ || loader.is_found;
     }
     for (const Loader& loader : report.loaders) {
-      const std::string name = NameOf(loader.candidate);
       if (!loader.is_found) {
-        // That a disk has no file for another machine, or none besides an option's, is no fault.
-        if (!loader.candidate.option.empty() &&
-            loader.candidate.file.find("\\EFI\\BOOT\\BOOT") == std::string::npos) {
-          Add(FindingKind::kLoaderMissing,
-              name + (loader.error.empty() ? " is not there." : ": " + loader.error + "."),
-              is_any_found_ ? Severity::kWarning : Severity::kError);
-        }
-        continue;
-      }
-      if (is_off) {
-        continue;
-      }
-      AddVerdict(name, VerdictOf(loader, is_after_), "The firmware");
-      if (!loader.too_old.empty()) {
-        Add(FindingKind::kLoaderRevoked,
-            name + " ends itself: its component " + loader.too_old.front() + ", is too old.",
-            SeverityOfBad());
-      }
-      if (loader.next && loader.next->is_found) {
-        AddVerdict(loader.next->file, VerdictOf(*loader.next, is_after_), "shim");
+        AddMissing(loader);
+      } else if (!is_off) {
+        AddFound(loader);
       }
     }
     if (!is_any_found_ && found_.empty()) {
@@ -174,6 +156,30 @@ class Findings {
   /// Another one starts, so that the VM does too.
   [[nodiscard]] Severity SeverityOfBad() const {
     return starts_ ? Severity::kWarning : Severity::kError;
+  }
+
+  void AddMissing(const Loader& loader) {
+    // That a disk has no file for another machine, or none besides an option's, is no fault.
+    if (!loader.candidate.option.empty() &&
+        loader.candidate.file.find(R"(\EFI\BOOT\BOOT)") == std::string::npos) {
+      Add(FindingKind::kLoaderMissing,
+          NameOf(loader.candidate) +
+              (loader.error.empty() ? " is not there." : ": " + loader.error + "."),
+          is_any_found_ ? Severity::kWarning : Severity::kError);
+    }
+  }
+
+  void AddFound(const Loader& loader) {
+    const std::string name = NameOf(loader.candidate);
+    AddVerdict(name, VerdictOf(loader, is_after_), "The firmware");
+    if (!loader.too_old.empty()) {
+      Add(FindingKind::kLoaderRevoked,
+          name + " ends itself: its component " + loader.too_old.front() + ", is too old.",
+          SeverityOfBad());
+    }
+    if (loader.next && loader.next->is_found) {
+      AddVerdict(loader.next->file, VerdictOf(*loader.next, is_after_), "shim");
+    }
   }
 
   void AddVerdict(const std::string& name, const Verdict& verdict, const std::string& who) {

@@ -36,14 +36,12 @@ class Collector {
                            .label = option.description,
                            .file = option.file,
                            .partition = option.partition};
-    if (option.file.empty() && !option.has_partition) {
-      found_.elsewhere.push_back(candidate.option);
-    } else if (option.file.empty()) {
+    if (option.file.empty() && option.has_partition) {
       AddOfDisk(candidate);
-    } else if (option.is_file_alone || option.has_partition) {
+    } else if (!option.file.empty() && (option.is_file_alone || option.has_partition)) {
       Add(std::move(candidate));
     } else {
-      // A file inside of the firmware, or one on a disk that is no partition's.
+      // No file, one inside of the firmware, or one on a disk that is no partition's.
       found_.elsewhere.push_back(candidate.option);
     }
   }

@@ -45,10 +45,9 @@ Bytef* InputOf(base::ByteSpan bytes) {
 /// Ends the stream with its scope.
 class Inflater {
  public:
-  explicit Inflater(base::ByteSpan compressed) {
+  explicit Inflater(base::ByteSpan compressed) : is_ready_(inflateInit(&stream_) == Z_OK) {
     stream_.next_in = InputOf(compressed);
     stream_.avail_in = static_cast<uInt>(compressed.size());
-    is_ready_ = inflateInit(&stream_) == Z_OK;
   }
   ~Inflater() { inflateEnd(&stream_); }
   Inflater(const Inflater&) = delete;
@@ -89,7 +88,7 @@ class Inflater {
 
  private:
   z_stream stream_ = {};
-  bool is_ready_ = false;
+  bool is_ready_;
 };
 
 base::Result<base::Bytes> Deflate(base::ByteSpan bytes) {

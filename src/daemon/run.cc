@@ -200,6 +200,21 @@ base::Failure<Problem> In(base::Event step, const base::Error& error) {
   return {{step, error.message}};
 }
 
+/// The host's keys; of a VM that resumes, none if there are none to be read: it needs none.
+base::Result<engine::FirstBootKeys> ReadKeys(const Program& program, const Options& options) {
+  auto keys = ReadFirstBootKeys(options, std::string(program.auth_folder));
+  return !keys && options.resume ? engine::FirstBootKeys() : std::move(keys);
+}
+
+/// Nothing when none is asked for.
+base::Result<std::optional<PidFile>> MakePidFile(const Options& options) {
+  if (!options.pid_path) {
+    return std::optional<PidFile>();
+  }
+  auto created = PidFile::Create(*options.pid_path);
+  return created ? base::Result<std::optional<PidFile>>(*std::move(created)) : created.failure();
+}
+
 base::Result<void, Problem> StartAndServe(const Program& program, const Options& options,
                                           guest::Door& door, StopSignals& signals,
                                           base::SystemLog& log) {
@@ -208,20 +223,13 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   if (const auto opened = signals.OpenDescriptor(); !opened) {
     return In(Event::kStartFailed, opened.error());
   }
-  auto keys = ReadFirstBootKeys(options, std::string(program.auth_folder));
-  if (!keys && options.resume) {
-    keys = engine::FirstBootKeys();  // it needs none
-  }
+  auto keys = ReadKeys(program, options);
   if (!keys) {
     return In(Event::kKeysUnreadable, keys.error());
   }
-  std::optional<PidFile> pid_file;
-  if (options.pid_path) {
-    auto created = PidFile::Create(*options.pid_path);
-    if (!created) {
-      return In(Event::kPidFileFailed, created.error());
-    }
-    pid_file.emplace(*std::move(created));
+  const auto pid_file = MakePidFile(options);
+  if (!pid_file) {
+    return In(Event::kPidFileFailed, pid_file.error());
   }
   const auto platform = door.Prepare();
   if (!platform) {

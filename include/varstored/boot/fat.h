@@ -44,6 +44,8 @@ class FatVolume {
   [[nodiscard]] std::optional<base::Bytes> ReadChain(std::uint32_t cluster, std::size_t max_bytes,
                                                      bool is_exact) const;
   [[nodiscard]] std::optional<base::Bytes> ReadFolder(std::uint32_t cluster) const;
+  /// The entry of this name among those of a folder.
+  [[nodiscard]] std::optional<Item> Find(base::ByteSpan folder, std::string_view name) const;
 
   Disk disk_;
   Width width_ = Width::k12;

@@ -104,7 +104,7 @@ class Databases {
 
  private:
   struct Hash {
-    efi::SignatureKind kind;
+    efi::SignatureKind kind{};
     Authority entry;
   };
 

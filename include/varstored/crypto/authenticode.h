@@ -27,9 +27,9 @@ struct Authenticode {
 };
 
 /// Reads it: bytes behind its end are passed over, since a WIN_CERTIFICATE is filled up to 8 bytes.
-/// The digest is of SHA-1, SHA-256, SHA-384 or SHA-512, as the first of digestAlgorithms says at the
-/// place where edk2's HashPeImageByType looks (so a message of 64 KiB or more has none), else the
-/// error is kDigestAlgorithm. More than one SignerInfo, or none, is kMalformed. No signature is
+/// The digest is of SHA-1, SHA-256, SHA-384 or SHA-512, as the first of digestAlgorithms says at
+/// the place where edk2's HashPeImageByType looks (so a message of 64 KiB or more has none), else
+/// the error is kDigestAlgorithm. More than one SignerInfo, or none, is kMalformed. No signature is
 /// looked at. All views are of `bytes`.
 [[nodiscard]] base::Result<Authenticode, VerifyError> ReadAuthenticode(base::ByteSpan bytes);
 
