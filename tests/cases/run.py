@@ -81,7 +81,7 @@ def main():
                        NO_COLOR="1")
     for line in (options.case / "transcript").read_text(encoding="utf-8").splitlines():
         if line.startswith("? ") and subprocess.run(line[2:], shell=True, stdin=subprocess.DEVNULL, timeout=60, check=False).returncode:
-            print(f"skipped: this needs what is not there: {line[2:]}")
+            print(f"SKIP: this needs what is not there: {line[2:]}")
             return 77
     failed = False
     with tempfile.TemporaryDirectory() as copy:

@@ -77,11 +77,20 @@ class MicrosoftTest : public test::RealDataTest {
 
   void Update(const std::string& variable, const efi::WellKnownVariable& known,
               const std::string& path) const {
+    const auto content = [&] {
+      return workshop_.Run({"varstore-get", "@kept.b64", efi::ToText(known.vendor), variable})
+          .output;
+    };
+    const std::string before = content();
     const test::Ended ended = workshop_.Run({"varstore-set", "@kept.b64", efi::ToText(known.vendor),
                                              variable, "0x67", FolderFile(path)});
     EXPECT_EQ(ended.exit_code, 0) << path << ": " << ended.errors;
-    EXPECT_EQ(ended.errors,
-              "varstore-set: PCR 7 changes: BitLocker and TPM-sealed keys will ask for recovery\n")
+    // Most vendors' updates bring the same certificate.
+    EXPECT_EQ(
+        ended.errors,
+        content() == before
+            ? ""
+            : "varstore-set: PCR 7 changes: BitLocker and TPM-sealed keys will ask for recovery\n")
         << path;
   }
 
