@@ -10,6 +10,7 @@
 #include "repair.h"
 #include "screen_here.h"
 #include "varstore-bootcheck/page.h"
+#include "varstored/base/ascii.h"
 #include "varstored/base/file.h"
 #include "varstored/boot/loaders.h"
 #include "varstored/efi/authentication_descriptor.h"
@@ -41,7 +42,7 @@ struct Update {
 /// The variable that a file of this name is for, as Microsoft and toolstacks call such files:
 /// DBXUpdate2024.bin, db.auth.
 std::string VariableOfName(std::string_view path) {
-  const std::string name = Lowered(path.substr(path.find_last_of('/') + 1));
+  const std::string name = base::LowerAscii(path.substr(path.find_last_of('/') + 1));
   return name.starts_with("dbx")   ? "dbx"
          : name.starts_with("db")  ? "db"
          : name.starts_with("kek") ? "KEK"

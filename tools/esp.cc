@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "varstored/base/ascii.h"
 #include "varstored/base/file.h"
 #include "varstored/boot/disk.h"
 #include "varstored/boot/fat.h"
@@ -23,8 +24,6 @@ constexpr std::size_t kMaxFolderBytes = std::size_t{2} * boot::kMaxImageBytes;
 /// Two images at once, the caller's memory, and room.
 constexpr std::uint64_t kHelperMemoryBytes = std::uint64_t{1} << 30U;
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 /// The file of this path of the guest's below `folder`, whose names are compared as FAT does;
 /// nothing when it is not there.
 base::Result<std::optional<base::Bytes>> ReadBelow(const std::string& folder,
@@ -36,7 +35,7 @@ base::Result<std::optional<base::Bytes>> ReadBelow(const std::string& folder,
       path.remove_prefix(1);
     }
     const std::size_t end = std::min(path.find_first_of("\\/"), path.size());
-    const std::string wanted = Lowered(path.substr(0, end));
+    const std::string wanted = base::LowerAscii(path.substr(0, end));
     path.remove_prefix(end);
     const auto names = held->Names(kMaxNames);
     if (!names) {
@@ -44,7 +43,7 @@ base::Result<std::optional<base::Bytes>> ReadBelow(const std::string& folder,
     }
     // "." and ".." are not among them, and no link is followed: no path leads out of the folder.
     const auto found = std::find_if(names->begin(), names->end(), [&](const std::string& name) {
-      return Lowered(name) == wanted;
+      return base::LowerAscii(name) == wanted;
     });
     if (found == names->end()) {
       return std::optional<base::Bytes>();
@@ -87,12 +86,6 @@ struct Volume {
 };
 
 }  // namespace
-
-std::string Lowered(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), Lower);
-  return lower;
-}
 
 base::Result<Esp> Esp::Open(const std::string& path, const Subject& subject, base::Log& log) {
   Esp esp(path);

@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "kept_state.h"
@@ -16,9 +15,6 @@
 #include "varstored/boot/loaders.h"
 
 namespace varstored::tools {
-
-/// `text` with the capitals of ASCII made small, as FAT compares names.
-[[nodiscard]] std::string Lowered(std::string_view text);
 
 /// Where a VM's boot loaders come from, --esp: an open disk, or files of a folder. Nobody has
 /// looked into them.

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "varstored/base/ascii.h"
 #include "varstored/base/reader.h"
 #include "varstored/efi/variable_name.h"
 
@@ -15,11 +16,10 @@ constexpr std::size_t kEntryBytes = 32;
 constexpr std::size_t kMaxFolderBytes = std::size_t{65536} * kEntryBytes;
 constexpr std::size_t kMaxDepth = 16;
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 bool IsSameName(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char left, char right) { return Lower(left) == Lower(right); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char left, char right) {
+    return base::LowerAscii(left) == base::LowerAscii(right);
+  });
 }
 
 /// "NAME.EXT" of the eleven characters of a short name.

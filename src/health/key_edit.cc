@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "put_data.h"
+#include "varstored/base/ascii.h"
 #include "varstored/base/hex.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/crypto/digest.h"
@@ -27,17 +28,9 @@ Content ContentOf(const efi::SignatureList& list, const efi::SignatureEntry& ent
   return {list.kind, base::ToBytes(entry.data)};
 }
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
-
 /// Hexadecimal digits without the colons that may stand between them, or nothing.
 std::optional<std::string> DigitsIn(std::string_view text) {
-  std::string digits = Lower(text);
+  std::string digits = base::LowerAscii(text);
   std::erase(digits, ':');
   return digits.empty() || digits.find_first_not_of("0123456789abcdef") != std::string::npos
              ? std::nullopt
@@ -89,7 +82,7 @@ base::Result<Lists> ParsedLists(base::ByteSpan bytes, const std::string& name) {
 /// All entries that `wanted` may mean, each content once.
 std::set<Content> Candidates(const Lists& lists, const std::string& wanted) {
   const auto digits = DigitsIn(wanted);
-  const std::string lower = Lower(wanted);
+  const std::string lower = base::LowerAscii(wanted);
   std::set<Content> same;
   std::set<Content> alike;
   for (const efi::SignatureList& list : lists) {
@@ -97,7 +90,7 @@ std::set<Content> Candidates(const Lists& lists, const std::string& wanted) {
       const Named named = NamedOf(list.kind, entry);
       if (named.name == wanted || (digits && named.digits == *digits)) {
         same.insert(ContentOf(list, entry));
-      } else if (!lower.empty() && Lower(named.name).find(lower) != std::string::npos) {
+      } else if (!lower.empty() && base::LowerAscii(named.name).find(lower) != std::string::npos) {
         alike.insert(ContentOf(list, entry));
       }
     }
