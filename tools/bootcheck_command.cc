@@ -183,7 +183,8 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
     return opened.failure();
   }
   const Subject subject = opened->subject();
-  const auto esp = Esp::Open(wishes.esp, subject, log);
+  const auto esp = Esp::Open(
+      wishes.esp, [&subject] { return ReadableStateOf(subject); }, log);
   if (!esp) {
     return esp.failure();
   }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "authority.h"
 #include "commands.h"
 #include "esp.h"
 #include "kept_state.h"
@@ -200,36 +201,6 @@ bool WantsSecureBoot(const Wishes& wishes, const health::State& state,
                             : health::MakeReport(state, context).secure_boot.value_or(true);
 }
 
-/// Adds what is measured of the boot loader that `authority` is of, or says why there is nothing.
-void AddAuthority(const base::Result<pcr::Authority>& authority, pcr::Prediction& prediction) {
-  if (!prediction.secure_boot) {
-    prediction.no_authority = "Secure Boot is off, and nothing is checked";
-  } else if (!authority) {
-    prediction.no_authority = authority.error().message;
-    prediction.has_value = false;
-  } else {
-    const auto events = pcr::AuthorityEvents(std::array{*authority});
-    prediction.events.insert(prediction.events.end(), events.begin(), events.end());
-  }
-}
-
-/// The same of the boot loader of a disk.
-void AddLoader(const boot::BootReport& report, bool is_after, pcr::Prediction& prediction) {
-  const auto started = boot::StartedOf(report, is_after);
-  if (!started) {
-    AddAuthority(started.failure(), prediction);
-    return;
-  }
-  const boot::Authority& authority = started->authority;
-  AddAuthority(pcr::Authority{std::string(authority.variable.name), authority.variable.vendor,
-                              authority.signature_data},
-               prediction);
-  if (prediction.secure_boot) {
-    prediction.loader = started->name;
-    prediction.is_shim = started->is_shim;
-  }
-}
-
 /// What is measured with each of the two, of which `after` may be null.
 base::Result<pcr::Pcr7> Predict(const Wishes& wishes, const Subject& subject,
                                 const std::optional<Esp>& esp, const health::State& before,
@@ -352,7 +323,8 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   const Subject subject = opened->subject();
   std::optional<Esp> esp;
   if (!wishes.esp.empty()) {
-    auto opened_esp = Esp::Open(wishes.esp, subject, log);
+    auto opened_esp = Esp::Open(
+        wishes.esp, [&subject] { return ReadableStateOf(subject); }, log);
     if (!opened_esp) {
       return opened_esp.failure();
     }
