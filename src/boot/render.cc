@@ -217,7 +217,7 @@ std::string WordsOn(const Verdict& verdict) {
 
 std::string RenderScreen(const BootReport& report, const health::ScreenOptions& options) {
   Lines lines;
-  lines.Add(0, report.target);
+  lines.Add(0, "boot loaders of " + report.target);
   lines.Add(2, !report.secure_boot   ? "Secure Boot: not known; judged as if it were on"
                : *report.secure_boot ? "Secure Boot: on"
                                      : "Secure Boot: off: every program starts");
@@ -245,7 +245,7 @@ std::string RenderScreen(const BootReport& report, const health::ScreenOptions& 
   return text;
 }
 
-std::string RenderJson(const BootReport& report) {
+Json JsonOf(const BootReport& report) {
   Json json = Json::Object();
   json.Add("format", 1).Add("target", report.target);
   if (report.secure_boot) {
@@ -269,7 +269,9 @@ std::string RenderJson(const BootReport& report) {
       .Add("findings", JsonOf(report.findings))
       .Add("update", report.update)
       .Add("findings_after", JsonOf(report.findings_after));
-  return json.Text() + "\n";
+  return json;
 }
+
+std::string RenderJson(const BootReport& report) { return JsonOf(report).Text() + "\n"; }
 
 }  // namespace varstored::boot

@@ -25,6 +25,7 @@ import loaders  # noqa: E402  pylint: disable=wrong-import-position
 from json_schema import validate  # noqa: E402  pylint: disable=wrong-import-position
 
 SCHEMA = json.loads((SOURCE / "docs/tools/varstore-bootcheck.schema.json").read_text(encoding="utf-8"))
+INSPECT_SCHEMA = json.loads((SOURCE / "docs/tools/varstore-inspect.schema.json").read_text(encoding="utf-8"))
 PCR7_SCHEMA = json.loads((SOURCE / "docs/tools/varstore-pcr7.schema.json").read_text(encoding="utf-8"))
 SYSTEMD_BOOT = pathlib.Path("/usr/lib/systemd/boot/efi/systemd-bootx64.efi")
 SHIM = pathlib.Path("/usr/lib/shim/shimx64.efi")
@@ -254,6 +255,44 @@ class Bootcheck(unittest.TestCase):
         shown = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", self.esp, "--after", update],
                                capture_output=True, text=True, check=False).stdout
         self.assertIn('its signer is "new" of "Microsoft UEFI CA 2023"', shown)
+
+    # ---- inspect ----
+
+    def inspect(self, *words, exit_code=2):
+        done = subprocess.run([BIN / "varstore-inspect", self.vm, *words], capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, exit_code, done)
+        return done.stdout.decode() or done.stderr.decode()
+
+    def test_inspect_has_the_same_report(self):
+        self.put("signed", "signer")
+        self.put("unsigned", file="EFI/x.efi")
+        self.store(db=("root",), others=self.option("x", r"\EFI\x.efi"))
+        image = self.folder / "disk"
+        image.write_bytes(self.file_system(16 * MIB, "-c", 4))
+        for esp in (self.esp, image):
+            told = json.loads(self.inspect("--json", "--esp", esp))
+            validate(told, INSPECT_SCHEMA, INSPECT_SCHEMA, others={"varstore-bootcheck.schema.json": SCHEMA})
+            self.assertEqual(told["bootcheck"], self.check(esp=esp))
+            self.assertEqual(self.findings(told["bootcheck"]), [("loader-not-trusted", "warning")])
+        self.assertNotIn("bootcheck", json.loads(self.inspect("--json", exit_code=0)))
+        shown = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", self.esp], capture_output=True, text=True,
+                               check=False).stdout
+        self.assertTrue(self.inspect("--esp", self.esp).endswith("\n" + shown))
+        # Its PCR 7 is that with the boot loader.
+        values = self.values({"db": self.lists("root")}, loaders.OWNER + self.keys.der("root"))
+        self.assertIn(values["sha256"], self.inspect("--esp", self.esp, "--pcr7"))
+        self.assertNotIn(values["sha256"], self.inspect("--pcr7", exit_code=0))
+        self.assertIn("there is no such file", self.inspect("--esp", self.folder / "missing", exit_code=1))
+        for words in (("--svg",), ("--check", "all")):
+            self.assertIn("--esp goes with", self.inspect("--esp", self.esp, *words))
+
+    def test_findings_of_the_disk_alone_are_findings_of_inspect(self):
+        self.put("signed", "signer")
+        self.store(has_pk=False)
+        self.inspect("--esp", self.esp, exit_code=0)
+        (self.esp / DEFAULT).unlink()
+        told = json.loads(self.inspect("--json", "--esp", self.esp))
+        self.assertEqual((told["findings"], self.findings(told["bootcheck"])), ([], [("loader-missing", "error")]))
 
     # ---- shim ----
 

@@ -10,6 +10,7 @@
 #include "varstored/base/result.h"
 #include "varstored/boot/verdict.h"
 #include "varstored/health/finding.h"
+#include "varstored/health/json.h"
 #include "varstored/health/render.h"
 #include "varstored/health/state.h"
 
@@ -123,5 +124,7 @@ struct Started {
 /// For machines: one object of JSON of the form that docs/tools/varstore-bootcheck.schema.json
 /// says, and a line end.
 [[nodiscard]] std::string RenderJson(const BootReport& report);
+/// The same object, to be a part of another one.
+[[nodiscard]] health::Json JsonOf(const BootReport& report);
 
 }  // namespace varstored::boot
