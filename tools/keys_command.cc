@@ -12,6 +12,7 @@
 
 #include "backup.h"
 #include "commands.h"
+#include "download.h"
 #include "host_keys.h"
 #include "key_sources.h"
 #include "repair.h"
@@ -49,6 +50,7 @@ struct Wishes {
   std::string output;
   std::string secret_folder;
   std::string backup_folder = kBackupFolder;
+  DownloadOptions download;
   bool force = false;
 };
 
@@ -135,14 +137,18 @@ base::Result<base::Bytes> Make(const Wishes& wishes, const KeySources& sources,
   }
   if (is_short) {
     return base::Fail(
-        "nothing was made: put what is missing into a folder, and name it with --from");
+        "nothing was made: put what is missing into a folder, and name it with --from; or let "
+        "--download fetch it");
   }
   auto made = keys::MakeFiles(*wishes.profile, ingredients, kept, Now());
   if (!made) {
     return made.failure();
   }
   if (made->auth.size() < 4) {
-    text += "no revocations were found, so there is no dbx.auth: new VMs start without\n";
+    text +=
+        "no revocations were found, so there is no dbx.auth: new VMs start without. Microsoft's "
+        "list "
+        "is in https://github.com/microsoft/secureboot_objects, PreSignedObjects/DBX\n";
   }
   base::Writer writer;
   tool::WriteText(writer, text);
@@ -193,9 +199,14 @@ base::Result<std::string> MakeCommand(const Wishes& wishes, base::Log& log) {
   const std::string output = wishes.output.empty() ? "secure-boot-keys" : wishes.output;
   const std::string secret_folder =
       wishes.secret_folder.empty() ? output + "/private" : wishes.secret_folder;
-  const auto sources = ReadKeySources(wishes.from, log);
+  auto sources = ReadKeySources(wishes.from, log);
   if (!sources) {
     return sources.failure();
+  }
+  if (wishes.download.is_wanted && *wishes.profile != keys::Profile::kOwn) {
+    if (auto done = DownloadMissing(wishes.download, *sources, log); !done) {
+      return done.failure();
+    }
   }
   auto kept = ReadKept(secret_folder, *wishes.profile);
   if (!kept) {
@@ -476,6 +487,9 @@ int KeysMain(int argc, char** argv) {
                                 tool::Value('\0', "output", wishes.output),
                                 tool::Value('\0', "private", wishes.secret_folder),
                                 tool::Value('\0', "backup-folder", wishes.backup_folder),
+                                tool::Flag('\0', "download", wishes.download.is_wanted),
+                                tool::Value('\0', "url-base", wishes.download.url_base),
+                                tool::Value('\0', "cacert", wishes.download.authorities),
                                 tool::Flag('\0', "force", wishes.force)}}),
                  [&](auto operands, auto& log) { return Run(wishes, operands, exit_code, log); });
   return failed != 0 ? failed : exit_code;

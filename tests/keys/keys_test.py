@@ -4,15 +4,19 @@
 BIN has the programs. Microsoft's certificates come from the data of VARSTORED_TEST_DATA; those of 2011 also from the
 flash image of Debian's package ovmf.
 """
+import contextlib
+import http.server
 import os
 import pathlib
 import re
 import resource
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 BIN, SOURCE = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2])
@@ -167,6 +171,92 @@ class Make(Keys):
         self.assertEqual(sorted(path.name for path in (self.folder / "both/private").iterdir()), ["PK.key", "PK.pem"])
 
 
+@unittest.skipUnless(DATA.is_dir(), "VARSTORED_TEST_DATA has no certificates of Microsoft's")
+class Download(Keys):
+    """From a server with a certificate of an authority of its own, at Microsoft's paths."""
+
+    def setUp(self):
+        super().setUp()
+        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.pem", "-days", "2",
+                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+
+    def numbers(self):
+        """The number in Microsoft's address, by the certificate's file."""
+        rows = re.findall(r"\| ([^|]+) \|[^|]*\| <https://go.microsoft.com/fwlink/\?LinkId=(\d+)> \|",
+                          (SOURCE / "certs/README.md").read_text(encoding="utf-8"))
+        files = {"Microsoft Corporation KEK CA 2011": "MicCorKEKCA2011_2011-06-24",
+                 "Microsoft Corporation KEK 2K CA 2023": "microsoft_corporation_kek_2k_ca_2023",
+                 "Microsoft Windows Production PCA 2011": "MicWinProPCA2011_2011-10-19",
+                 "Windows UEFI CA 2023": "windows_uefi_ca_2023",
+                 "Microsoft Corporation UEFI CA 2011": "MicCorUEFCA2011_2011-06-27",
+                 "Microsoft UEFI CA 2023": "microsoft_uefi_ca_2023",
+                 "Microsoft Option ROM UEFI CA 2023": "microsoft_option_rom_uefi_ca_2023"}
+        return {number: DATA / f"certificates/{files[name]}.der" for name, number in rows}
+
+    @contextlib.contextmanager
+    def server(self, files):
+        """Gives its address and the paths that were asked for. A link leads to the file, as Microsoft's do."""
+        asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):  # pylint: disable=invalid-name
+                asked.append(self.path)
+                link = re.fullmatch(r"/fwlink/\?LinkId=(\d+)", self.path)
+                file = files.get(self.path[len("/file/"):]) if self.path.startswith("/file/") else None
+                if link and link[1] in files:
+                    self.send_response(302)
+                    self.send_header("Location", f"/file/{link[1]}")
+                    self.end_headers()
+                elif file:
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(file.read_bytes())
+                else:
+                    self.send_error(404)
+
+            def log_message(self, format, *args):  # pylint: disable=redefined-builtin
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "server.pem", self.folder / "server.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"https://localhost:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def download(self, exit_code, url, *words):
+        return self.keys(exit_code, "make", "--profile", "microsoft", "--download", "--url-base", url, "--output", "made", *words)
+
+    def test_what_is_missing_is_fetched_and_nothing_else(self):
+        with self.server(self.numbers()) as (url, asked):
+            self.download(0, url, "--cacert", "server.pem", "--from", FLASH)
+        links = [path for path in asked if path.startswith("/fwlink")]
+        self.assertEqual(len(links), 4, links)  # those of 2011 are in the flash image
+        listed = self.keys(0, "list", "--auth-dir", "made")
+        self.assertLess(manifest()["required"] | manifest()["optional"], set(re.findall("SHA-256 ([0-9a-f]{64})", listed)))
+
+    def test_something_else_is_refused_and_nothing_is_made(self):
+        files = self.numbers()
+        files["2239776"] = files["2239775"]
+        with self.server(files) as (url, _):
+            self.assertRegex(self.download(1, url, "--cacert", "server.pem"), r"Windows UEFI CA 2023: .*something else")
+        self.assertFalse((self.folder / "made").exists())
+
+    def test_a_file_that_is_not_there_and_a_server_that_nobody_vouches_for_are_errors(self):
+        with self.server({}) as (url, asked):
+            self.assertIn("404", self.download(1, url, "--cacert", "server.pem"))
+            count = len(asked)
+            self.assertIn("certificate", self.download(1, url))
+            self.assertEqual(len(asked), count)
+        self.assertFalse((self.folder / "made").exists())
+
+
 class Check(Keys):
     def check(self, *lines, folder="own"):
         """Wrong, and says each of these."""
@@ -293,4 +383,4 @@ class Install(Keys):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as sets:
         SETS = pathlib.Path(sets)
-        unittest.main(argv=sys.argv[:1])
+        unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
