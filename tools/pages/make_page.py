@@ -41,7 +41,7 @@ class Page:
 
     def __init__(self, path):
         self.path = path
-        text = path.read_text(encoding="utf-8")
+        text = re.sub(r"^<!--[^>]*-->\n", "", path.read_text(encoding="utf-8"), flags=re.M)
         parts = re.split(r"^## (.+)\n", text, flags=re.M)
         head = re.fullmatch(r"# (\S+)\n\n(.+)\n\s*", parts[0], re.S)
         if not head or head.group(1) != path.stem:
