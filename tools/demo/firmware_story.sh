@@ -21,7 +21,7 @@ mkdir -p /usr/share/varstored /etc/secureboot
 cp /test/OVMF.fd /usr/share/varstored
 cp /test/keys/*.auth /etc/secureboot
 config=/etc/xen/vm1.cfg
-sed -n '/^`\/etc\/xen\/vm1.cfg`:$/,/^\*\*/s/^    //p' /test/xl.md >"$config"
+sed -n '/^`\/etc\/xen\/vm1.cfg`:$/,/^\*\*/s/^    //p' /test/page >"$config"
 grep '^bios_path_override\|^device_model_' "$config" | sed 's/ *#.*//; s/^/demo line /'
 uuid=$(sed -n 's/^uuid = "\([^"]*\)".*/\1/p' "$config")
 firmware_guest_settings >>"$config"
