@@ -2,6 +2,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 namespace varstored::tools {
 
@@ -30,6 +31,14 @@ void AddLoader(const boot::BootReport& report, bool is_after, pcr::Prediction& p
   if (prediction.secure_boot) {
     prediction.loader = started->name;
     prediction.is_shim = started->is_shim;
+    prediction.has_shims_events = !started->by_shim.empty();
+    // shim knows what it has measured itself, and not what the firmware has.
+    std::vector<pcr::Authority> by_shim;
+    for (const boot::Authority& one : started->by_shim) {
+      by_shim.push_back({std::string(one.variable.name), one.variable.vendor, one.signature_data});
+    }
+    const auto events = pcr::AuthorityEvents(by_shim);
+    prediction.events.insert(prediction.events.end(), events.begin(), events.end());
   }
 }
 

@@ -52,9 +52,9 @@ std::string KeyOfLists(base::ByteSpan bytes) {
     for (const efi::SignatureEntry& entry : list.entries) {
       const auto usual =
           list.kind == efi::SignatureKind::kX509 ? health::UsualKeyOf(entry.data) : std::nullopt;
-      const std::string key = is_of_dbx || health::IsVersion(list.kind, entry) ? "dbx"
-                              : usual ? efi::NameToUtf8(usual->name)
-                                      : std::string();
+      std::string key = is_of_dbx || health::IsVersion(list.kind, entry) ? "dbx"
+                        : usual ? efi::NameToUtf8(usual->name)
+                                : std::string();
       if (key == "dbx") {
         return key;
       }
