@@ -12,6 +12,7 @@
 #include "varstored/efi/guid.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/health/boot.h"
+#include "varstored/health/check.h"
 #include "varstored/health/key_content.h"
 #include "varstored/health/render.h"
 #include "varstored/health/text.h"
@@ -108,6 +109,16 @@ class Screen {
       Line(start + Paint(line, colour));
       start.assign(tab, ' ');
     }
+  }
+
+  /// A line that is never more than one. `sign` says in one character what the colour says.
+  void Short(char sign, const std::string& label, const std::string& words) {
+    const Colour colour = sign == '+'                  ? Colour::kGreen
+                          : sign == 'x'                ? Colour::kRed
+                          : sign == '!' || sign == '?' ? Colour::kYellow
+                                                       : Colour::kPlain;
+    Line(Paint(std::string(1, sign) + " " + Pad(label, kTab - kIndent), colour) +
+         Cut(words, width_ - kTab));
   }
 
   void Indented(const std::string& words, std::size_t indent) {
@@ -220,6 +231,11 @@ std::string ModeText(const Report& report) {
   }
   return report.is_mode_chosen ? "deployed, which was chosen: a platform key is enrolled"
                                : "user: a platform key is enrolled";
+}
+
+/// '+', '?' or 'x': they differ in shape, for whoever does not see the colours.
+char SignOf(Verdict verdict) {
+  return verdict == Verdict::kRight ? '+' : verdict == Verdict::kNotKnown ? '?' : 'x';
 }
 
 void ShowSummary(Screen& screen, const Report& report) {
@@ -438,8 +454,9 @@ void ShowUsage(Screen& screen, const Report& report) {
   std::size_t rest_bytes = 0;
   std::size_t others = 0;
   for (const UsageRow& variable : RowsOf(usage)) {
-    const bool is_small = variable.data_bytes < kSmallBytes;
-    if (shown < (is_small ? kMinVariableRows : kMaxVariableRows)) {
+    const bool is_small = variable.count == 1 && variable.data_bytes < kSmallBytes;
+    if (variable.name == "dbx" ||  // which is asked for most
+        shown < (is_small ? kMinVariableRows : kMaxVariableRows)) {
       ++shown;
       row(variable.name, variable.data_bytes, variable.limit_bytes);
     } else {
@@ -609,6 +626,9 @@ void ShowRunning(Screen& screen, const Running& running) {
 std::string RenderScreen(const Report& report, const ScreenOptions& options) {
   Screen screen(options);
   ShowSummary(screen, report);
+  if (!report.findings.empty()) {
+    ShowFindings(screen, report.findings);
+  }
   ShowKeys(screen, report);
   ShowDefaults(screen, report);
   ShowSuccessions(screen, report);
@@ -617,9 +637,30 @@ std::string RenderScreen(const Report& report, const ScreenOptions& options) {
   if (report.running) {
     ShowRunning(screen, *report.running);
   }
-  if (!report.findings.empty()) {
-    ShowFindings(screen, report.findings);
+  return screen.Take();
+}
+
+std::string RenderShort(const Report& report, const ScreenOptions& options) {
+  Screen screen(options);
+  screen.Short(' ', "VM", ForTerminal(report.target));
+  const Judgement secure_boot = Judge(report, Check::kSecureBoot);
+  screen.Short(SignOf(secure_boot.verdict), "Secure Boot",
+               secure_boot.why.empty() ? "on" : secure_boot.why);
+  const Judgement certificates = Judge(report, Check::kCertificates);
+  screen.Short(SignOf(certificates.verdict), "Certificates",
+               certificates.why.empty() ? "Microsoft's of 2023 are there" : certificates.why);
+  screen.Short(SignOf(Judge(report, Check::kRevocations).verdict), "Revocations",
+               RevocationsText(report));
+  std::string names;
+  bool has_error = false;
+  for (const Finding& finding : report.findings) {
+    names += (names.empty() ? ": " : ", ") + std::string(TypeOf(finding.kind).name);
+    has_error = has_error || finding.severity == Severity::kError;
   }
+  screen.Short(names.empty() ? '+'
+               : has_error   ? 'x'
+                             : '!',
+               "Findings", names.empty() ? "none" : CountText(report.findings) + names);
   return screen.Take();
 }
 

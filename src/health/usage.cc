@@ -57,7 +57,9 @@ bool IsHexDigit(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'
 /// What the names of a family have in common: with a pattern, and for people.
 struct FamilyName {
   std::string pattern;
-  std::string title;
+  std::string title;  // with a '*' in the place of each number
+  /// The number, where there is one and it is decimal.
+  std::string number = {};
 };
 
 /// Of an escaped name: what stands in place of each run of hexadecimal digits that has a decimal
@@ -65,7 +67,7 @@ struct FamilyName {
 std::optional<FamilyName> FamilyNameOf(std::string_view name) {
   constexpr std::size_t kEscapeBytes = 6;  // such as \u0020
   FamilyName family;
-  bool has_number = false;
+  std::size_t numbers = 0;
   while (!name.empty()) {
     std::size_t taken = 0;
     while (taken < name.size() && IsHexDigit(name[taken])) {
@@ -73,7 +75,8 @@ std::optional<FamilyName> FamilyNameOf(std::string_view name) {
     }
     const std::string_view run = name.substr(0, taken);
     if (run.find_first_of("0123456789") != std::string_view::npos) {
-      has_number = true;
+      ++numbers;
+      family.number = run.find_first_not_of("0123456789") == std::string_view::npos ? run : "";
       family.pattern += "[0-9A-F]*";
       family.title += '*';
     } else {
@@ -87,7 +90,39 @@ std::optional<FamilyName> FamilyNameOf(std::string_view name) {
     }
     name.remove_prefix(taken);
   }
-  return has_number ? std::optional(std::move(family)) : std::nullopt;
+  if (numbers != 1) {
+    family.number.clear();
+  }
+  return numbers > 0 ? std::optional(std::move(family)) : std::nullopt;
+}
+
+/// From the first to the last number of a family, as in "Attempt 1..8".
+struct NumberRange {
+  bool is_known = true;
+  std::string first;
+  std::string last;
+
+  void Add(const std::string& number) {
+    const auto is_less = [](const std::string& a, const std::string& b) {
+      return a.size() != b.size() ? a.size() < b.size() : a < b;
+    };
+    is_known = is_known && !number.empty();
+    first = first.empty() || is_less(number, first) ? number : first;
+    last = is_less(last, number) ? number : last;
+  }
+};
+
+/// A title for people: blanks as they are, and from which number to which.
+std::string TitleOf(std::string title, const NumberRange& numbers) {
+  constexpr std::string_view kBlank = "\\u0020";
+  for (std::size_t at = 0; (at = title.find(kBlank, at)) != std::string::npos;) {
+    title.replace(at, kBlank.size(), " ");
+  }
+  if (const std::size_t star = title.find('*');
+      numbers.is_known && star != std::string::npos && star == title.rfind('*')) {
+    title.replace(star, 1, numbers.first + ".." + numbers.last);
+  }
+  return title;
 }
 
 std::optional<FamilyName> FamilyNameOf(const VariableId& id) {
@@ -107,10 +142,12 @@ std::optional<FamilyName> FamilyNameOf(const VariableId& id) {
 void FindFamilies(Usage& usage) {
   std::map<std::pair<std::string, efi::Guid>, std::vector<std::size_t>> members;
   std::map<std::string, std::string> titles;
+  std::map<std::pair<std::string, efi::Guid>, NumberRange> numbers;
   for (std::size_t i = 0; i < usage.variables.size(); ++i) {
     const VariableId& id = usage.variables[i].id;
     if (auto name = FamilyNameOf(id)) {
       members[{name->pattern, id.vendor}].push_back(i);
+      numbers[{name->pattern, id.vendor}].Add(name->number);
       titles.try_emplace(name->pattern, std::move(name->title));
     }
   }
@@ -119,7 +156,7 @@ void FindFamilies(Usage& usage) {
     if (places.size() < kMinFamily) {
       continue;
     }
-    VariableFamily family{.title = titles[name.first],
+    VariableFamily family{.title = TitleOf(titles[name.first], numbers[name]),
                           .pattern = name.first,
                           .vendor = name.second,
                           .count = places.size(),

@@ -210,11 +210,19 @@ class Inspect(unittest.TestCase):
         return shown
 
     def test_options_that_exclude_each_other_and_bad_updates_fail(self):
-        self.assertEqual(self.inspect(CLEAN, "--json", "--svg").returncode, 2)
+        for words in (("--json", "--svg"), ("--short", "--json"), ("--short", "--pcr7")):
+            self.assertEqual((self.inspect(CLEAN, *words).returncode, self.inspect(CLEAN, *words).stdout), (2, b""))
         update = self.folder / "update"
         for content in (b"", b"no list at all, but long enough to be one of them"):
             update.write_bytes(content)
             self.assertEqual(self.inspect(CLEAN, "--dbx-update", update).returncode, 1)
+
+    def test_short_is_five_lines_and_the_exit_code_of_the_screen(self):
+        for content, code, last in ((CLEAN, 0, b"+ Findings      none\n"),
+                                    (DANGLING, 2, b"! Findings      1 warning: boot-order-dangling\n")):
+            done = self.inspect(content, "--short")
+            self.assertEqual((done.returncode, done.stdout.count(b"\n")), (code, 5), done)
+            self.assertTrue(done.stdout.endswith(last), done)
 
     @staticmethod
     def hashes(*firsts, owner=bytes(16)):

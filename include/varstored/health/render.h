@@ -17,6 +17,10 @@ struct ScreenOptions {
 /// The report for people. Nothing of a guest's reaches a terminal as anything but plain characters.
 [[nodiscard]] std::string RenderScreen(const Report& report, const ScreenOptions& options);
 
+/// The same in five lines: the VM, Secure Boot, Microsoft's certificates, revocations and findings.
+/// Each of the last four begins with a sign: '+' right, 'x' wrong, '!' a warning, '?' not known.
+[[nodiscard]] std::string RenderShort(const Report& report, const ScreenOptions& options);
+
 /// The findings alone, as RenderScreen shows them; empty when there are none.
 [[nodiscard]] std::string RenderFindings(const std::vector<Finding>& findings,
                                          const ScreenOptions& options);
