@@ -15,7 +15,7 @@ SSH = ssh
 deploy = packaging/deploy --ssh "$(SSH)" $(if $(DRYRUN),--dry-run) $(if $(filter no,$(XAPI)),--no-xapi)
 
 .PHONY: demo check bench used-calls docs format lint install auth fuzz fuzz-coverage soak fleet \
-	package firmware firmware-package deploy deploy-revert
+	package firmware firmware-twice firmware-package deploy deploy-revert
 
 demo:
 	./demo
@@ -65,6 +65,9 @@ install:
 
 firmware:
 	firmware/build
+
+firmware-twice:
+	firmware/compare
 
 firmware-package: firmware
 	packaging/pack-firmware build/packages

@@ -21,6 +21,8 @@ add_compile_options(
   "$<$<COMPILE_LANGUAGE:CXX>:-Wextra-semi;-Wnon-virtual-dtor;-Wold-style-cast;-Woverloaded-virtual>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wduplicated-branches -Wduplicated-cond -Wlogical-op)
+else()
+  add_compile_options(-Wreserved-identifier)
 endif()
 
 # The tests run with what is shipped: only the sanitizers replace a part of it.

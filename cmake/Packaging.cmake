@@ -69,6 +69,8 @@ set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_VARSTORED_PACKAGE_RECOMMENDS varstored-tools)
+# For varstore keys make --download.
+set(CPACK_DEBIAN_VARSTORED-TOOLS_PACKAGE_RECOMMENDS "curl, ca-certificates")
 set(CPACK_DEBIAN_VARSTORED_PACKAGE_CONTROL_EXTRA
     "${scripts}/deb/conffiles;${scripts}/deb/postinst;${scripts}/deb/postrm")
 

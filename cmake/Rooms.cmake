@@ -10,7 +10,7 @@
 # compile.
 
 # Room by room: the rooms just below it. It may use those and all that is below them.
-set(VARSTORED_ROOMS base version efi crypto store live pcr engine health boot signer backend guest guest_xen sandbox daemon convert tool)
+set(VARSTORED_ROOMS base version efi crypto store live pcr engine health boot signer keys backend guest guest_xen sandbox daemon convert tool)
 set(VARSTORED_BELOW_base)
 set(VARSTORED_BELOW_version)
 set(VARSTORED_BELOW_efi base)
@@ -22,6 +22,7 @@ set(VARSTORED_BELOW_engine store crypto)
 set(VARSTORED_BELOW_health engine live)
 set(VARSTORED_BELOW_boot health)
 set(VARSTORED_BELOW_signer engine)
+set(VARSTORED_BELOW_keys health signer)
 set(VARSTORED_BELOW_backend store version)
 set(VARSTORED_BELOW_guest engine)
 set(VARSTORED_BELOW_guest_xen guest)

@@ -22,6 +22,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
                 "what is no image is said so");
   if (image) {
     static_cast<void>(boot::ShimRulesOf(*image, health::State()));
+    const auto version = boot::FindResource(*image, "BOOTMGRSECURITYVERSIONNUMBER");
+    fuzz::Require(!version || version->size() <= size, "a resource is a part of the file");
   }
   const boot::Disk disk = {size, [file](std::uint64_t offset, std::span<std::uint8_t> into) {
                              if (offset > file.size() || into.size() > file.size() - offset) {

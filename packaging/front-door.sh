@@ -39,20 +39,24 @@ packages_in() {
     NF && index(wanted, " " section " ") { print $1 }' "$top/packaging/debian-packages.txt"
 }
 
+# missing_packages SECTION...: prints what is not installed of these sections, each behind a space.
+missing_packages() {
+  for package in $(packages_in "$@"); do
+    # shellcheck disable=SC2016  # the variable is dpkg-query's
+    case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) in
+      ?i*) ;;
+      *) printf ' %s' "$package" ;;
+    esac
+  done
+}
+
 # need_packages SECTION...: installs what is missing of these sections.
 need_packages() {
   if ! command -v dpkg-query >/dev/null; then
     echo "no Debian: going on with what is installed (see packaging/debian-packages.txt)"
     return
   fi
-  missing=
-  for package in $(packages_in "$@"); do
-    # shellcheck disable=SC2016  # the variable is dpkg-query's
-    case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) in
-      ?i*) ;;
-      *) missing="$missing $package" ;;
-    esac
-  done
+  missing=$(missing_packages "$@")
   [ -n "$missing" ] || return 0
 
   step "install missing packages:$missing"

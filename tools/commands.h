@@ -9,6 +9,8 @@ namespace varstored::tools {
 [[nodiscard]] int BootMain(int argc, char** argv);
 /// The same of `varstore bootcheck`; 2 is a finding.
 [[nodiscard]] int BootCheckMain(int argc, char** argv);
+/// The same of `varstore keys`; 2 is a set of files with which something is wrong.
+[[nodiscard]] int KeysMain(int argc, char** argv);
 /// The same of `varstore pcr7`.
 [[nodiscard]] int Pcr7Main(int argc, char** argv);
 

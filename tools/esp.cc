@@ -87,11 +87,11 @@ struct Volume {
 
 }  // namespace
 
-base::Result<Esp> Esp::Open(const std::string& path, const Subject& subject, base::Log& log) {
+base::Result<Esp> Esp::Open(const std::string& path, const ReadState& read_state, base::Log& log) {
   Esp esp(path);
   struct stat status = {};
   const bool is_folder = ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-  if (auto got = is_folder ? esp.ReadFolder(subject, log) : esp.OpenDisk(); !got) {
+  if (auto got = is_folder ? esp.ReadFolder(read_state, log) : esp.OpenDisk(); !got) {
     return got.failure();
   }
   return esp;
@@ -115,10 +115,10 @@ base::Result<void> Esp::OpenDisk() {
   return {};
 }
 
-base::Result<void> Esp::ReadFolder(const Subject& subject, base::Log& log) {
+base::Result<void> Esp::ReadFolder(const ReadState& read_state, base::Log& log) {
   const auto wanted = sandbox::TextInHelper(
       [&](base::Log& /*lines*/) -> base::Result<std::string> {
-        const auto state = ReadableStateOf(subject);
+        const auto state = read_state();
         if (!state) {
           return state.failure();
         }

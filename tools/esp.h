@@ -7,12 +7,12 @@
 #include <string>
 #include <utility>
 
-#include "kept_state.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/held_file.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
 #include "varstored/boot/loaders.h"
+#include "varstored/health/state.h"
 
 namespace varstored::tools {
 
@@ -20,9 +20,12 @@ namespace varstored::tools {
 /// looked into them.
 class Esp {
  public:
+  /// What gives a VM's variables; it runs in a helper process.
+  using ReadState = std::function<base::Result<health::State>()>;
+
   /// Opens the disk or its image at `path`, to be read only; or reads, of the folder at `path`, the
-  /// files to which the variables of `subject` lead: which these are, a helper process says.
-  [[nodiscard]] static base::Result<Esp> Open(const std::string& path, const Subject& subject,
+  /// files to which the variables of `read_state` lead: which these are, a helper process says.
+  [[nodiscard]] static base::Result<Esp> Open(const std::string& path, const ReadState& read_state,
                                               base::Log& log);
 
   /// Does `work` in a helper process that can read the disk, and has nothing else.
@@ -36,7 +39,7 @@ class Esp {
   explicit Esp(std::string path) : path_(std::move(path)) {}
 
   [[nodiscard]] base::Result<void> OpenDisk();
-  [[nodiscard]] base::Result<void> ReadFolder(const Subject& subject, base::Log& log);
+  [[nodiscard]] base::Result<void> ReadFolder(const ReadState& read_state, base::Log& log);
   [[nodiscard]] base::Result<boot::ReadEspFile> DiskReader() const;
 
   std::string path_;

@@ -13,8 +13,10 @@ std::vector<tool::Option> OptionsOf(HostKeysOptions& options) {
           tool::Value('\0', "auth-dir", options.auth_folder)};
 }
 
-base::Result<engine::FirstBootKeys> ReadHostKeys(const HostKeysOptions& options) {
-  // As the daemon itself would start, but for the domain, which the keys do not depend on.
+namespace {
+
+/// As the daemon itself would start, but for the domain, which the keys do not depend on.
+base::Result<daemon::Options> ReadDaemonOptions(const HostKeysOptions& options) {
   constexpr daemon::Program kDaemon = {
       .name = "varstored",
       .help = {},
@@ -29,9 +31,22 @@ base::Result<engine::FirstBootKeys> ReadHostKeys(const HostKeysOptions& options)
   if (!options.auth_folder.empty()) {
     arguments.insert(arguments.end(), {"--auth-dir", options.auth_folder});
   }
-  const auto read = daemon::ReadOptions(kDaemon, arguments);
-  return read ? daemon::ReadFirstBootKeys(*read, std::string(daemon::kAuthFolder))
-              : base::Fail(read.error().message);
+  auto read = daemon::ReadOptions(kDaemon, arguments);
+  return read ? base::Result<daemon::Options>(*std::move(read)) : base::Fail(read.error().message);
+}
+
+}  // namespace
+
+base::Result<std::string> HostFolder(const HostKeysOptions& options) {
+  const auto read = ReadDaemonOptions(options);
+  return read ? base::Result<std::string>(
+                    read->auth_folder.value_or(std::string(daemon::kAuthFolder)))
+              : read.failure();
+}
+
+base::Result<engine::FirstBootKeys> ReadHostKeys(const HostKeysOptions& options) {
+  const auto read = ReadDaemonOptions(options);
+  return read ? daemon::ReadFirstBootKeys(*read, std::string(daemon::kAuthFolder)) : read.failure();
 }
 
 }  // namespace varstored::tools

@@ -18,6 +18,10 @@ struct HostKeysOptions {
 /// The options --config and --auth-dir, which set `options`.
 [[nodiscard]] std::vector<tool::Option> OptionsOf(HostKeysOptions& options);
 
+/// The folder that the host's keys are in: what the command line says, or the daemon's own
+/// configuration, or the usual one.
+[[nodiscard]] base::Result<std::string> HostFolder(const HostKeysOptions& options);
+
 /// The keys that a VM gets at its first boot on this host: the daemon's own configuration counts.
 [[nodiscard]] base::Result<engine::FirstBootKeys> ReadHostKeys(const HostKeysOptions& options);
 

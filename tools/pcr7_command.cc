@@ -5,37 +5,25 @@
 #include <utility>
 #include <vector>
 
+#include "authority.h"
 #include "commands.h"
 #include "esp.h"
 #include "kept_state.h"
+#include "proposed.h"
 #include "varstore-pcr7/page.h"
 #include "varstored/base/file.h"
 #include "varstored/base/hex.h"
-#include "varstored/base/no_log.h"
 #include "varstored/boot/loaders.h"
-#include "varstored/efi/status.h"
-#include "varstored/efi/variable_name.h"
-#include "varstored/efi/well_known.h"
-#include "varstored/health/edit.h"
 #include "varstored/health/report.h"
 #include "varstored/health/text.h"
 #include "varstored/pcr/render.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/signer/content.h"
-#include "varstored/signer/update.h"
-#include "varstored/tool/session.h"
 
 namespace varstored::tools {
 namespace {
 
 constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20U;
-
-/// A file of --after that nobody has looked into.
-struct File {
-  std::string path;
-  std::string key;  // empty: what the file is says it
-  base::Bytes bytes;
-};
 
 struct Wishes {
   tool::Rights rights;
@@ -81,22 +69,6 @@ std::vector<tool::Option> OptionsOf(Wishes& wishes) {
           tool::Flag('\0', "pcrlock", wishes.pcrlock)};
 }
 
-/// A word of --after is a path, or a key and a path with = between them.
-base::Result<File> ReadAfter(const std::string& word) {
-  File file = {word, {}, {}};
-  const std::size_t end = word.find('=');
-  if (end != std::string::npos && signer::SecureBootVariable(word.substr(0, end))) {
-    file.key = word.substr(0, end);
-    file.path = word.substr(end + 1);
-  }
-  auto bytes = base::ReadFile(file.path, kMaxFileBytes);
-  if (!bytes) {
-    return bytes.failure();
-  }
-  file.bytes = *std::move(bytes);
-  return file;
-}
-
 bool IsDigits(std::string_view text) {
   return text.size() >= 40 && std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= '0' && c <= ':') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
@@ -104,77 +76,6 @@ bool IsDigits(std::string_view text) {
 }
 
 // From here on it is for the helper process.
-
-/// What is kept after a write of `update`, which nobody has to sign: as varstore-set writes it.
-base::Result<health::State> Written(const health::State& state, const tool::Kept& kept,
-                                    const signer::Update& update, base::ByteSpan data) {
-  base::NoLog no_log;
-  const tool::Kept copy = {kept.form, kept.path, BytesOf(state, kept).bytes};
-  auto session = tool::Session::Open(copy, no_log);
-  if (!session) {
-    return session.failure();
-  }
-  const base::Bytes name = base::ToBytes(update.variable.name);
-  const auto reason = session->services()
-                          .SetVariable({.name = name,
-                                        .vendor = update.variable.vendor,
-                                        .attributes = update.attributes.raw(),
-                                        .data = data})
-                          .reason;
-  if (engine::StatusOf(reason) != efi::Status::kSuccess) {
-    return tool::Refused(efi::NameToUtf8(update.variable.name), reason);
-  }
-  if (const auto saved = session->Save(); !saved) {
-    return saved.failure();
-  }
-  return session->changed() ? StateOf({kept.form, kept.path, session->changed()->bytes}) : state;
-}
-
-base::Result<health::State> WithUpdate(const health::State& state, const tool::Kept& kept,
-                                       const File& file, const base::Bytes& data) {
-  auto update = signer::SignedFor(data);
-  if (!update && !file.key.empty()) {
-    update = signer::Update{.variable = *signer::SecureBootVariable(file.key)};
-  }
-  if (!update) {
-    return base::Fail("its signature fits no key, so it does not say which it is for: write KEY=" +
-                      file.path);
-  }
-  if (!file.key.empty() && efi::NameToUtf8(update->variable.name) != file.key) {
-    return base::Fail("it is signed for " + efi::NameToUtf8(update->variable.name));
-  }
-  return Written(state, kept, *update, data);
-}
-
-/// Of what nobody has signed: the entries are added as `varstore edit --add` does, with its owner.
-base::Result<health::State> WithContent(health::State state, const File& file,
-                                        const signer::Content& content) {
-  std::string key = file.key;
-  if (key.empty() && content.form == signer::ContentForm::kSignatureLists) {
-    return base::Fail("signature lists do not say which key they are for: write KEY=" + file.path);
-  }
-  if (key.empty()) {
-    key = content.form == signer::ContentForm::kCertificates ? "db" : "dbx";
-  }
-  const auto variable = health::EditableKey(key);
-  if (!variable) {
-    return variable.failure();
-  }
-  if (auto fits = signer::CheckContent(key, content); !fits) {
-    return fits.failure();
-  }
-  return health::EditKey(std::move(state),
-                         {*variable, {}, signer::EncodeContent(content, signer::UsualOwner("PK"))});
-}
-
-base::Result<health::State> With(const health::State& state, const tool::Kept& kept,
-                                 const File& file) {
-  const auto given = signer::ParseGiven(file.bytes);
-  auto after = !given          ? base::Result<health::State>(given.failure())
-               : given->update ? WithUpdate(state, kept, file, *given->update)
-                               : WithContent(state, file, *given->content);
-  return after ? std::move(after) : base::Fail(file.path + ": " + after.error().message);
-}
 
 /// The digits of what --authority names.
 base::Result<std::string> DigitsOf(const Wishes& wishes) {
@@ -198,36 +99,6 @@ bool WantsSecureBoot(const Wishes& wishes, const health::State& state,
                      const health::Context& context) {
   return wishes.secure_boot ? *wishes.secure_boot
                             : health::MakeReport(state, context).secure_boot.value_or(true);
-}
-
-/// Adds what is measured of the boot loader that `authority` is of, or says why there is nothing.
-void AddAuthority(const base::Result<pcr::Authority>& authority, pcr::Prediction& prediction) {
-  if (!prediction.secure_boot) {
-    prediction.no_authority = "Secure Boot is off, and nothing is checked";
-  } else if (!authority) {
-    prediction.no_authority = authority.error().message;
-    prediction.has_value = false;
-  } else {
-    const auto events = pcr::AuthorityEvents(std::array{*authority});
-    prediction.events.insert(prediction.events.end(), events.begin(), events.end());
-  }
-}
-
-/// The same of the boot loader of a disk.
-void AddLoader(const boot::BootReport& report, bool is_after, pcr::Prediction& prediction) {
-  const auto started = boot::StartedOf(report, is_after);
-  if (!started) {
-    AddAuthority(started.failure(), prediction);
-    return;
-  }
-  const boot::Authority& authority = started->authority;
-  AddAuthority(pcr::Authority{std::string(authority.variable.name), authority.variable.vendor,
-                              authority.signature_data},
-               prediction);
-  if (prediction.secure_boot) {
-    prediction.loader = started->name;
-    prediction.is_shim = started->is_shim;
-  }
 }
 
 /// What is measured with each of the two, of which `after` may be null.
@@ -264,7 +135,7 @@ base::Result<pcr::Pcr7> Predict(const Wishes& wishes, const Subject& subject,
 }
 
 base::Result<std::string> Show(const Wishes& wishes, const Subject& subject,
-                               const std::optional<Esp>& esp, const std::vector<File>& files) {
+                               const std::optional<Esp>& esp, const std::vector<Proposed>& files) {
   const std::string& target = subject.context.target;
   const auto state = ReadableStateOf(subject);
   if (!state) {
@@ -275,15 +146,11 @@ base::Result<std::string> Show(const Wishes& wishes, const Subject& subject,
                       health::ShellCommand("varstore-repair --fix", {target}) +
                       " saves what can be saved");
   }
-  health::State changed = *state;
-  for (const File& file : files) {
-    auto next = With(changed, subject.kept, file);
-    if (!next) {
-      return next.failure();
-    }
-    changed = *std::move(next);
+  const auto changed = WithProposed(*state, subject.kept, files);
+  if (!changed) {
+    return changed.failure();
   }
-  const auto predicted = Predict(wishes, subject, esp, *state, files.empty() ? nullptr : &changed);
+  const auto predicted = Predict(wishes, subject, esp, *state, files.empty() ? nullptr : &*changed);
   if (!predicted) {
     return predicted.failure();
   }
@@ -321,13 +188,9 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   if (wishes.banks.empty()) {
     wishes.banks.assign(pcr::kBanks.begin(), pcr::kBanks.end());
   }
-  std::vector<File> files;
-  for (const std::string& word : wishes.after) {
-    auto file = ReadAfter(word);
-    if (!file) {
-      return file.failure();
-    }
-    files.push_back(*std::move(file));
+  const auto files = ReadProposed(wishes.after);
+  if (!files) {
+    return files.failure();
   }
   if (!wishes.authority.empty() && !IsDigits(wishes.authority)) {
     auto bytes = base::ReadFile(wishes.authority, kMaxFileBytes);
@@ -352,13 +215,14 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   const Subject subject = opened->subject();
   std::optional<Esp> esp;
   if (!wishes.esp.empty()) {
-    auto opened_esp = Esp::Open(wishes.esp, subject, log);
+    auto opened_esp = Esp::Open(
+        wishes.esp, [&subject] { return ReadableStateOf(subject); }, log);
     if (!opened_esp) {
       return opened_esp.failure();
     }
     esp = *std::move(opened_esp);
   }
-  const auto show = [&] { return Show(wishes, subject, esp, files); };
+  const auto show = [&] { return Show(wishes, subject, esp, *files); };
   return esp ? esp->TextInHelper(show, log)
              : sandbox::TextInHelper([&show](base::Log& /*lines*/) { return show(); }, log);
 }

@@ -117,10 +117,11 @@ struct OwnCommand {
   int (*main)(int argc, char** argv);
 };
 
-constexpr std::array<OwnCommand, 4> kOwnCommands = {{
+constexpr std::array<OwnCommand, 5> kOwnCommands = {{
     {"varstore-boot", tools::BootMain},
     {"varstore-bootcheck", tools::BootCheckMain},
     {"varstore-edit", tools::EditMain},
+    {"varstore-keys", tools::KeysMain},
     {"varstore-pcr7", tools::Pcr7Main},
 }};
 

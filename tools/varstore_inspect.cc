@@ -6,10 +6,13 @@
 #include <utility>
 #include <vector>
 
+#include "authority.h"
+#include "esp.h"
 #include "kept_state.h"
 #include "page.h"
 #include "screen_here.h"
 #include "varstored/base/file.h"
+#include "varstored/boot/loaders.h"
 #include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/guid.h"
 #include "varstored/efi/signature_list.h"
@@ -45,6 +48,7 @@ struct Wishes {
   bool is_short = false;
   bool svg = false;
   bool pcr7 = false;
+  std::string esp;
   std::string dbx_update;
   std::string lists;
   std::string check;
@@ -206,38 +210,69 @@ base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input) 
   return report;
 }
 
+/// What `varstore bootcheck` says of the VM and the disk of --esp.
+base::Result<boot::BootReport> LoadersOf(const Wishes& wishes, const Input& input,
+                                         const tools::Esp& esp) {
+  const auto inspected = LookAt(wishes, input);
+  const auto read = esp.Reader();
+  if (!inspected || !read) {
+    return !inspected ? inspected.failure() : read.failure();
+  }
+  return boot::LookAt(inspected->state, nullptr, {}, inspected->context, *read);
+}
+
 /// The section of --pcr7. Where nobody knows what the host wants, Secure Boot is taken for wanted.
 base::Result<std::string> Pcr7Of(const Wishes& wishes, const Input& input,
-                                 const health::Report& report) {
+                                 const health::Report& report,
+                                 const std::optional<boot::BootReport>& loaders) {
   const auto inspected = LookAt(wishes, input);
   if (!inspected) {
     return inspected.failure();
   }
-  const auto text = pcr::RenderText(
-      {pcr::Predict(inspected->state.entries, report.secure_boot.value_or(true))}, pcr::kBanks);
+  auto prediction = pcr::Predict(inspected->state.entries, report.secure_boot.value_or(true));
+  if (loaders) {
+    tools::AddLoader(*loaders, false, prediction);
+  }
+  const auto text = pcr::RenderText({std::move(prediction)}, pcr::kBanks);
   return text ? base::Result<std::string>("\n" + *text) : text;
+}
+
+std::string JsonOf(const health::Report& report, const std::optional<boot::BootReport>& loaders) {
+  health::Json json = health::JsonOf(report);
+  if (loaders) {
+    json.Add("bootcheck", boot::JsonOf(*loaders));
+  }
+  return json.Text() + "\n";
 }
 
 /// What is shown; in front of it a character that says whether there are findings.
 base::Result<std::string> Show(const Wishes& wishes, const Input& input,
+                               const std::optional<tools::Esp>& esp,
                                const health::ScreenOptions& screen) {
   const auto report = ReportOf(wishes, input);
   if (!report) {
     return report.failure();
   }
-  std::string pcr7;
-  if (wishes.pcr7) {
-    auto section = Pcr7Of(wishes, input, *report);
-    if (!section) {
-      return section.failure();
+  std::optional<boot::BootReport> loaders;
+  if (esp) {
+    auto looked = LoadersOf(wishes, input, *esp);
+    if (!looked) {
+      return looked.failure();
     }
-    pcr7 = *std::move(section);
+    loaders = *std::move(looked);
   }
-  return (report->findings.empty() ? " " : "!") +
-         (wishes.json       ? health::RenderJson(*report)
+  const auto pcr7 = wishes.pcr7 ? Pcr7Of(wishes, input, *report, loaders) : std::string();
+  if (!pcr7) {
+    return pcr7.failure();
+  }
+  const bool is_right = report->findings.empty() && (!loaders || loaders->findings.empty());
+  return (is_right ? " " : "!") +
+         (wishes.json       ? JsonOf(*report, loaders)
           : wishes.svg      ? health::RenderSvg(*report)
           : wishes.is_short ? health::RenderShort(*report, screen)
-                            : health::RenderScreen(*report, screen) + pcr7);
+                            : health::RenderScreen(*report, screen) +
+                                  (loaders ? "\n" + boot::RenderScreen(*loaders, screen) : "") +
+                                  *pcr7);
 }
 
 /// The words of a judgement; in front of them the character of its verdict.
@@ -266,8 +301,25 @@ base::Result<std::string> Inspect(const Wishes& wishes, int& exit_code, base::Lo
     return read.failure();
   }
   const health::ScreenOptions screen = tools::ScreenOptionsHere();
-  const auto answer = sandbox::TextInHelper(
-      [&](base::Log& /*lines*/) { return Show(wishes, *input, screen); }, log);
+  std::optional<tools::Esp> esp;
+  if (!wishes.esp.empty()) {
+    auto opened = tools::Esp::Open(
+        wishes.esp,
+        [&]() -> base::Result<health::State> {
+          auto inspected = LookAt(wishes, *input);
+          return inspected ? base::Result<health::State>(std::move(inspected->state))
+                           : inspected.failure();
+        },
+        log);
+    if (!opened) {
+      return opened.failure();
+    }
+    esp = *std::move(opened);
+  }
+  const auto show = [&] { return Show(wishes, *input, esp, screen); };
+  const auto answer =
+      esp ? esp->TextInHelper(show, log)
+          : sandbox::TextInHelper([&show](base::Log& /*lines*/) { return show(); }, log);
   if (!answer) {
     return answer.failure();
   }
@@ -348,7 +400,8 @@ int main(int argc, char** argv) {
            tool::OptionsOf(wishes.place),
            {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
             tool::Flag('\0', "short", wishes.is_short), tool::Flag('\0', "svg", wishes.svg),
-            tool::Flag('\0', "pcr7", wishes.pcr7), tool::Value('\0', "check", wishes.check),
+            tool::Flag('\0', "pcr7", wishes.pcr7), tool::Value('\0', "esp", wishes.esp),
+            tool::Value('\0', "check", wishes.check),
             tool::Value('\0', "dbx-update", wishes.dbx_update),
             tool::Value('\0', "lists", wishes.lists)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
@@ -360,6 +413,9 @@ int main(int argc, char** argv) {
         if (wishes.pcr7 &&
             (wishes.json || wishes.svg || wishes.is_short || !wishes.check.empty())) {
           return tool::Misuse("--pcr7 is of the screen; 'varstore pcr7 --json' prints JSON");
+        }
+        if (!wishes.esp.empty() && (wishes.svg || wishes.is_short || !wishes.check.empty())) {
+          return tool::Misuse("--esp goes with the screen and with --json");
         }
         const bool has_many = !wishes.check.empty() && wishes.place.backend.empty() &&
                               !wishes.live && !operands.empty();

@@ -24,6 +24,8 @@ constexpr std::size_t kDirectoryBytes = 8;
 constexpr std::uint32_t kMaxDirectories = 16;
 /// The place of the certificate table among the data directories.
 constexpr std::uint32_t kSecurityDirectory = 4;
+/// And of the tree of resources.
+constexpr std::uint32_t kResourceDirectory = 2;
 
 /// The numbers of the headers that count, all from the front of the file.
 struct Headers {
@@ -38,6 +40,8 @@ struct Headers {
   /// The certificate table. Its address is a place in the file, unlike all others.
   std::uint32_t table = 0;
   std::uint32_t table_bytes = 0;
+  /// The address of the tree of resources; 0: there is none.
+  std::uint32_t resources = 0;
 };
 
 base::Failure<base::Error> Bad(const std::string& what) {
@@ -78,16 +82,20 @@ bool ReadOptionalHeader(base::ByteSpan file, std::size_t offset, Headers& header
   const std::size_t count_at = offset + (magic == kPe32 ? 92 : 108);
   std::uint32_t directories = 0;
   headers.checksum = offset + kChecksum;
+  const std::size_t directories_at = count_at + sizeof(directories);
   if (!At(file, offset + kHeadersBytes).ReadU32(headers.headers_bytes) ||
       !At(file, count_at).ReadU32(directories) || directories > kMaxDirectories) {
     return false;
   }
   if (directories > kSecurityDirectory) {
-    headers.security_entry = count_at + sizeof(directories) + kSecurityDirectory * kDirectoryBytes;
+    headers.security_entry = directories_at + kSecurityDirectory * kDirectoryBytes;
     base::Reader entry = At(file, headers.security_entry);
-    return entry.ReadU32(headers.table) && entry.ReadU32(headers.table_bytes);
+    if (!entry.ReadU32(headers.table) || !entry.ReadU32(headers.table_bytes)) {
+      return false;
+    }
   }
-  return true;
+  return directories <= kResourceDirectory ||
+         At(file, directories_at + kResourceDirectory * kDirectoryBytes).ReadU32(headers.resources);
 }
 
 base::Result<Headers> ReadHeaders(base::ByteSpan file) {
@@ -153,6 +161,7 @@ std::string_view NameOf(base::ByteSpan file, const Headers& headers, base::ByteS
 
 struct PlacedSection {
   std::uint32_t place = 0;
+  std::uint32_t address = 0;  // when it is loaded
   Section section;
 };
 
@@ -165,11 +174,11 @@ base::Result<std::vector<PlacedSection>> ReadSections(base::ByteSpan file, const
     std::uint32_t bytes = 0;
     PlacedSection placed;
     constexpr std::size_t kNameBytes = 8;
-    constexpr std::size_t kVirtual = 8;  // size and address in memory
     constexpr std::size_t kBehind = 16;  // relocations, line numbers, characteristics
-    if (!reader.ReadBytes(kNameBytes, name) || !reader.ReadBytes(kVirtual, skipped) ||
-        !reader.ReadU32(bytes) || !reader.ReadU32(placed.place) ||
-        !reader.ReadBytes(kBehind, skipped)) {
+    std::uint32_t size_in_memory = 0;
+    if (!reader.ReadBytes(kNameBytes, name) || !reader.ReadU32(size_in_memory) ||
+        !reader.ReadU32(placed.address) || !reader.ReadU32(bytes) ||
+        !reader.ReadU32(placed.place) || !reader.ReadBytes(kBehind, skipped)) {
       return Bad("it ends in its table of sections");
     }
     base::Reader data = At(file, placed.place);
@@ -215,6 +224,48 @@ base::Result<std::vector<base::ByteSpan>> HashedParts(base::ByteSpan file, const
   parts.push_back(
       file.subspan(static_cast<std::size_t>(sum), static_cast<std::size_t>(file.size() - end)));
   return parts;
+}
+
+/// Whether the name at `offset` of the tree of resources is this one: a count of characters, and as
+/// many in UTF-16.
+bool IsNamed(base::ByteSpan tree, std::size_t offset, std::string_view name) {
+  base::Reader reader = At(tree, offset);
+  std::uint16_t count = 0;
+  if (!reader.ReadU16(count) || count != name.size()) {
+    return false;
+  }
+  return std::all_of(name.begin(), name.end(), [&reader](char c) {
+    std::uint16_t unit = 0;
+    return reader.ReadU16(unit) && unit == static_cast<std::uint8_t>(c);
+  });
+}
+
+constexpr std::uint32_t kHighBit = 0x80000000;
+
+/// The offset to which the first entry of the folder at `offset` leads that `fits`, which is given
+/// an entry's name or number; nothing when there is none. With the highest bit it is a folder's.
+template <class Fits>
+std::optional<std::uint32_t> FindEntry(base::ByteSpan tree, std::uint32_t offset,
+                                       const Fits& fits) {
+  constexpr std::size_t kInFront = 12;  // characteristics, time, version
+  base::Reader reader = At(tree, offset);
+  base::ByteSpan skipped;
+  std::uint16_t names = 0;
+  std::uint16_t numbers = 0;
+  if (!reader.ReadBytes(kInFront, skipped) || !reader.ReadU16(names) || !reader.ReadU16(numbers)) {
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < std::size_t{names} + numbers; ++i) {
+    std::uint32_t name = 0;
+    std::uint32_t target = 0;
+    if (!reader.ReadU32(name) || !reader.ReadU32(target)) {
+      return std::nullopt;
+    }
+    if (fits(name)) {
+      return target;
+    }
+  }
+  return std::nullopt;
 }
 
 /// The entries of the certificate table, as far as they can be told apart.
@@ -267,6 +318,13 @@ base::Result<Image> ParseImage(base::ByteSpan file) {
   image.machine = headers->machine;
   for (const PlacedSection& placed : *sections) {
     image.sections.push_back(placed.section);
+    // An address in front of the section gives a number that is too large.
+    const std::uint32_t inside = headers->resources - placed.address;
+    if (headers->resources >= placed.address && inside < placed.section.data.size() &&
+        headers->resources != 0) {
+      image.resources = placed.section.data.subspan(inside);
+      image.resources_address = headers->resources;
+    }
   }
   auto hashed = HashedParts(file, *headers, *std::move(sections));
   if (!hashed) {
@@ -287,6 +345,34 @@ base::Result<Image> ParseImage(base::ByteSpan file) {
 
 base::Result<base::Bytes> DigestOf(const Image& image, crypto::DigestKind kind) {
   return crypto::Digest(kind, image.hashed);
+}
+
+std::optional<base::ByteSpan> FindResource(const Image& image, std::string_view name) {
+  constexpr std::uint32_t kRawData = 10;  // RT_RCDATA
+  const base::ByteSpan tree = image.resources;
+  const auto folder_in = [tree](std::optional<std::uint32_t> folder,
+                                const auto& fits) -> std::optional<std::uint32_t> {
+    return folder && (*folder & kHighBit) != 0 ? FindEntry(tree, *folder & ~kHighBit, fits)
+                                               : std::nullopt;
+  };
+  const auto type =
+      folder_in(kHighBit, [](std::uint32_t one) { return one == kRawData; });  // the root
+  const auto named = folder_in(type, [tree, name](std::uint32_t one) {
+    return (one & kHighBit) != 0 && IsNamed(tree, one & ~kHighBit, name);
+  });
+  const auto entry = folder_in(named, [](std::uint32_t /*language*/) { return true; });
+  if (!entry || (*entry & kHighBit) != 0) {
+    return std::nullopt;
+  }
+  base::Reader reader = At(tree, *entry);
+  std::uint32_t address = 0;
+  std::uint32_t bytes = 0;
+  if (!reader.ReadU32(address) || !reader.ReadU32(bytes) || address < image.resources_address) {
+    return std::nullopt;
+  }
+  base::Reader data = At(tree, address - image.resources_address);
+  base::ByteSpan content;
+  return data.ReadBytes(bytes, content) ? std::optional(content) : std::nullopt;
 }
 
 std::optional<base::ByteSpan> FindSection(const Image& image, std::string_view name) {

@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <utility>
 
+#include "varstored/base/reader.h"
 #include "varstored/boot/image.h"
 #include "varstored/boot/loaders.h"
 #include "varstored/boot/shim.h"
 #include "varstored/health/key_content.h"
+#include "varstored/health/revoked.h"
 #include "varstored/health/usage.h"
 
 namespace varstored::boot {
@@ -37,6 +40,43 @@ NextStage LookBehindShim(const Subject& subject, const Candidate& candidate, con
   return next;
 }
 
+/// What Windows' boot manager says of itself.
+std::optional<Version> VersionOf(const Image& image) {
+  base::Reader reader(
+      FindResource(image, "BOOTMGRSECURITYVERSIONNUMBER").value_or(base::ByteSpan()));
+  Version version;
+  return reader.ReadU16(version.minor) && reader.ReadU16(version.major) && reader.empty()
+             ? std::optional(version)
+             : std::nullopt;
+}
+
+/// The highest of those that dbx has for Windows' boot manager.
+std::optional<Version> MinimumIn(const std::vector<health::MinimumVersion>& versions) {
+  std::optional<Version> minimum;
+  for (const health::MinimumVersion& one : versions) {
+    if (one.program == health::kWindowsBootManager) {
+      minimum = std::max(minimum.value_or(Version()), Version{one.major, one.minor});
+    }
+  }
+  return minimum;
+}
+
+std::vector<health::MinimumVersion> VersionsOf(const health::State& state) {
+  const auto dbx = efi::UsableSignatureLists(health::DataOf(state, efi::kDbx));
+  return dbx ? health::VersionsIn(*dbx) : std::vector<health::MinimumVersion>();
+}
+
+/// The machine of the VM's firmware, as far as the loaders say it.
+std::uint16_t MachineOf(const std::vector<Loader>& loaders) {
+  const auto has = [&loaders](std::uint16_t machine) {
+    return std::any_of(loaders.begin(), loaders.end(), [machine](const Loader& loader) {
+      return loader.is_found && loader.now.machine == machine;
+    });
+  };
+  const std::uint16_t other = kMachineOfHost == kMachineX64 ? kMachineAarch64 : kMachineX64;
+  return !has(kMachineOfHost) && has(other) ? other : kMachineOfHost;
+}
+
 Loader LookAtOne(const Subject& subject, const Databases& now, const Databases* after,
                  Candidate candidate) {
   Loader loader;
@@ -53,10 +93,15 @@ Loader LookAtOne(const Subject& subject, const Databases& now, const Databases* 
   }
   const auto image = ParseImage(**file);
   const auto rules = image ? ShimRulesOf(*image, subject.state) : std::nullopt;
+  loader.version = image ? VersionOf(*image) : std::nullopt;
   if (rules) {
-    loader.too_old = TooOld(*image, rules->level);
+    SbatComparison sbat = CompareSbat(*image, rules->level);
+    loader.too_old = std::move(sbat.too_old);
+    loader.sbat_not_known = sbat.is_whole ? "" : kSbatNotWhole;
     loader.level_date = rules->level_date;
     loader.level_source = rules->level_source;
+    loader.level_data = rules->level_data;
+    loader.measures_more = rules->measures_more;
     loader.has_mok_list_x = rules->has_mok_list_x;
     loader.next = LookBehindShim(subject, loader.candidate, *image);
   }
@@ -97,11 +142,17 @@ const Verdict& VerdictOf(const Looked& looked, bool is_after) {
   return is_after && looked.after ? *looked.after : looked.now;
 }
 
-/// Why the shim `loader` does not start what is behind it; empty where it does, and of what is no
-/// shim.
-std::string WhatStopsShim(const Loader& loader, bool is_after) {
+/// Why `loader`, which the firmware starts, goes no further: it is shim or Windows' boot manager,
+/// and ends itself, or shim does not start what is behind it. Else empty.
+std::string WhatStops(const BootReport& report, const Loader& loader, bool is_after) {
+  if (std::string why = WhyTooOld(report, loader, is_after); !why.empty()) {
+    return why;
+  }
   if (!loader.too_old.empty()) {
     return "shim ends itself: " + loader.too_old.front();
+  }
+  if (!loader.sbat_not_known.empty()) {
+    return "it is not known whether shim ends itself: " + loader.sbat_not_known;
   }
   if (!loader.next) {
     return "";
@@ -111,6 +162,9 @@ std::string WhatStopsShim(const Loader& loader, bool is_after) {
            (loader.next->error.empty() ? " is not there" : ": " + loader.next->error);
   }
   const Verdict& verdict = VerdictOf(*loader.next, is_after);
+  if (verdict.machine != loader.now.machine) {
+    return loader.next->file + " is a program for " + MachineName(verdict.machine);
+  }
   return OutcomeOf(verdict.reason) == Outcome::kStarts
              ? ""
              : loader.next->file + " behind shim: " + WordsOn(verdict);
@@ -119,14 +173,15 @@ std::string WhatStopsShim(const Loader& loader, bool is_after) {
 /// The findings of a VM, one of a kind.
 class Findings {
  public:
-  Findings(const BootReport& report, bool is_after) : is_after_(is_after) {
+  Findings(const BootReport& report, bool is_after) : report_(report), is_after_(is_after) {
     const bool is_off = report.secure_boot == false;
     for (const Loader& loader : report.loaders) {
-      starts_ = starts_ || (loader.is_found && (is_off || Starts(loader)));
-      is_any_found_ = is_any_found_ || loader.is_found;
+      const bool is_there = loader.is_found && !loader.is_for_other_machine;
+      starts_ = starts_ || (is_there && (is_off || Starts(loader)));
+      is_any_found_ = is_any_found_ || is_there;
     }
     for (const Loader& loader : report.loaders) {
-      if (!loader.is_found) {
+      if (!loader.is_found || loader.is_for_other_machine) {
         AddMissing(loader);
       } else if (!is_off) {
         AddFound(loader);
@@ -134,8 +189,8 @@ class Findings {
     }
     if (!is_any_found_ && found_.empty()) {
       Add(FindingKind::kLoaderMissing,
-          "There is no boot loader: no boot option names a file of this disk, and it has neither "
-          "\\EFI\\BOOT\\BOOTX64.EFI nor \\EFI\\BOOT\\BOOTAA64.EFI.",
+          "There is no boot loader: no boot option names a file of this disk that is a program for "
+          "the VM's machine, nor is \\EFI\\BOOT\\BOOTX64.EFI or \\EFI\\BOOT\\BOOTAA64.EFI one.",
           Severity::kError);
     }
   }
@@ -150,7 +205,7 @@ class Findings {
  private:
   [[nodiscard]] bool Starts(const Loader& loader) const {
     return OutcomeOf(VerdictOf(loader, is_after_).reason) == Outcome::kStarts &&
-           WhatStopsShim(loader, is_after_).empty();
+           WhatStops(report_, loader, is_after_).empty();
   }
 
   /// Another one starts, so that the VM does too.
@@ -164,7 +219,11 @@ class Findings {
         loader.candidate.file.find(R"(\EFI\BOOT\BOOT)") == std::string::npos) {
       Add(FindingKind::kLoaderMissing,
           NameOf(loader.candidate) +
-              (loader.error.empty() ? " is not there." : ": " + loader.error + "."),
+              (loader.is_for_other_machine
+                   ? " is a program for " + MachineName(loader.now.machine) + ", and the VM is " +
+                         MachineName(report_.machine) + "."
+               : loader.error.empty() ? " is not there."
+                                      : ": " + loader.error + "."),
           is_any_found_ ? Severity::kWarning : Severity::kError);
     }
   }
@@ -176,6 +235,9 @@ class Findings {
       Add(FindingKind::kLoaderRevoked,
           name + " ends itself: its component " + loader.too_old.front() + ", is too old.",
           SeverityOfBad());
+    }
+    if (const std::string why = WhyTooOld(report_, loader, is_after_); !why.empty()) {
+      Add(FindingKind::kLoaderRevoked, name + " " + why + ".", SeverityOfBad());
     }
     if (loader.next && loader.next->is_found) {
       AddVerdict(loader.next->file, VerdictOf(*loader.next, is_after_), "shim");
@@ -206,6 +268,7 @@ class Findings {
     }
   }
 
+  const BootReport& report_;
   bool is_after_;
   bool starts_ = false;
   bool is_any_found_ = false;
@@ -222,9 +285,11 @@ BootReport LookAt(const health::State& state, const health::State* after, const 
   report.secure_boot =
       health::IsUserMode(state) ? health::IsSecureBootOn(state, context) : std::optional(false);
   report.update = after == nullptr ? "" : update;
-  const auto dbx =
-      efi::UsableSignatureLists(health::DataOf(after == nullptr ? state : *after, efi::kDbx));
-  report.has_minimum_versions = dbx && !health::VersionsIn(*dbx).empty();
+  const auto versions = VersionsOf(state);
+  const auto versions_after = after == nullptr ? versions : VersionsOf(*after);
+  report.has_minimum_versions = !versions_after.empty();
+  report.minimum = MinimumIn(versions);
+  report.minimum_after = MinimumIn(versions_after);
   Candidates candidates = CandidatesOf(state);
   report.elsewhere = std::move(candidates.elsewhere);
   const Databases now(state);
@@ -234,6 +299,12 @@ BootReport LookAt(const health::State& state, const health::State* after, const 
     report.loaders.push_back(
         LookAtOne(subject, now, then ? &*then : nullptr, std::move(candidate)));
   }
+  report.machine = MachineOf(report.loaders);
+  for (Loader& loader : report.loaders) {
+    // Of what is no program nobody knows the machine.
+    loader.is_for_other_machine = loader.is_found && loader.now.reason != Reason::kNoImage &&
+                                  loader.now.machine != report.machine;
+  }
   report.findings = Findings(report, false).Take();
   if (after != nullptr) {
     report.findings_after = Findings(report, true).Take();
@@ -241,10 +312,15 @@ BootReport LookAt(const health::State& state, const health::State* after, const 
   return report;
 }
 
+std::string WhyTooOld(const BootReport& report, const Loader& loader, bool is_after) {
+  const auto& minimum = is_after ? report.minimum_after : report.minimum;
+  return loader.version && minimum && *loader.version < *minimum
+             ? "ends itself: its version is " + ToText(*loader.version) + ", and dbx wants " +
+                   ToText(*minimum)
+             : std::string();
+}
+
 base::Result<Started> StartedOf(const BootReport& report, bool is_after) {
-  // Firmware starts programs for its own machine alone, which that of the first one is taken for: a
-  // disk may have the files of both.
-  std::uint16_t machine = 0;
   for (const Loader& loader : report.loaders) {
     const std::string name = NameOf(loader.candidate);
     if (!loader.error.empty()) {
@@ -253,17 +329,21 @@ base::Result<Started> StartedOf(const BootReport& report, bool is_after) {
     }
     const Verdict& verdict = VerdictOf(loader, is_after);
     const Outcome outcome = OutcomeOf(verdict.reason);
-    machine = machine == 0 ? verdict.machine : machine;
-    if (!loader.is_found || outcome == Outcome::kRefused || verdict.machine != machine) {
+    if (!loader.is_found || outcome == Outcome::kRefused || loader.is_for_other_machine) {
       continue;
     }
     if (outcome == Outcome::kNotKnown || !verdict.authority) {
       return base::Fail("it is not known whether " + name + " starts: " + WordsOn(verdict));
     }
-    if (const std::string stops = WhatStopsShim(loader, is_after); !stops.empty()) {
+    if (const std::string stops = WhatStops(report, loader, is_after); !stops.empty()) {
       return base::Fail(std::string(name).append(" starts, and goes no further: ").append(stops));
     }
-    return Started{name, *verdict.authority, loader.next.has_value()};
+    Started started = {name, *verdict.authority, loader.next.has_value(), {}};
+    const auto& next = loader.next ? VerdictOf(*loader.next, is_after).authority : std::nullopt;
+    if (next && !loader.level_data.empty() && !loader.measures_more) {
+      started.by_shim = MeasuredByShim(loader.level_data, *next);
+    }
+    return started;
   }
   return base::Fail("no boot loader of this disk starts");
 }

@@ -1,6 +1,10 @@
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "varstored/base/hex.h"
+#include "varstored/boot/image.h"
 #include "varstored/boot/loaders.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/health/json.h"
@@ -50,6 +54,22 @@ void ShowNext(Lines& lines, const NextStage& next, const std::string& update) {
   }
 }
 
+/// The version inside of Windows' boot manager, and what dbx wants of it.
+void ShowVersion(Lines& lines, const Loader& loader, const BootReport& report) {
+  if (!loader.version) {
+    return;
+  }
+  lines.Add(8, "it is Windows' boot manager, version " + ToText(*loader.version) +
+                   (report.minimum ? "; dbx wants " + ToText(*report.minimum) : ""));
+  if (const std::string why = WhyTooOld(report, loader, false); !why.empty()) {
+    lines.Add(8, why);
+  }
+  const std::string then = WhyTooOld(report, loader, true);
+  if (loader.after && !then.empty()) {
+    lines.Add(8, "with " + report.update + ": " + then);
+  }
+}
+
 void Show(Lines& lines, const Loader& loader, const BootReport& report) {
   const Candidate& candidate = loader.candidate;
   lines.Add(2, (candidate.option.empty() ? "(any disk)" : candidate.option) + "  " +
@@ -65,6 +85,11 @@ void Show(Lines& lines, const Loader& loader, const BootReport& report) {
   if (loader.after) {
     lines.Add(6, "with " + report.update + ": " + WordsOn(*loader.after));
   }
+  if (loader.is_for_other_machine) {
+    lines.Add(8, "it is a program for " + MachineName(loader.now.machine) +
+                     ", which the firmware of this VM does not load");
+  }
+  ShowVersion(lines, loader, report);
   for (const SignatureInfo& one : loader.now.signatures) {
     lines.Add(
         8, "signature: " + (one.signer.empty() ? "of a form that firmware passes over"
@@ -78,6 +103,9 @@ void Show(Lines& lines, const Loader& loader, const BootReport& report) {
   }
   for (const std::string& old : loader.too_old) {
     lines.Add(8, "shim ends itself: " + old);
+  }
+  if (!loader.sbat_not_known.empty()) {
+    lines.Add(8, "not known whether shim ends itself: " + loader.sbat_not_known);
   }
   if (loader.has_mok_list_x) {
     lines.Add(8, "MokListX may forbid more; it is not looked at");
@@ -129,6 +157,14 @@ void AddVerdicts(Json& json, const Verdict& now, const std::optional<Verdict>& a
   }
 }
 
+void AddText(Json& json, std::string_view name, const std::optional<Version>& version) {
+  if (version) {
+    json.Add(name, ToText(*version));
+  } else {
+    json.AddNull(name);
+  }
+}
+
 Json JsonOf(const Loader& loader) {
   const Candidate& candidate = loader.candidate;
   Json json = Json::Object();
@@ -137,7 +173,10 @@ Json JsonOf(const Loader& loader) {
       .Add("label", candidate.label)
       .Add("file", candidate.file)
       .Add("is_found", loader.is_found)
-      .Add("error", loader.error);
+      .Add("error", loader.error)
+      .Add("machine", MachineName(loader.now.machine))
+      .Add("is_for_other_machine", loader.is_for_other_machine);
+  AddText(json, "version", loader.version);
   AddVerdicts(json, loader.now, loader.after);
   if (loader.next) {
     Json too_old = Json::Array();
@@ -150,6 +189,7 @@ Json JsonOf(const Loader& loader) {
     shim.Add("sbat_level", loader.level_date)
         .Add("sbat_level_from", loader.level_source)
         .Add("too_old", too_old)
+        .Add("sbat_not_known", loader.sbat_not_known)
         .Add("file", loader.next->file)
         .Add("is_found", loader.next->is_found)
         .Add("error", loader.next->error);
@@ -174,6 +214,27 @@ Json JsonOf(const std::vector<health::Finding>& findings) {
 }
 
 }  // namespace
+
+std::string ToText(const Version& version) {
+  return std::to_string(version.major) + "." + std::to_string(version.minor);
+}
+
+std::string MachineName(std::uint16_t machine) {
+  // PE Format, "Machine Types", by the names of UEFI 2.10, 3.5.1.1.
+  constexpr std::uint16_t kIa32 = 0x14C;
+  switch (machine) {
+    case 0:
+      return "";
+    case kIa32:
+      return "ia32";
+    case kMachineX64:
+      return "x64";
+    case kMachineAarch64:
+      return "aarch64";
+    default:
+      return std::to_string(machine);
+  }
+}
 
 std::string WordsOn(const Verdict& verdict) {
   switch (verdict.reason) {
@@ -208,6 +269,9 @@ std::string WordsOn(const Verdict& verdict) {
       return "refused: its digest is in dbx";
     case Reason::kSbatRevoked:
       return "refused: by SBAT: " + verdict.detail;
+    case Reason::kTooManySignatures:
+    case Reason::kSbatNotKnown:
+      return "not known: " + verdict.detail;
     case Reason::kTimeNotKnown:
       break;
   }
@@ -217,7 +281,7 @@ std::string WordsOn(const Verdict& verdict) {
 
 std::string RenderScreen(const BootReport& report, const health::ScreenOptions& options) {
   Lines lines;
-  lines.Add(0, report.target);
+  lines.Add(0, "boot loaders of " + report.target);
   lines.Add(2, !report.secure_boot   ? "Secure Boot: not known; judged as if it were on"
                : *report.secure_boot ? "Secure Boot: on"
                                      : "Secure Boot: off: every program starts");
@@ -232,8 +296,9 @@ std::string RenderScreen(const BootReport& report, const health::ScreenOptions& 
     lines.Add(2, option + "  leads to no file of a disk; it is not looked at");
   }
   if (report.has_minimum_versions) {
-    lines.Add(2, "dbx has minimum versions of Windows' loaders, which Windows itself sees to: the");
-    lines.Add(2, "version inside of a loader is not read here.");
+    lines.Add(
+        2, "dbx has minimum versions of Windows' loaders, which Windows itself sees to. That of");
+    lines.Add(2, "its boot manager is compared here, where the boot manager says its own.");
   }
   std::string text = lines.Take();
   text += health::RenderFindings(report.findings, options);
@@ -245,7 +310,7 @@ std::string RenderScreen(const BootReport& report, const health::ScreenOptions& 
   return text;
 }
 
-std::string RenderJson(const BootReport& report) {
+Json JsonOf(const BootReport& report) {
   Json json = Json::Object();
   json.Add("format", 1).Add("target", report.target);
   if (report.secure_boot) {
@@ -265,11 +330,16 @@ std::string RenderJson(const BootReport& report) {
   }
   json.Add("loaders", loaders)
       .Add("elsewhere", elsewhere)
-      .Add("has_minimum_versions", report.has_minimum_versions)
+      .Add("has_minimum_versions", report.has_minimum_versions);
+  AddText(json, "boot_manager_minimum", report.minimum);
+  AddText(json, "boot_manager_minimum_after", report.minimum_after);
+  json.Add("machine", MachineName(report.machine))
       .Add("findings", JsonOf(report.findings))
       .Add("update", report.update)
       .Add("findings_after", JsonOf(report.findings_after));
-  return json.Text() + "\n";
+  return json;
 }
+
+std::string RenderJson(const BootReport& report) { return JsonOf(report).Text() + "\n"; }
 
 }  // namespace varstored::boot

@@ -1,6 +1,7 @@
 #include "varstored/boot/shim.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -15,6 +16,15 @@ constexpr efi::WellKnownVariable kMokList = {efi::detail::NameOf<"MokList">(), k
 constexpr efi::WellKnownVariable kMokListX = {efi::detail::NameOf<"MokListX">(), kShimGuid};
 /// The name under which shim measures the certificate inside of it.
 constexpr efi::WellKnownVariable kShim = {efi::detail::NameOf<"Shim">(), kShimGuid};
+
+/// The copy of MokList and of the certificates inside of shim, in which shim looks.
+constexpr efi::WellKnownVariable kMokListRt = {efi::detail::NameOf<"MokListRT">(), kShimGuid};
+/// MokManager's, which most VMs have not. shim measures some of them where they are there.
+constexpr std::array kMeasuredToo = {
+    efi::WellKnownVariable{efi::detail::NameOf<"MokSBState">(), kShimGuid},
+    efi::WellKnownVariable{efi::detail::NameOf<"MokDBState">(), kShimGuid},
+    efi::WellKnownVariable{efi::detail::NameOf<"MokListTrusted">(), kShimGuid},
+    efi::WellKnownVariable{efi::detail::NameOf<"MokPolicy">(), kShimGuid}, kMokListX};
 
 constexpr std::size_t kMaxRows = 256;
 
@@ -70,29 +80,35 @@ void AllowVendor(base::ByteSpan section, Databases& databases) {
     return;
   }
   const base::ByteSpan allowed = section.subspan(offset, size);
-  databases.AllowCertificate(kShim, allowed);
+  databases.AllowCertificate(kShim, kShimGuid, allowed);
   databases.Allow(kShim, allowed);
 }
 
 }  // namespace
 
-std::vector<SbatRow> ParseSbat(base::ByteSpan text) {
+Sbat ParseSbat(base::ByteSpan text) {
   const auto end = std::find(text.begin(), text.end(), 0);
   const std::string characters(text.begin(), end);
   std::string_view rest = characters;
-  std::vector<SbatRow> rows;
-  while (!rest.empty() && rows.size() < kMaxRows) {
+  Sbat sbat;
+  while (!rest.empty()) {
     std::string_view line = TakeUpTo(rest, '\n');
+    if (line.empty() || line == "\r") {
+      continue;
+    }
     SbatRow row;
     row.component = TakeUpTo(line, ',');
     const std::string_view number = TakeUpTo(line, ',');
     const char* const number_end = number.data() + number.size();
     const auto read = std::from_chars(number.data(), number_end, row.generation);
-    if (read.ec == std::errc() && read.ptr == number_end && !row.component.empty()) {
-      rows.push_back(std::move(row));
+    if (sbat.rows.size() < kMaxRows && read.ec == std::errc() && read.ptr == number_end &&
+        !row.component.empty()) {
+      sbat.rows.push_back(std::move(row));
+    } else {
+      sbat.is_whole = false;
     }
   }
-  return rows;
+  return sbat;
 }
 
 std::optional<ShimRules> ShimRulesOf(const Image& image, const health::State& state) {
@@ -104,7 +120,12 @@ std::optional<ShimRules> ShimRulesOf(const Image& image, const health::State& st
                      .level = {},
                      .level_source = {},
                      .level_date = {},
-                     .has_mok_list_x = !health::DataOf(state, kMokListX).empty()};
+                     .level_data = {},
+                     .has_mok_list_x = !health::DataOf(state, kMokListX).empty(),
+                     .measures_more = std::any_of(kMeasuredToo.begin(), kMeasuredToo.end(),
+                                                  [&state](const efi::WellKnownVariable& variable) {
+                                                    return !health::DataOf(state, variable).empty();
+                                                  })};
   AllowVendor(*vendor, rules.databases);
   rules.databases.Allow(kMokList, health::DataOf(state, kMokList));
   const base::ByteSpan kept = health::DataOf(state, kSbatLevel);
@@ -115,22 +136,29 @@ std::optional<ShimRules> ShimRulesOf(const Image& image, const health::State& st
     rules.level = ParseSbat(is_insides ? inside : kept);
     rules.level_source = is_insides ? "shim" : "SbatLevel";
     rules.level_date = DateOf(is_insides ? inside : kept);
+    rules.level_data = base::ToBytes(is_insides ? inside : kept);
   }
   return rules;
 }
 
-std::vector<std::string> TooOld(const Image& image, const std::vector<SbatRow>& level) {
-  std::vector<std::string> old;
-  for (const SbatRow& row : ParseSbat(FindSection(image, ".sbat").value_or(base::ByteSpan()))) {
-    const auto wanted = std::find_if(level.begin(), level.end(), [&row](const SbatRow& one) {
-      return one.component == row.component;
-    });
-    if (wanted != level.end() && row.generation < wanted->generation) {
-      old.push_back(row.component + " " + std::to_string(row.generation) + ", not " +
-                    std::to_string(wanted->generation));
+SbatComparison CompareSbat(const Image& image, const Sbat& level) {
+  const Sbat own = ParseSbat(FindSection(image, ".sbat").value_or(base::ByteSpan()));
+  SbatComparison comparison = {.too_old = {}, .is_whole = own.is_whole && level.is_whole};
+  for (const SbatRow& row : own.rows) {
+    const auto wanted =
+        std::find_if(level.rows.begin(), level.rows.end(),
+                     [&row](const SbatRow& one) { return one.component == row.component; });
+    if (wanted != level.rows.end() && row.generation < wanted->generation) {
+      comparison.too_old.push_back(row.component + " " + std::to_string(row.generation) + ", not " +
+                                   std::to_string(wanted->generation));
     }
   }
-  return old;
+  return comparison;
+}
+
+std::vector<Authority> MeasuredByShim(base::ByteSpan level, const Authority& next) {
+  const bool is_db = next.variable.Is(efi::kDb.name, efi::kDb.vendor);
+  return {{kSbatLevel, base::ToBytes(level)}, {is_db ? efi::kDb : kMokListRt, next.signature_data}};
 }
 
 Verdict ShimVerdictOn(base::ByteSpan file, const ShimRules& rules) {
@@ -139,11 +167,15 @@ Verdict ShimVerdictOn(base::ByteSpan file, const ShimRules& rules) {
   if (!image || OutcomeOf(verdict.reason) != Outcome::kStarts) {
     return verdict;
   }
-  const std::vector<std::string> old = TooOld(*image, rules.level);
+  const SbatComparison sbat = CompareSbat(*image, rules.level);
   const bool has_sbat = FindSection(*image, ".sbat").has_value();
-  if (!old.empty() || !has_sbat) {
+  if (!sbat.too_old.empty() || !has_sbat) {
     verdict.reason = Reason::kSbatRevoked;
-    verdict.detail = has_sbat ? old.front() : "it has no section .sbat";
+    verdict.detail = has_sbat ? sbat.too_old.front() : "it has no section .sbat";
+    verdict.authority.reset();
+  } else if (!sbat.is_whole) {
+    verdict.reason = Reason::kSbatNotKnown;
+    verdict.detail = kSbatNotWhole;
     verdict.authority.reset();
   }
   return verdict;

@@ -21,7 +21,7 @@ struct ReasonRow {
   Outcome outcome{};
 };
 
-constexpr std::array<ReasonRow, 15> kReasons = {{
+constexpr std::array<ReasonRow, 17> kReasons = {{
     {Reason::kSignerInDb, "signer-in-db", Outcome::kStarts},
     {Reason::kHashInDb, "hash-in-db", Outcome::kStarts},
     {Reason::kSignerInShim, "signer-in-shim", Outcome::kStarts},
@@ -37,6 +37,8 @@ constexpr std::array<ReasonRow, 15> kReasons = {{
     {Reason::kHashRevoked, "hash-revoked", Outcome::kRefused},
     {Reason::kSbatRevoked, "sbat-revoked", Outcome::kRefused},
     {Reason::kTimeNotKnown, "time-not-known", Outcome::kNotKnown},
+    {Reason::kTooManySignatures, "too-many-signatures", Outcome::kNotKnown},
+    {Reason::kSbatNotKnown, "sbat-not-known", Outcome::kNotKnown},
 }};
 
 const ReasonRow& RowOf(Reason reason) { return kReasons[static_cast<std::size_t>(reason)]; }
@@ -245,10 +247,10 @@ void Databases::Allow(const efi::WellKnownVariable& variable, base::ByteSpan lis
   }
 }
 
-void Databases::AllowCertificate(const efi::WellKnownVariable& variable,
+void Databases::AllowCertificate(const efi::WellKnownVariable& variable, const efi::Guid& owner,
                                  base::ByteSpan certificate) {
   if (auto usable = UsableCertificate(certificate)) {
-    allowed_.push_back({*std::move(usable), {variable, base::ToBytes(certificate)}});
+    allowed_.push_back({*std::move(usable), {variable, SignatureData({owner, certificate})}});
   }
 }
 
@@ -293,8 +295,15 @@ Verdict VerdictOn(base::ByteSpan file, const Databases& databases) {
     }
     return verdict;
   }
-  if (!image->is_table_whole || image->signatures.size() > kMaxSignatures) {
+  if (!image->is_table_whole) {
     verdict.reason = Reason::kTableBroken;
+    return verdict;
+  }
+  if (image->signatures.size() > kMaxSignatures) {
+    verdict.reason = Reason::kTooManySignatures;
+    verdict.detail = "it has " + std::to_string(image->signatures.size()) +
+                     " signatures, and at most " + std::to_string(kMaxSignatures) +
+                     " are looked at";
     return verdict;
   }
   verdict.reason = Reason::kSignatureBad;

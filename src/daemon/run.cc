@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "announcer.h"
+#include "boot_time_file.h"
 #include "capabilities.h"
 #include "live_snapshot.h"
 #include "live_socket.h"
@@ -102,6 +103,7 @@ base::Result<void> Load(const Options& options, const engine::FirstBootKeys& key
     log.Say(base::Event::kVolatileLost, "--resume without resume:FILE");
     engine::FirstBootKeys none;
     none.is_boot = false;
+    none.is_boot_time_known = keys.is_boot_time_known;
     return services.Boot(none);
   }
   const auto saved = base::ReadFile(*options.resume_path, store::kMaxBlobBytes);
@@ -117,24 +119,71 @@ base::Result<void> Load(const Options& options, const engine::FirstBootKeys& key
   return {};
 }
 
+/// Empty when nobody is to look into the VM.
+std::string LiveFolderOf(const Program& program, const Options& options) {
+  return options.live_folder.value_or(std::string(program.live_folder));
+}
+
+std::optional<efi::Guid> UuidOf(const Options& options) {
+  const auto uuid = options.backend_arguments.find("uuid");
+  return uuid != options.backend_arguments.end() ? efi::ParseGuid(uuid->second) : std::nullopt;
+}
+
 /// A VM is served whether or not somebody can look into it.
 LiveSocket OpenLiveSocket(const Program& program, const Options& options, base::Log& log) {
-  const std::string folder = options.live_folder.value_or(std::string(program.live_folder));
+  const std::string folder = LiveFolderOf(program, options);
   if (folder.empty()) {
     return {};
   }
-  live::SocketName name = {.domain = options.domain, .uuid = std::nullopt};
-  if (const auto uuid = options.backend_arguments.find("uuid");
-      uuid != options.backend_arguments.end()) {
-    name.uuid = efi::ParseGuid(uuid->second);
-  }
-  auto opened = LiveSocket::Open(folder, name);
+  auto opened = LiveSocket::Open(folder, {.domain = options.domain, .uuid = UuidOf(options)});
   if (!opened) {
     log.Say(base::Event::kLiveSocketFailed,
             "nobody can look into the running VM: " + opened.error().message);
     return {};
   }
   return *std::move(opened);
+}
+
+/// In the folder of the socket, which is known to be root's alone when that is there. A VM without
+/// a mark is served as well; it is restricted when this daemon is killed.
+std::optional<BootTimeFile> OpenBootTimeFile(const Program& program, const Options& options,
+                                             const LiveSocket& live,
+                                             const guest::Platform& platform, base::Log& log) {
+  if (!live.is_open() || platform.start.empty()) {
+    return std::nullopt;
+  }
+  const auto uuid = UuidOf(options);
+  const std::string name = uuid ? efi::ToText(*uuid) : std::to_string(options.domain);
+  auto opened =
+      BootTimeFile::Open(LiveFolderOf(program, options) + "/" + name + ".boot", platform.start);
+  if (!opened) {
+    log.Say(base::Event::kBootTimeMarkFailed,
+            "a VM whose varstored is killed while it boots will not go on with its boot: " +
+                opened.error().message);
+    return std::nullopt;
+  }
+  return *std::move(opened);
+}
+
+/// From here to the moment when the operating system runs a daemon that takes over knows that it
+/// does not.
+void MarkBootTime(const std::optional<BootTimeFile>& file, engine::VariableServices& services,
+                  base::Log& log) {
+  if (!file || services.does_operating_system_run()) {
+    return;
+  }
+  if (const auto marked = file->Mark(); !marked) {
+    log.Say(base::Event::kBootTimeMarkFailed,
+            "a VM whose varstored is killed while it boots will not go on with its boot: " +
+                marked.error().message);
+  }
+  services.CallWhenOperatingSystemRuns([&file, &log] {
+    if (const auto removed = file->Remove(); !removed) {
+      log.Say(base::Event::kBootTimeMarkFailed,
+              "should this varstored be killed, the next one takes the VM for one that boots: " +
+                  removed.error().message);
+    }
+  });
 }
 
 /// Serves the guest until a signal arrives or the guest is gone.
@@ -237,6 +286,8 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
   }
   keys->is_boot = !platform->is_taken_over;
   LiveSocket live = OpenLiveSocket(program, options, log);
+  const auto boot_time = OpenBootTimeFile(program, options, live, *platform, log);
+  keys->is_boot_time_known = platform->is_taken_over && boot_time && boot_time->was_marked();
   auto announcer = Announcer::Fork(door);
   if (!announcer) {
     door.Withdraw();
@@ -274,6 +325,7 @@ base::Result<void, Problem> StartAndServe(const Program& program, const Options&
         services.lacks_secure_boot() ? Event::kSecureBootNotInForce : Event::kVariablesNotLoaded,
         loaded.error());
   }
+  MarkBootTime(boot_time, services, log);
   if (options.default_keys) {
     services.ServeDefaultKeys(*keys);
   }

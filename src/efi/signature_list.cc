@@ -104,6 +104,11 @@ std::optional<std::vector<SignatureList>> ReadLists(base::ByteSpan bytes, Wrong 
 
 const SignatureType& TypeOf(SignatureKind kind) { return kTypes[static_cast<std::size_t>(kind)]; }
 
+bool IsHashOfCertificate(SignatureKind kind) {
+  return kind == SignatureKind::kX509Sha256 || kind == SignatureKind::kX509Sha384 ||
+         kind == SignatureKind::kX509Sha512 || kind == SignatureKind::kX509Sm3;
+}
+
 std::optional<std::vector<SignatureList>> ParseSignatureLists(base::ByteSpan bytes) {
   return ReadLists(bytes, Wrong::kRefuse);
 }

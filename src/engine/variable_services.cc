@@ -228,9 +228,11 @@ base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
     StageMorAtBoot(built_in);
     StagePpiAtBoot(built_in);
   } else {
-    // Nobody knows how far the guest has come, so it begins with every restriction that it may
-    // have been under.
-    SetAtRuntime();
+    // Nobody knows what the guest has locked, and mostly not how far it has come, so it begins
+    // with every restriction that it may have been under.
+    if (!keys.is_boot_time_known) {
+      SetAtRuntime();
+    }
     StageMorAtTakeover(built_in);
     StagePpiAtTakeover(built_in);
   }
@@ -390,6 +392,9 @@ bool VariableServices::Latch(bool at_runtime) {
 void VariableServices::SetAtRuntime() {
   at_runtime_ = true;
   backend_.OperatingSystemRuns();
+  if (when_operating_system_runs_) {
+    when_operating_system_runs_();
+  }
 }
 
 Reason VariableServices::CommitAndApply(store::StagedStore&& staged) {

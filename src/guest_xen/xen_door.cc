@@ -16,6 +16,7 @@
 #include "hypervisor.h"
 #include "ioreq_server.h"
 #include "varstored/base/file.h"
+#include "varstored/base/held_file.h"
 #include "varstored/base/unique_fd.h"
 #include "varstored/guest/shared_pages.h"
 
@@ -26,6 +27,8 @@ namespace {
 constexpr const char* kReadyKey = "varstored-pid";
 /// The number of the IOREQ server, for the daemon that comes after this one.
 constexpr const char* kServerKey = "varstored-ioserver";
+/// The word for this start of the VM, for the same.
+constexpr const char* kStartKey = "varstored-start";
 
 /// How often the door looks whether the domain is still there: no event says so.
 constexpr timespec kLookInterval = {.tv_sec = 5, .tv_nsec = 0};
@@ -38,6 +41,11 @@ std::optional<ioservid_t> ParseServer(const std::optional<std::string>& text) {
   const char* end = text->data() + text->size();
   const auto [stop, error] = std::from_chars(text->data(), end, id);
   return error == std::errc() && stop == end ? std::optional(id) : std::nullopt;
+}
+
+/// A word that no start has had before.
+std::string NewStart() {
+  return base::RandomDigits() + base::RandomDigits() + base::RandomDigits() + base::RandomDigits();
 }
 
 class XenDoor final : public guest::Door {
@@ -72,6 +80,7 @@ class XenDoor final : public guest::Door {
   KeptPages kept_;
   ioservid_t id_ = 0;
   bool registered_here_ = false;  // not taken over
+  std::string start_;
   base::UniqueFd timer_;
 };
 
@@ -120,7 +129,7 @@ base::Result<guest::Platform> XenDoor::Open() {
     return set.failure();
   }
   return guest::Platform{*std::move(secureboot), *std::move(auth_enforce),
-                         *std::move(secureboot_enforce), !registered_here_};
+                         *std::move(secureboot_enforce), !registered_here_, start_};
 }
 
 base::Result<void> XenDoor::Connect(DomainKeys& keys) {
@@ -130,6 +139,11 @@ base::Result<void> XenDoor::Connect(DomainKeys& keys) {
   }
   if (const auto former = ParseServer(*recorded); former && IsRegistered(*xen_, *former)) {
     id_ = *former;
+    const auto start = keys.Read(kStartKey);
+    if (!start) {
+      return start.failure();
+    }
+    start_ = start->value_or("");
   } else {
     const auto registered = Register(*xen_);
     if (!registered) {
@@ -137,6 +151,9 @@ base::Result<void> XenDoor::Connect(DomainKeys& keys) {
     }
     id_ = *registered;
     registered_here_ = true;
+  }
+  if (start_.empty()) {
+    start_ = NewStart();
   }
   auto server = IoreqServer::Connect(*xen_, id_);
   if (!server) {
@@ -169,6 +186,9 @@ base::Result<void> XenDoor::Announce() {
   }
   // Readiness comes last: whoever sees it finds the rest as well.
   if (auto written = keys->Write(kServerKey, std::to_string(id_)); !written) {
+    return written;
+  }
+  if (auto written = keys->Write(kStartKey, start_); !written) {
     return written;
   }
   return keys->Write(kReadyKey, std::to_string(pid_));

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "known.h"
 #include "put_data.h"
 #include "varstored/base/ascii.h"
 #include "varstored/base/hex.h"
@@ -46,10 +47,8 @@ struct Named {
 /// How many bytes of an entry of this kind are a hash; the rest is a time of revocation.
 std::size_t HashBytes(efi::SignatureKind kind, std::size_t data_bytes) {
   constexpr std::size_t kTimeBytes = 16;
-  const bool has_time =
-      kind == efi::SignatureKind::kX509Sha256 || kind == efi::SignatureKind::kX509Sha384 ||
-      kind == efi::SignatureKind::kX509Sha512 || kind == efi::SignatureKind::kX509Sm3;
-  return has_time ? data_bytes - std::min(data_bytes, kTimeBytes) : data_bytes;
+  return efi::IsHashOfCertificate(kind) ? data_bytes - std::min(data_bytes, kTimeBytes)
+                                        : data_bytes;
 }
 
 Named NamedOf(efi::SignatureKind kind, const efi::SignatureEntry& entry) {
@@ -174,6 +173,21 @@ base::Result<efi::WellKnownVariable> EditableKey(std::string_view name) {
         "PK has one entry: varstore-set replaces it, and varstore-sb-state gives a VM the host's");
   }
   return found->variable;
+}
+
+std::optional<efi::WellKnownVariable> UsualKeyOf(base::ByteSpan certificate) {
+  const auto digest = crypto::Sha256({certificate});
+  if (!digest) {
+    return std::nullopt;
+  }
+  const auto rows = engine::Successions();
+  const auto row = std::find_if(rows.begin(), rows.end(), [&digest](const engine::Succession& one) {
+    return one.successor.digest == *digest;
+  });
+  if (row != rows.end()) {
+    return row->holder == engine::CertificateHolder::kKek ? efi::kKek : efi::kDb;
+  }
+  return *digest == kOptionRom2023.digest ? std::optional(efi::kDb) : std::nullopt;
 }
 
 base::Result<std::vector<std::string>> EntryLines(const State& state,

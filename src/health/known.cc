@@ -66,6 +66,44 @@ constexpr std::array<PublicKey, 1> kPublicKeys = {{
      "is Debian's snakeoil key, whose private half is in the package ovmf"},
 }};
 
+struct Address {
+  std::string_view name;  // of the certificate
+  std::string_view url;
+};
+
+// Microsoft's pages on the certificates of Secure Boot give these.
+constexpr std::array<Address, 7> kAddresses = {{
+    {"Microsoft Corporation KEK CA 2011", "https://go.microsoft.com/fwlink/?LinkId=321185"},
+    {"Microsoft Corporation KEK 2K CA 2023", "https://go.microsoft.com/fwlink/?LinkId=2239775"},
+    {"Microsoft Windows Production PCA 2011", "https://go.microsoft.com/fwlink/?LinkId=321192"},
+    {"Windows UEFI CA 2023", "https://go.microsoft.com/fwlink/?LinkId=2239776"},
+    {"Microsoft Corporation UEFI CA 2011", "https://go.microsoft.com/fwlink/?LinkId=321194"},
+    {"Microsoft UEFI CA 2023", "https://go.microsoft.com/fwlink/?LinkId=2239872"},
+    {"Microsoft Option ROM UEFI CA 2023", "https://go.microsoft.com/fwlink/?LinkId=2284009"},
+}};
+
+KnownCertificate Known(const engine::MicrosoftCertificate& certificate, int year,
+                       engine::CertificateHolder holder) {
+  const auto* const address =
+      std::find_if(kAddresses.begin(), kAddresses.end(),
+                   [&](const Address& row) { return row.name == certificate.name; });
+  return {certificate, year, holder,
+          address == kAddresses.end() ? std::string_view() : address->url};
+}
+
+std::vector<KnownCertificate> AllCertificates() {
+  constexpr int kOld = 2011;
+  constexpr int kNew = 2023;
+  std::vector<KnownCertificate> all;
+  for (const engine::Succession& row : engine::Successions()) {
+    all.push_back(Known(row.old_certificate, kOld, row.holder));
+    all.push_back(Known(row.successor, kNew, row.holder));
+  }
+  all.push_back(Known(kOptionRom2023, kNew, engine::CertificateHolder::kDb));
+  all.back().is_optional = true;
+  return all;
+}
+
 /// Whether `text` holds `words`, which are in upper case, in whatever case.
 bool Says(const std::string& text, std::string_view words) {
   return std::search(text.begin(), text.end(), words.begin(), words.end(), [](char c, char upper) {
@@ -75,17 +113,16 @@ bool Says(const std::string& text, std::string_view words) {
 
 }  // namespace
 
+std::span<const KnownCertificate> MicrosoftCertificates() {
+  static const std::vector<KnownCertificate> all = AllCertificates();
+  return all;
+}
+
 std::optional<KnownCertificate> FindKnownCertificate(const crypto::Sha256Digest& digest) {
-  for (const engine::Succession& row : engine::Successions()) {
-    if (row.old_certificate.digest == digest) {
-      return KnownCertificate{row.old_certificate, 2011};
+  for (const KnownCertificate& known : MicrosoftCertificates()) {
+    if (known.certificate.digest == digest) {
+      return known;
     }
-    if (row.successor.digest == digest) {
-      return KnownCertificate{row.successor, 2023};
-    }
-  }
-  if (kOptionRom2023.digest == digest) {
-    return KnownCertificate{kOptionRom2023, 2023};
   }
   return std::nullopt;
 }

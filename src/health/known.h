@@ -1,33 +1,17 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "varstored/base/bytes.h"
-#include "varstored/crypto/certificate.h"
 #include "varstored/crypto/digest.h"
-#include "varstored/efi/guid.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/health/finding.h"
+#include "varstored/health/known_certificates.h"
 
 namespace varstored::health {
-
-/// The SignatureOwner of everything that Microsoft publishes.
-inline constexpr efi::Guid kMicrosoftOwner =
-    *efi::ParseGuid("77fa9abd-0359-4d32-bd60-28f4e78f784b");
-
-/// One of Microsoft's certificates for KEK or db.
-struct KnownCertificate {
-  engine::MicrosoftCertificate certificate;
-  int year = 0;
-};
-
-/// The one with this digest; nothing when it is none of Microsoft's.
-[[nodiscard]] std::optional<KnownCertificate> FindKnownCertificate(
-    const crypto::Sha256Digest& digest);
 
 /// The one for db of 2023 that follows none.
 inline constexpr engine::MicrosoftCertificate kOptionRom2023 = {
@@ -57,9 +41,5 @@ class KnownRevocations {
   std::vector<KnownList> lists_;
   std::set<base::Bytes> given_;
 };
-
-/// Why the private half of a certificate's key is known to everybody: its words for people; nothing
-/// when that is not known of it.
-[[nodiscard]] std::optional<std::string> WhyNotSecret(const crypto::Certificate& certificate);
 
 }  // namespace varstored::health

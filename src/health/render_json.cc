@@ -238,7 +238,7 @@ Json RunningJson(const Running& running) {
 
 }  // namespace
 
-std::string RenderJson(const Report& report) {
+Json JsonOf(const Report& report) {
   Json keys = Json::Array();
   for (const KeyVariable& key : report.keys) {
     keys.Append(KeyJson(key));
@@ -283,7 +283,9 @@ std::string RenderJson(const Report& report) {
   } else {
     json.AddNull("running");
   }
-  return json.Text() + "\n";
+  return json;
 }
+
+std::string RenderJson(const Report& report) { return JsonOf(report).Text() + "\n"; }
 
 }  // namespace varstored::health

@@ -21,7 +21,7 @@ struct VersionedProgram {
 
 // Microsoft's dbx_info_msft_latest.json as of July 2026, "svns".
 constexpr std::array<VersionedProgram, 3> kVersionedPrograms = {{
-    {*efi::ParseGuid("9d132b61-59d5-4388-ab1c-185c3cb2eb92"), "Windows boot manager"},
+    {*efi::ParseGuid("9d132b61-59d5-4388-ab1c-185c3cb2eb92"), kWindowsBootManager},
     {*efi::ParseGuid("e8f82e9d-e127-4158-a488-4c18abe2f284"), "cdboot"},
     {*efi::ParseGuid("c999cac2-7ffe-496f-8127-9e2a8a535976"), "wdsmgfw"},
 }};
@@ -46,11 +46,6 @@ constexpr std::array<RevokingKind, 8> kRevokingKinds = {{
 
 /// Behind the hash of a tbsCertificate stands a TimeOfRevocation (UEFI 2.10, 32.4.1).
 constexpr std::size_t kTimeBytes = 16;
-
-bool HasTime(efi::SignatureKind kind) {
-  return kind == efi::SignatureKind::kX509Sha256 || kind == efi::SignatureKind::kX509Sha384 ||
-         kind == efi::SignatureKind::kX509Sha512;
-}
 
 std::string Padded(unsigned int number, std::size_t digits) {
   std::string text = std::to_string(number);
@@ -170,7 +165,7 @@ RevokedEntries::RevokedEntries(const State& state)
           certificates_.insert(*digest);
         }
       } else if (!IsVersion(list.kind, entry)) {
-        const std::size_t time = HasTime(list.kind) ? kTimeBytes : 0;
+        const std::size_t time = efi::IsHashOfCertificate(list.kind) ? kTimeBytes : 0;
         const std::size_t digest = entry.data.size() - time;
         std::string day = DayOf(entry.data.subspan(digest));
         const auto [place, is_new] =

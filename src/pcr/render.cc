@@ -62,8 +62,10 @@ base::Result<std::string> TextOf(const Prediction& prediction, std::string_view 
     text += "  boot loader: " + base::Printable(prediction.loader) + "\n";
   }
   if (prediction.is_shim) {
-    text +=
-        "  it is shim, which adds events that the host cannot read: the guest sees another value\n";
+    text += prediction.has_shims_events
+                ? "  it is shim, whose events are the last two, as shim 16 measures them\n"
+                : "  it is shim, which adds events that are not known here: the guest sees another "
+                  "value\n";
   }
   if (!prediction.no_authority.empty()) {
     text += std::string(prediction.has_value ? "  no authority: " : "  no final value: ") +
@@ -113,6 +115,7 @@ base::Result<Json> JsonOf(const Prediction& prediction, Banks banks) {
       {"values", std::move(values)},
       {"loader", prediction.loader.empty() ? Json() : Json(prediction.loader)},
       {"is_shim", prediction.is_shim},
+      {"has_shims_events", prediction.has_shims_events},
       {"no_authority", prediction.no_authority.empty() ? Json() : Json(prediction.no_authority)}};
 }
 

@@ -19,6 +19,7 @@ namespace {
 constexpr std::uint64_t kTruncate = 1ULL << 14;  // LANDLOCK_ACCESS_FS_TRUNCATE
 constexpr std::uint64_t kIoctlDev = 1ULL << 15;  // LANDLOCK_ACCESS_FS_IOCTL_DEV
 constexpr std::uint64_t kTcp = 3;                // LANDLOCK_ACCESS_NET_BIND_TCP, _CONNECT_TCP
+constexpr std::uint64_t kConnectTcp = 2;         // of these, the second
 constexpr std::uint64_t kSignalsAndNames = 3;    // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, _SIGNAL
 
 /// struct landlock_ruleset_attr as of ABI 6; older kernels know the beginning of it.
@@ -69,13 +70,15 @@ int LandlockVersion() {
   return version < 1 ? 0 : static_cast<int>(version);
 }
 
-base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files) {
+base::Result<Confinement> Confinement::Prepare(const std::vector<FileUse>& files,
+                                               bool may_connect) {
   Confinement confinement;
   const int version = LandlockVersion();
   if (version < 1) {
     return confinement;
   }
-  const Attributes all = AllOf(version);
+  Attributes all = AllOf(version);
+  all.network &= may_connect ? ~kConnectTcp : ~std::uint64_t{0};
   confinement.rules_.Reset(
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &all, SizeOfAttributes(version), 0)));
   const int rules = confinement.rules_.get();

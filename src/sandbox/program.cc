@@ -39,6 +39,10 @@ std::vector<FileUse> FilesOf(const ProgramRun& run) {
   for (const char* folder : {"/usr", "/bin", "/lib", "/lib64", "/opt"}) {
     files.push_back({folder, Kind::kPrograms});
   }
+  if (run.uses_network) {
+    files.push_back({"/etc", Kind::kPrograms});
+    files.push_back({"/run", Kind::kPrograms});
+  }
   return files;
 }
 
@@ -63,13 +67,16 @@ bool GiveUp(const ProgramRun& run, uid_t user) {
       return false;
     }
   }
-  auto files = Confinement::Prepare(FilesOf(run));
-  constexpr std::array<std::string_view, 1> kSections = {"program"};
+  auto files = Confinement::Prepare(FilesOf(run), run.uses_network);
+  std::vector<std::string_view> sections = {"program"};
+  if (run.uses_network) {
+    sections.emplace_back("network");
+  }
   return files && DropCapabilities() && LimitFileSize(run.max_file_bytes) &&
          Limit(RLIMIT_CORE, 0) && Limit(RLIMIT_CPU, kMaxSeconds) &&
          Limit(RLIMIT_AS, kMaxMemoryBytes) && ForbidNewPrivileges() &&
          ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && files->Enter() &&
-         AllowOnlyListedCalls(kSections, OnViolation::kRefuse);
+         AllowOnlyListedCalls(sections, OnViolation::kRefuse);
 }
 
 [[noreturn]] void Run(const ProgramRun& run, uid_t user, char* const* words, int errors) {
@@ -78,8 +85,9 @@ bool GiveUp(const ProgramRun& run, uid_t user) {
   ::dup2(nowhere, STDOUT_FILENO);
   ::dup2(errors, STDERR_FILENO);
   // Before the ids are changed: the folders on the way are the caller's.
+  // The alarm, too: the call is not in the list.
+  ::alarm(kMaxWaitSeconds);
   if (::chdir(run.folder.c_str()) == 0 && GiveUp(run, user)) {
-    ::alarm(kMaxWaitSeconds);
     const std::array<char*, 1> no_environment = {nullptr};
     ::execve(run.path.c_str(), words, no_environment.data());
   }

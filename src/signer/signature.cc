@@ -10,13 +10,10 @@
 #include <openssl/pem.h>
 
 #include "openssl.h"
+#include "private_key.h"
 #include "varstored/crypto/signed_data.h"
 
 namespace varstored::signer {
-
-struct PrivateKey::Impl {
-  KeyPtr key;
-};
 
 namespace {
 

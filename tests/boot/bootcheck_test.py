@@ -25,6 +25,7 @@ import loaders  # noqa: E402  pylint: disable=wrong-import-position
 from json_schema import validate  # noqa: E402  pylint: disable=wrong-import-position
 
 SCHEMA = json.loads((SOURCE / "docs/tools/varstore-bootcheck.schema.json").read_text(encoding="utf-8"))
+INSPECT_SCHEMA = json.loads((SOURCE / "docs/tools/varstore-inspect.schema.json").read_text(encoding="utf-8"))
 PCR7_SCHEMA = json.loads((SOURCE / "docs/tools/varstore-pcr7.schema.json").read_text(encoding="utf-8"))
 SYSTEMD_BOOT = pathlib.Path("/usr/lib/systemd/boot/efi/systemd-bootx64.efi")
 SHIM = pathlib.Path("/usr/lib/shim/shimx64.efi")
@@ -67,7 +68,8 @@ class Bootcheck(unittest.TestCase):
         """A program, or what a file has, on the ESP."""
         path = self.esp / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(source.read_bytes() if isinstance(source, pathlib.Path) else loaders.program(source))
+        path.write_bytes(source.read_bytes() if isinstance(source, pathlib.Path) else source if isinstance(source, bytes)
+                         else loaders.program(source))
         for signer in signers:
             self.keys.sign(signer, path)
         return path
@@ -255,6 +257,107 @@ class Bootcheck(unittest.TestCase):
                                capture_output=True, text=True, check=False).stdout
         self.assertIn('its signer is "new" of "Microsoft UEFI CA 2023"', shown)
 
+    def test_a_program_for_another_machine_is_none_of_the_vms(self):
+        def for_machine(number):
+            content = bytearray(loaders.program("other"))
+            content[0x44:0x46] = struct.pack("<H", number)
+            return bytes(content)
+        self.put(for_machine(0xAA64), "signer", file="EFI/x.efi")
+        self.store(db=("root",), others=self.option("x", r"\EFI\x.efi"))
+        report = self.check(exit_code=0)
+        self.assertEqual((report["machine"], self.first(report)["is_for_other_machine"]), ("aarch64", False))
+        self.put("default", "signer")
+        report = self.check(exit_code=2)
+        self.assertEqual((report["machine"], self.first(report)["machine"], self.first(report)["is_for_other_machine"]),
+                         ("x64", "aarch64", True))
+        self.assertEqual(self.findings(report), [("loader-missing", "warning")])
+        self.assertIn("is a program for aarch64, and the VM is x64", report["findings"][0]["explanation"])
+        self.put(for_machine(0xAA64), "signer", file="EFI/BOOT/BOOTAA64.EFI")
+        self.store(db=("root",))
+        self.assertEqual(self.check(exit_code=0)["findings"], [])
+        (self.esp / "EFI/BOOT/BOOTAA64.EFI").unlink()
+        self.put(for_machine(0x14C))
+        self.assertEqual(self.findings(self.check(exit_code=2)), [("loader-missing", "error")])
+
+    def test_windows_boot_manager_ends_itself_below_the_version_of_dbx(self):
+        bootmgr = uuid.UUID("9d132b61-59d5-4388-ab1c-185c3cb2eb92").bytes_le
+        owner = uuid.UUID("9d132b6c-59d5-4388-ab1c-185c3cb2eb92").bytes_le
+
+        def versions(*wanted, program=bootmgr):
+            body = b"".join(owner + (b"\x01" + program + struct.pack("<HH", minor, major)).ljust(32, b"\0")
+                            for major, minor in wanted)
+            return loaders.SHA256.bytes_le + struct.pack("<III", 28 + len(body), 0, 48) + body
+        self.put(loaders.boot_manager(7, 0), "signer")
+        for dbx, minimum, found in ((b"", None, []), (versions((7, 0)), "7.0", []), (versions((6, 9), (3, 0)), "6.9", []),
+                                    (versions((7, 1), (3, 0)), "7.1", ["loader-revoked"]),
+                                    (versions((9, 0), program=bytes(16)), None, [])):
+            self.store(db=("root",), dbx=dbx)
+            report = self.check(exit_code=2 if found else 0)
+            self.assertEqual((self.first(report)["version"], report["boot_manager_minimum"], report["has_minimum_versions"]),
+                             ("7.0", minimum, bool(dbx)))
+            self.assertEqual([one["name"] for one in report["findings"]], found)
+            if found:
+                self.assertIn("ends itself: its version is 7.0, and dbx wants 7.1", report["findings"][0]["explanation"])
+                self.assertIn("goes no further: ends itself", self.pcr7())
+        self.store(db=("root",))
+        update = self.folder / "dbx.esl"
+        update.write_bytes(versions((7, 1)))
+        report = self.check("--after", update, exit_code=2)
+        self.assertEqual((report["findings"], self.findings(report, "findings_after")), ([], [("loader-revoked", "error")]))
+        self.store(db=("root",), dbx=versions((7, 1)), has_pk=False)
+        self.check(exit_code=0)
+        # One that says no version is not compared.
+        for other in ("no resource", loaders.boot_manager(1, 0, "OTHERNUMBER")):
+            self.put(other, "signer")
+            self.store(db=("root",), dbx=versions((7, 1)))
+            self.assertIsNone(self.first(self.check(exit_code=0))["version"])
+
+    def test_more_signatures_than_are_looked_at_are_not_known(self):
+        path = self.put("many", *["signer"] * 16)
+        self.assertEqual(self.verdict()["outcome"], "starts")
+        self.keys.sign("signer", path)
+        verdict = self.verdict(exit_code=0)
+        self.assertEqual((verdict["outcome"], verdict["reason"]), ("not-known", "too-many-signatures"))
+        self.assertIn("17 signatures", verdict["detail"])
+
+    # ---- inspect ----
+
+    def inspect(self, *words, exit_code=2):
+        done = subprocess.run([BIN / "varstore-inspect", self.vm, *words], capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, exit_code, done)
+        return done.stdout.decode() or done.stderr.decode()
+
+    def test_inspect_has_the_same_report(self):
+        self.put("signed", "signer")
+        self.put("unsigned", file="EFI/x.efi")
+        self.store(db=("root",), others=self.option("x", r"\EFI\x.efi"))
+        image = self.folder / "disk"
+        image.write_bytes(self.file_system(16 * MIB, "-c", 4))
+        for esp in (self.esp, image):
+            told = json.loads(self.inspect("--json", "--esp", esp))
+            validate(told, INSPECT_SCHEMA, INSPECT_SCHEMA, others={"varstore-bootcheck.schema.json": SCHEMA})
+            self.assertEqual(told["bootcheck"], self.check(esp=esp))
+            self.assertEqual(self.findings(told["bootcheck"]), [("loader-not-trusted", "warning")])
+        self.assertNotIn("bootcheck", json.loads(self.inspect("--json", exit_code=0)))
+        shown = subprocess.run([BIN / "varstore", "bootcheck", self.vm, "--esp", self.esp], capture_output=True, text=True,
+                               check=False).stdout
+        self.assertTrue(self.inspect("--esp", self.esp).endswith("\n" + shown))
+        # Its PCR 7 is that with the boot loader.
+        values = self.values({"db": self.lists("root")}, loaders.OWNER + self.keys.der("root"))
+        self.assertIn(values["sha256"], self.inspect("--esp", self.esp, "--pcr7"))
+        self.assertNotIn(values["sha256"], self.inspect("--pcr7", exit_code=0))
+        self.assertIn("there is no such file", self.inspect("--esp", self.folder / "missing", exit_code=1))
+        for words in (("--svg",), ("--check", "all")):
+            self.assertIn("--esp goes with", self.inspect("--esp", self.esp, *words))
+
+    def test_findings_of_the_disk_alone_are_findings_of_inspect(self):
+        self.put("signed", "signer")
+        self.store(has_pk=False)
+        self.inspect("--esp", self.esp, exit_code=0)
+        (self.esp / DEFAULT).unlink()
+        told = json.loads(self.inspect("--json", "--esp", self.esp))
+        self.assertEqual((told["findings"], self.findings(told["bootcheck"])), ([], [("loader-missing", "error")]))
+
     # ---- shim ----
 
     def test_shim_and_what_is_behind_it(self):
@@ -276,6 +379,13 @@ class Bootcheck(unittest.TestCase):
         level = guest.entry("SbatLevel", b"sbat,1,2099010100\nshim,99\n", 3, SHIM_GUID)
         self.store(db=("root",), others=[mok, level])
         self.assertEqual(len(self.first(self.check(exit_code=2))["shim"]["too_old"]), 1)
+        # One that cannot be read here as a whole.
+        level = guest.entry("SbatLevel", b"sbat,1,2099010100\nsystemd,99999999999\n", 3, SHIM_GUID)
+        self.store(db=("root",), others=[mok, level])
+        shim = self.first(self.check(exit_code=0))["shim"]
+        self.assertEqual((shim["now"]["outcome"], shim["now"]["reason"]), ("not-known", "sbat-not-known"))
+        self.assertIn("row without a number", shim["sbat_not_known"])
+        self.assertIn("it is not known whether shim ends itself", self.pcr7())
         # One without a section .sbat.
         self.put("no sbat", "signer", file=behind)
         self.store(db=("root",))
@@ -389,10 +499,17 @@ class Bootcheck(unittest.TestCase):
         self.put(SYSTEMD_BOOT, "stranger", file="EFI/BOOT/grubx64.efi")
         self.assertIn("no final value: \\EFI\\BOOT\\BOOTX64.EFI starts, and goes no further", self.pcr7())
         self.store(db=("root", "stranger"))
-        self.assertIn("it is shim, which adds events that the host cannot read", self.pcr7())
+        self.assertIn("it is shim, whose events are the last two", self.pcr7())
         told = self.told()["before"]
-        self.assertEqual((told["is_shim"], told["values"]),
-                         (True, self.values({"db": self.lists("root", "stranger")}, loaders.OWNER + self.keys.der("root"))))
+        self.assertEqual((told["is_shim"], told["has_shims_events"]), (True, True))
+        self.assertEqual([event["variable"] for event in told["events"][-3:]], ["db", "SbatLevel", "db"])
+        # What MokManager has put there may be measured, too.
+        mok = guest.entry("MokSBState", b"\0", 3, SHIM_GUID)
+        self.store(db=("root", "stranger"), others=[mok])
+        self.assertIn("it is shim, which adds events that are not known here", self.pcr7())
+        told = self.told()["before"]
+        self.assertEqual((told["has_shims_events"], told["values"]),
+                         (False, self.values({"db": self.lists("root", "stranger")}, loaders.OWNER + self.keys.der("root"))))
 
     def test_a_name_of_the_guests_reaches_no_terminal_as_it_is(self):
         self.put("odd", "signer", file="EFI/\x1b[2J.efi")

@@ -14,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+for folder in (".", "../support"):
+    sys.path.insert(0, str((pathlib.Path(__file__).resolve().parent / folder).resolve()))
 import loaders  # noqa: E402  pylint: disable=wrong-import-position
+import ovmf  # noqa: E402  pylint: disable=wrong-import-position
 
 BIN = pathlib.Path(sys.argv[1]).resolve()
-OVMF = pathlib.Path("/usr/share/OVMF")
-BOUND_SECONDS = 150
+OVMF = ovmf.FOLDER
 FOR_EVER = bytes(16)  # TimeOfRevocation
 
 scratch = tempfile.TemporaryDirectory(prefix="firmware-agrees.")
@@ -120,27 +121,15 @@ def write_store(image, db, dbx):
 
 def boot(image):
     """{name: has it run} of what the firmware says."""
-    machine = subprocess.Popen(
-        ["timeout", "-k", "5", str(BOUND_SECONDS), "qemu-system-x86_64",
-         "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
-         "-machine", "q35", "-accel", "tcg", "-m", "256",
-         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}",
-         "-drive", f"if=pflash,unit=1,format=raw,file={image}",
-         "-drive", f"if=virtio,format=raw,readonly=on,file=fat:{DISK}",
-         "-serial", "stdio"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", errors="replace")
-    lines, found = [], {}
-    for line in machine.stdout:
-        lines.append(re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", line).strip())
-        failed = re.search(r'failed to (load|start) Boot\w+ "([^"]+)" .*: ([\w ]+)$', lines[-1])
-        if failed and failed.group(2) in NAMES:
-            found[failed.group(2)] = (failed.group(1), failed.group(3)) == ("start", "Aborted")
-        if len(found) == len(NAMES):
-            machine.terminate()
-            machine.wait()
-            return found
-    print("\n".join(lines))
-    sys.exit(f"the machine ended (or was ended after {BOUND_SECONDS} s), and {set(NAMES) - set(found)} were not tried")
+    found = {}
+    with ovmf.Machine(image, DISK, "-monitor", "none") as machine:
+        for line in machine.lines():
+            failed = re.search(r'failed to (load|start) Boot\w+ "([^"]+)" .*: ([\w ]+)$', line)
+            if failed and failed.group(2) in NAMES:
+                found[failed.group(2)] = (failed.group(1), failed.group(3)) == ("start", "Aborted")
+            if len(found) == len(NAMES):
+                break
+    return found
 
 
 def verdicts(image):

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -129,9 +131,88 @@ TEST(Sbat, AGenerationBelowTheLevelIsTooOld) {
   const auto image = ParseImage(file);
   ASSERT_TRUE(image.ok());
   const auto level = [](const std::string& text) { return ParseSbat(base::ToBytes(text)); };
-  EXPECT_TRUE(TooOld(*image, level("sbat,1,2025\ngrub,3\n")).empty());
-  EXPECT_EQ(TooOld(*image, level("sbat,1,2025\ngrub,4\nother,9\n")),
+  EXPECT_TRUE(CompareSbat(*image, level("sbat,1,2025\ngrub,3\n")).too_old.empty());
+  EXPECT_EQ(CompareSbat(*image, level("sbat,1,2025\ngrub,4\nother,9\n")).too_old,
             std::vector<std::string>{"grub 3, not 4"});
+}
+
+TEST(Sbat, WhatCannotBeReadIsSaid) {
+  const auto parse = [](const std::string& text) { return ParseSbat(base::ToBytes(text)); };
+  EXPECT_TRUE(parse("sbat,1,2025\r\n\ngrub,3\n").is_whole);
+  EXPECT_FALSE(parse("sbat,1,2025\ngrub,4294967296\n").is_whole);
+  EXPECT_EQ(parse("sbat,1,2025\ngrub,4294967295\n").rows.back().generation, 4294967295U);
+  EXPECT_FALSE(parse("sbat,1,2025\ngrub\n").is_whole);
+  std::string rows;
+  for (int i = 0; i < 256; ++i) {
+    rows += "a,1\n";
+  }
+  EXPECT_TRUE(parse(rows).is_whole);
+  EXPECT_FALSE(parse(rows + "grub,9\n").is_whole);
+  EXPECT_EQ(parse(rows + "grub,9\n").rows.size(), 256U);
+}
+
+/// A tree of resources in the section of Program(), whose address is 0x1000, with one of raw data.
+base::Bytes WithResource(const std::string& name, std::uint32_t type = 10) {
+  constexpr std::uint32_t kHigh = 0x80000000;
+  base::Bytes file = Program();
+  std::fill(file.begin() + kHeaders, file.end(), std::uint8_t{0});
+  Put32(file, kSectionTable + 12, 0x1000);
+  Put32(file, kOptional + 112 + 2 * 8, 0x1000);
+  const std::size_t tree = kHeaders;
+  Put16(file, tree + 14, 1);  // a number: the type
+  Put32(file, tree + 16, type);
+  Put32(file, tree + 20, kHigh | 24U);
+  Put16(file, tree + 24 + 12, 1);  // a name
+  Put32(file, tree + 24 + 16, kHigh | 0x80U);
+  Put32(file, tree + 24 + 20, kHigh | 48U);
+  Put16(file, tree + 48 + 14, 1);  // a language
+  Put32(file, tree + 48 + 16, 1033);
+  Put32(file, tree + 48 + 20, 72);
+  Put32(file, tree + 72, 0x1000 + 0x180);
+  Put32(file, tree + 76, 4);
+  Put16(file, tree + 0x80, static_cast<std::uint16_t>(name.size()));
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    Put16(file, tree + 0x82 + 2 * i, static_cast<std::uint8_t>(name[i]));
+  }
+  Put32(file, tree + 0x180, 0x00070001);
+  return file;
+}
+
+TEST(Resource, IsFoundByTypeAndName) {
+  const base::Bytes file = WithResource("NUMBER");
+  const auto image = ParseImage(file);
+  ASSERT_TRUE(image.ok());
+  const auto found = FindResource(*image, "NUMBER");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(base::ToBytes(*found), (base::Bytes{1, 0, 7, 0}));
+  EXPECT_FALSE(FindResource(*image, "NUMBERS"));
+  EXPECT_FALSE(FindResource(*image, "NUMBE"));
+  const base::Bytes other = WithResource("NUMBER", 3);
+  EXPECT_FALSE(FindResource(*ParseImage(other), "NUMBER"));
+  const base::Bytes none = Program();
+  EXPECT_FALSE(FindResource(*ParseImage(none), "NUMBER"));
+}
+
+TEST(Resource, OutsideOfItsSectionIsNone) {
+  for (const auto& [place, number] :
+       std::vector<std::pair<std::size_t, std::uint32_t>>{{72, 0x0FFF},           // its address
+                                                          {72, 0x11FD},           // reaches too far
+                                                          {72, 0xFFFFFFFF},       //
+                                                          {76, 0xFFFFFFFF},       // its size
+                                                          {20, 0x800001F8},       // a folder
+                                                          {20, 0xFFFFFFFF},       //
+                                                          {20, 24},               // no folder
+                                                          {48 + 20, 0x80000048},  // no data
+                                                          {24 + 16, 0x800001FF}}) {  // its name
+    base::Bytes file = WithResource("NUMBER");
+    Put32(file, kHeaders + place, number);
+    EXPECT_FALSE(FindResource(*ParseImage(file), "NUMBER")) << place << " " << number;
+  }
+  base::Bytes file = WithResource("NUMBER");
+  for (const std::uint32_t address : {0U, 0xFFFU, 0x1200U, 0xFFFFFFFFU}) {
+    Put32(file, kOptional + 112 + 2 * 8, address);
+    EXPECT_FALSE(FindResource(*ParseImage(file), "NUMBER")) << address;
+  }
 }
 
 Disk InMemory(const base::Bytes& bytes) {

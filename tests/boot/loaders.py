@@ -34,6 +34,18 @@ def program(text, status=0x8000000000000015):
     return (dos + b"PE\0\0" + coff + optional + sections).ljust(0x200, b"\0") + code + data
 
 
+def boot_manager(major, minor, name="BOOTMGRSECURITYVERSIONNUMBER"):
+    """Such a program with the resource in which Windows' boot manager has its version."""
+    content = bytearray(program("", 0))
+    folder = struct.Struct("<IIHHHHII")  # and its one entry
+    tree = folder.pack(0, 0, 0, 0, 0, 1, 10, 1 << 31 | 24) + folder.pack(0, 0, 0, 0, 1, 0, 1 << 31 | 96, 1 << 31 | 48)
+    tree += folder.pack(0, 0, 0, 0, 0, 1, 1033, 72) + struct.pack("<IIII", 0x2000 + 88, 4, 0, 0)
+    tree += struct.pack("<HH", minor, major).ljust(8, b"\0") + struct.pack("<H", len(name)) + name.encode("utf-16-le")
+    content[0x400:0x400 + len(tree)] = tree
+    struct.pack_into("<II", content, 0x40 + 24 + 112 + 2 * 8, 0x2000, len(tree))
+    return bytes(content)
+
+
 class Keys:
     """Certificates by name, each with its key, in a folder."""
 

@@ -10,18 +10,26 @@
 
 #include <array>
 #include <csignal>
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "support/loopback_client.h"
 #include "support/temporary_folder.h"
+#include "varstored/backend/memory.h"
 #include "varstored/base/file.h"
+#include "varstored/base/no_log.h"
 #include "varstored/base/unique_fd.h"
 #include "varstored/base/unix_address.h"
 #include "varstored/efi/well_known.h"
+#include "varstored/engine/variable_services.h"
+#include "varstored/guest/shared_pages.h"
 #include "varstored/store/vars_blob.h"
 
 namespace varstored::daemon {
@@ -44,6 +52,8 @@ struct Plan {
   bool door_breaks = false;
   bool guest_is_busy = false;  // there is always something to do
   bool is_taken_over = false;
+  std::string start = {};
+  bool system_starts = false;  // the guest makes its operating system's first call
 };
 // A door is made by a function without arguments of the test's own.
 Plan plan;
@@ -60,7 +70,7 @@ class PlannedDoor final : public guest::Door {
     }
     // Readable from the start, so that the loop turns to the door at once.
     event_.Reset(::eventfd(1, EFD_CLOEXEC));
-    return guest::Platform{{}, {}, {}, plan.is_taken_over};
+    return guest::Platform{{}, {}, {}, plan.is_taken_over, plan.start};
   }
   base::Result<void> Announce() override {
     Note('a');
@@ -68,10 +78,20 @@ class PlannedDoor final : public guest::Door {
   }
   void Withdraw() override { Note('w'); }
   [[nodiscard]] Waits waits_for() const override {
-    const bool is_quiet = !plan.guest_is_gone && !plan.door_breaks && !plan.guest_is_busy;
+    const bool is_quiet =
+        !plan.guest_is_gone && !plan.door_breaks && !plan.guest_is_busy && !plan.system_starts;
     return {{{-1, 0, 0}, {event_.get(), static_cast<short>(is_quiet ? 0 : POLLIN), 0}}};
   }
-  base::Result<Guest> HandleReady(const Waits& waited, guest::Dispatcher& /*dispatcher*/) override {
+  base::Result<Guest> HandleReady(const Waits& waited, guest::Dispatcher& dispatcher) override {
+    if (std::exchange(plan.system_starts, false)) {
+      std::vector<std::uint64_t> words(guest::kSharedBytes / sizeof(std::uint64_t));
+      const base::Bytes request = test::GetVariableRequest(test::NameBytes(u"None"), {}, 0, true);
+      std::memcpy(words.data(), request.data(), request.size());
+      guest::MappedPages pages(words.data());
+      dispatcher.Serve(pages);
+      Note('s');
+      return Guest::kThere;
+    }
     if (plan.guest_is_busy) {
       return Guest::kThere;
     }
@@ -151,6 +171,43 @@ class RunTest : public ::testing::Test {
     return content != "old";
   }
 
+  /// Whether the guest that was saved boots still.
+  [[nodiscard]] bool IsSavedAtBootTime() const {
+    base::NoLog log;
+    backend::MemoryBackend backend({}, log);
+    engine::VariableServices services({}, backend, log);
+    EXPECT_TRUE(services.Resume(*base::ReadFile(save_, 1 << 20)));
+    return !services.does_operating_system_run();
+  }
+  /// A guest that boots in the start `start`, and whose daemon is killed; where `system_starts`
+  /// after it has answered its operating system.
+  void KillADaemon(const std::string& start, bool system_starts, bool is_taken_over = false) {
+    SetUp();
+    ASSERT_TRUE(base::WriteFileInPlace(configuration_,
+                                       base::ToBytes("live=" + folder_.File("live") + "\n")));
+    plan.start = start;
+    plan.system_starts = system_starts;
+    plan.is_taken_over = is_taken_over;
+    Start({"--config", configuration_});
+    EXPECT_EQ(Step(), 'p');
+    EXPECT_EQ(Step(), 'a');
+    if (system_starts) {
+      EXPECT_EQ(Step(), 's');
+    }
+    ::kill(pid_, SIGKILL);
+    Rest();
+  }
+  /// Whether the guest that the next daemon finds boots still.
+  [[nodiscard]] bool GoesOnWithItsBoot(const std::string& start, bool is_taken_over = true) {
+    plan.start = start;
+    plan.is_taken_over = is_taken_over;
+    plan.system_starts = false;
+    plan.guest_is_gone = true;
+    Start({"--config", configuration_, "--resume"});
+    EXPECT_EQ(Rest(), "pahc");
+    return IsSavedAtBootTime();
+  }
+
   /// The byte of that lock in what was saved.
   [[nodiscard]] int SavedLock(const efi::WellKnownVariable& lock) const {
     const auto blob = store::DecodeVarsBlob(*base::ReadFile(save_, 1 << 20));
@@ -164,6 +221,7 @@ class RunTest : public ::testing::Test {
 
   test::TemporaryFolder folder_;
   std::string save_ = folder_.File("save");
+  std::string configuration_ = folder_.File("configuration");
   base::UniqueFd journal_;
   base::UniqueFd errors_;
   pid_t pid_ = -1;
@@ -189,6 +247,34 @@ TEST_F(RunTest, AGuestThatIsTakenOverIsRestricted) {
     EXPECT_EQ(SavedLock(efi::kMorLock), is_taken_over ? 1 : 0);
     EXPECT_EQ(SavedLock(efi::kPpiFlagsLock), is_taken_over ? 1 : 0);
   }
+}
+
+TEST_F(RunTest, AGuestWhoseDaemonIsKilledGoesOnWithItsBoot) {
+  KillADaemon("one", false);
+  EXPECT_TRUE(GoesOnWithItsBoot("one"));
+  EXPECT_EQ(SavedLock(efi::kMorLock), 1);
+  // The next one may be killed, too.
+  KillADaemon("one", false);
+  KillADaemon("one", false, true);
+  EXPECT_TRUE(GoesOnWithItsBoot("one"));
+}
+
+// Each of them is a guest of which somebody else, or nobody, has said that it boots.
+TEST_F(RunTest, AGuestOfAnotherStartDoesNotGoOnWithTheBoot) {
+  KillADaemon("one", false);
+  EXPECT_FALSE(GoesOnWithItsBoot("two"));
+  KillADaemon("one", false);
+  EXPECT_FALSE(GoesOnWithItsBoot(""));
+  KillADaemon("", false);
+  EXPECT_FALSE(GoesOnWithItsBoot(""));
+  // Restored, and not taken over.
+  KillADaemon("one", false);
+  EXPECT_FALSE(GoesOnWithItsBoot("one", false));
+}
+
+TEST_F(RunTest, AnOperatingSystemIsNeverTakenForABoot) {
+  KillADaemon("one", true);
+  EXPECT_FALSE(GoesOnWithItsBoot("one"));
 }
 
 TEST_F(RunTest, ASignalClosesTheDoorAndSaves) {

@@ -15,13 +15,15 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import ovmf  # noqa: E402  pylint: disable=wrong-import-position
+
 BIN = pathlib.Path(sys.argv[1])
 PROGRAM = next(pathlib.Path("/usr/lib/efitools").glob("*/HelloWorld.efi"), pathlib.Path("/usr/lib/efitools"))
 PACKAGES = pathlib.Path(sys.argv[2], "packages")
-OVMF = pathlib.Path("/usr/share/OVMF")
+OVMF = ovmf.FOLDER
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 KEYS = ("PK", "KEK", "db", "dbx")
-BOUND_SECONDS = 100
 
 for needed in (OVMF / "OVMF_VARS_4M.ms.fd", PACKAGES / "usr/bin/qemu-system-x86_64", PROGRAM):
     if not needed.exists():
@@ -37,28 +39,11 @@ def convert(*arguments):
 def boot(image, folder, last_line):
     """Boots OVMF with this flash image and this folder as a disk, up to the line that matches. Gives all lines."""
     libraries = PACKAGES / "usr/lib/x86_64-linux-gnu"
-    machine = subprocess.Popen(
-        ["timeout", "-k", "5", str(BOUND_SECONDS),
-         libraries / "ld-linux-x86-64.so.2", "--library-path", libraries,
-         PACKAGES / "usr/bin/qemu-system-x86_64",
-         "-L", PACKAGES / "usr/share/qemu", "-L", PACKAGES / "usr/share/seabios",
-         "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
-         "-machine", "q35", "-accel", "tcg", "-m", "256",
-         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}",
-         "-drive", f"if=pflash,unit=1,format=raw,file={image}",
-         "-drive", f"if=virtio,format=raw,readonly=on,file=fat:{folder}",
-         "-serial", "stdio"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", errors="replace",
-        env={**os.environ, "QEMU_MODULE_DIR": str(libraries / "qemu")})
-    lines = []
-    for line in machine.stdout:
-        lines.append(re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", line).strip())
-        if re.search(last_line, lines[-1]):
-            machine.terminate()
-            machine.wait()
-            return lines
-    print("\n".join(lines))
-    sys.exit(f"the machine ended (or was ended after {BOUND_SECONDS} s) without: {last_line}")
+    qemu = (libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, PACKAGES / "usr/bin/qemu-system-x86_64",
+            "-L", PACKAGES / "usr/share/qemu", "-L", PACKAGES / "usr/share/seabios")
+    environment = {**os.environ, "QEMU_MODULE_DIR": str(libraries / "qemu")}
+    with ovmf.Machine(image, folder, "-monitor", "none", qemu=qemu, environment=environment) as machine:
+        return machine.until(last_line)
 
 
 def variables_shown(lines):

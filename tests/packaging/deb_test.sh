@@ -83,6 +83,7 @@ for file in /usr/sbin/varstored /usr/sbin/varstored-dm /usr/sbin/varstored-attac
 done
 for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service /usr/share/man/man8/varstored.8.gz \
   /usr/share/bash-completion/completions/varstore /usr/share/bash-completion/completions/varstore-edit \
+  /usr/share/bash-completion/completions/varstore-keys /usr/share/man/man1/varstore-keys.1.gz \
   /usr/share/bash-completion/completions/varstore-ls \
   /usr/share/doc/varstored/tools/varstore-inspect.schema.json; do
   mode "$file" 644

@@ -3,15 +3,15 @@
 written, with a TPM emulator (swtpm). Then its event log is read from the guest's memory, PCR 7 from the TPM, and both
 are compared, event by event.
 
-usage: a_real_firmware_measures_the_same.py BIN
+usage: a_real_firmware_measures_the_same.py BIN BUILD
 
-With Secure Boot on and off, no keys, Microsoft's keys and keys of our own, and with a loader that these have signed.
+With Secure Boot on and off, no keys, Microsoft's keys and keys of our own, and with a loader that these have signed; and
+Debian's shim and GRUB as they are signed, of which shim measures more. BUILD is the folder where their packages are kept.
 """
 import json
 import mmap
 import os
 import pathlib
-import re
 import socket
 import subprocess
 import sys
@@ -20,10 +20,13 @@ import uuid
 
 from tpm import Tpm, event_log
 
-BIN = pathlib.Path(sys.argv[1]).resolve()
-OVMF = pathlib.Path("/usr/share/OVMF")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import debian_packages  # noqa: E402  pylint: disable=wrong-import-position
+import ovmf  # noqa: E402  pylint: disable=wrong-import-position
+
+BIN, BUILD = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
+OVMF = ovmf.FOLDER
 HELLO = next(pathlib.Path("/usr/lib/efitools").glob("*/HelloWorld.efi"))
-BOUND_SECONDS = 150
 BANKS = ("sha1", "sha256", "sha384")
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 DATABASE = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
@@ -71,23 +74,13 @@ def make_store(name, variables):
     convert("--template", OVMF / "OVMF_VARS_4M.fd", f"{name}.sqlite", f"{name}.fd")
 
 
-def wait_for(machine, pattern):
-    lines = []
-    for line in machine.stdout:
-        lines.append(re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", line).strip())
-        if re.search(pattern, lines[-1]):
-            return
-    print("\n".join(lines))
-    sys.exit(f"the machine ended (or was ended after {BOUND_SECONDS} s) without: {pattern}")
-
-
 def save_memory(path):
     """All of the guest's, over the monitor (QEMU's QMP)."""
     with socket.socket(socket.AF_UNIX) as monitor:
         monitor.connect("monitor")
         answers = monitor.makefile(encoding="utf-8")
         for command in ({"execute": "qmp_capabilities"}, {"execute": "stop"},
-                        {"execute": "pmemsave", "arguments": {"val": 0, "size": 256 << 20, "filename": path}}):
+                        {"execute": "pmemsave", "arguments": {"val": 0, "size": ovmf.MEMORY_MIB << 20, "filename": path}}):
             monitor.sendall(json.dumps(command).encode())
             for line in answers:
                 answer = json.loads(line)
@@ -97,35 +90,26 @@ def save_memory(path):
                     break
 
 
-def boot(name, loader, last_line, has_smm):
-    """Boots OVMF with {name}.fd and this boot loader up to the line that matches. Gives the events of PCR 7, and
-    its values."""
+def make_disk(name, loader, next_loader):
+    """{name}.disk, a folder with this boot loader and, where it is one, what shim starts."""
+    folder = pathlib.Path(f"{name}.disk/EFI/BOOT")
+    folder.mkdir(parents=True)
+    (folder / "BOOTX64.EFI").write_bytes(pathlib.Path(loader).read_bytes())
+    if next_loader:
+        (folder / "grubx64.efi").write_bytes(next_loader.read_bytes())
+
+
+def boot(name, last_line, has_smm):
+    """Boots OVMF with {name}.fd and {name}.disk up to the line that matches. Gives the events of PCR 7, and its values."""
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        disk = pathlib.Path(folder, "disk/EFI/BOOT")
-        disk.mkdir(parents=True)
-        (disk / "BOOTX64.EFI").write_bytes(pathlib.Path(loader).read_bytes())
         pathlib.Path(folder, "tpm.d").mkdir()
         tpm = Tpm(f"{folder}/tpm.d")
-        code = OVMF / ("OVMF_CODE_4M.secboot.fd" if has_smm else "OVMF_CODE_4M.fd")
-        machine = subprocess.Popen(
-            ["timeout", "-k", "5", str(BOUND_SECONDS), "qemu-system-x86_64",
-             "-nodefaults", "-display", "none", "-no-reboot", "-m", "256",
-             "-machine", f"q35,smm={'on' if has_smm else 'off'}", "-accel", "tcg",
-             "-global", f"driver=cfi.pflash01,property=secure,value={'on' if has_smm else 'off'}",
-             "-global", "ICH9-LPC.disable_s3=1",
-             "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
-             "-drive", f"if=pflash,unit=1,format=raw,file={name}.fd",
-             "-drive", f"if=virtio,format=raw,readonly=on,file=fat:{folder}/disk",
-             "-chardev", f"socket,id=tpm,path={tpm.path}", "-tpmdev", "emulator,id=tpm0,chardev=tpm",
-             "-device", "tpm-crb,tpmdev=tpm0",
-             "-qmp", "unix:monitor,server=on,wait=off", "-serial", "stdio"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", errors="replace")
-        try:
-            wait_for(machine, last_line)
+        with ovmf.Machine(f"{name}.fd", f"{name}.disk",
+                          "-chardev", f"socket,id=tpm,path={tpm.path}", "-tpmdev", "emulator,id=tpm0,chardev=tpm",
+                          "-device", "tpm-crb,tpmdev=tpm0", "-monitor", "none",
+                          "-qmp", "unix:monitor,server=on,wait=off", has_smm=has_smm) as machine:
+            machine.until(last_line)
             save_memory(f"{folder}/memory")
-        finally:
-            machine.terminate()
-            machine.wait()
         with open(f"{folder}/memory", "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
             events = event_log(memory)
         values = {bank: tpm.pcr7(bank) for bank in BANKS}
@@ -146,12 +130,13 @@ def as_told(kind, digests, data):
             "digests": {bank: digests[bank].hex() for bank in BANKS}}
 
 
-def compare(name, loader, last_line, types, *options, has_smm=False):
+def compare(name, loader, last_line, types, *options, has_smm=False, next_loader=None):
     """`types` are the events that there have to be, so that a boot which measures nothing is no agreement."""
+    make_disk(name, loader, next_loader)
     told = subprocess.run([BIN / "varstore", "pcr7", f"{name}.sqlite", "--json", *options], check=True,
                           stdout=subprocess.PIPE).stdout
     told = json.loads(told)["before"]
-    events, values = boot(name, loader, last_line, has_smm)
+    events, values = boot(name, last_line, has_smm)
     measured = [as_told(*event) for event in events]
     for one in measured:
         print(f"  {one['type']} {one['variable']} {one['digests']['sha256']}")
@@ -186,4 +171,8 @@ compare("more", "signed.efi", "BdsDxe: starting", [config] * 6 + [separator, aut
 
 convert(OVMF / "OVMF_VARS_4M.ms.fd", "microsoft.sqlite")
 convert("--template", OVMF / "OVMF_VARS_4M.fd", "microsoft.sqlite", "microsoft.fd")
-compare("microsoft", HELLO, "Access Denied|Security Violation", [config] * 5 + [separator], has_smm=True)
+# The firmware measures shim's authority; then shim measures SbatLevel and GRUB's, the certificate inside of itself.
+debian = debian_packages.unpacked(BUILD, "shim-signed", "grub-efi-amd64-signed")
+compare("microsoft", debian / "shim-signed/usr/lib/shim/shimx64.efi.signed", "Welcome to GRUB!",
+        [config] * 5 + [separator] + [authority] * 3, "--esp", "microsoft.disk",
+        next_loader=debian / "grub-efi-amd64-signed/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")

@@ -4,6 +4,7 @@ usage: command_test.py BIN SOURCE_FOLDER
 """
 import hashlib
 import json
+import os
 import pathlib
 import struct
 import subprocess
@@ -21,6 +22,9 @@ DATABASE = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f")
 OWNER = uuid.UUID("3f5ab2a8-54c4-4f8a-8f0a-6fd1b4f8d3c1")
 X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072")
 SHA256 = uuid.UUID("c1c41626-504c-4092-aca9-41f936934328")
+X509_SHA256 = uuid.UUID("3bd2a492-96c0-4079-b420-fcf98ef103ed")
+VERSIONS = uuid.UUID("9d132b6c-59d5-4388-ab1c-185c3cb2eb92")
+DATA = os.environ.get("VARSTORED_TEST_DATA")
 CHANGES = "PCR 7 changes: BitLocker and TPM-sealed keys will ask for recovery"
 STAYS = "PCR 7 stays"
 TIME = struct.pack("<HBBBBBxIhBx", 2024, 1, 1, 0, 0, 0, 0, 0, 0)
@@ -100,18 +104,18 @@ class Pcr7(unittest.TestCase):
 
     def test_what_is_read_is_not_changed(self):
         before = self.vm.read_bytes()
-        self.told("--after", "two.pem")
+        self.told("--after", "db=two.pem")
         self.assertEqual(self.vm.read_bytes(), before)
 
     def test_after_is_as_the_tools_would_leave_it(self):
         (self.folder / "two.esl").write_bytes(signature_list(X509, self.der["two"]))
         (self.folder / "hash.txt").write_text("22" * 32 + "\n")
         for words, change in (
-                (["two.pem"], ["varstore", "edit", self.vm, "db", "--add", "two.pem"]),
+                (["db=two.pem"], ["varstore", "edit", self.vm, "db", "--add", "two.pem"]),
                 (["KEK=two.pem"], ["varstore", "edit", self.vm, "KEK", "--add", "two.pem"]),
                 (["db=two.esl"], ["varstore", "edit", self.vm, "db", "--add", "two.esl"]),
-                (["hash.txt"], ["varstore", "edit", self.vm, "dbx", "--add", "hash.txt"]),
-                (["two.pem", "hash.txt"], None),
+                (["dbx=hash.txt"], ["varstore", "edit", self.vm, "dbx", "--add", "hash.txt"]),
+                (["db=two.pem", "dbx=hash.txt"], None),
                 ([self.update("db", "two.pem", "-a")], ["varstore-set", self.vm, DATABASE, "db", "0x67", "update.auth"])):
             self.vm.write_bytes(blob(*self.keys))
             told = self.told(*[word for path in words for word in ("--after", path)])
@@ -131,19 +135,61 @@ class Pcr7(unittest.TestCase):
         self.assertNotEqual(appended, replaced)
         self.assertIn("it is signed for KEK", self.pcr7("--after", "db=update.auth", status=1))
 
+    def changed(self, *words):
+        """The variables whose events are others after these files."""
+        told = self.told(*[word for path in words for word in ("--after", path)])
+        pairs = zip(told["before"]["events"], told["after"]["events"], strict=True)
+        return [before["variable"] for before, after in pairs if before != after]
+
+    def write(self, name, content):
+        (self.folder / name).write_bytes(content)
+        self.addCleanup((self.folder / name).unlink)
+        return name
+
     def test_what_says_nothing_of_its_key_has_to_be_given_one(self):
-        (self.folder / "two.esl").write_bytes(signature_list(X509, self.der["two"]))
-        self.assertIn("write KEY=two.esl", self.pcr7("--after", "two.esl", status=1))
         self.run_tool(0, "create-auth", "db", "unsigned.auth", "two.pem")
-        self.assertIn("write KEY=unsigned.auth", self.pcr7("--after", "unsigned.auth", status=1))
-        self.assertTrue(self.told("--after", "db=unsigned.auth")["changes"])
+        hashes = signature_list(SHA256, b"\x22" * 32)
+        for name, content in (("two.esl", signature_list(X509, self.der["two"])), ("hashes.esl", hashes),
+                              ("hash.txt", b"22" * 32), ("other.pem", (self.folder / "two.pem").read_bytes()),
+                              ("database.der", self.der["two"]), ("unsigned.auth", (self.folder / "unsigned.auth").read_bytes())):
+            said = self.pcr7("--after", self.write(name, content), status=1)
+            self.assertIn(f"{name}: neither what is in it nor its name says which key it is for", said)
+            self.assertEqual(self.changed(f"dbx={name}"), ["dbx"], name)
+
+    def test_a_name_says_it_where_the_content_does_not(self):
+        self.run_tool(0, "create-auth", "db", "made.auth", "two.pem")
+        for name, content, key in (("db.der", self.der["two"], "db"), ("DBX-2026.der", self.der["two"], "dbx"),
+                                   ("KEK2.der", self.der["two"], "KEK"), ("DBUpdate.esl", signature_list(X509, self.der["two"]), "db"),
+                                   ("DBXUpdate2024.bin", signature_list(SHA256, b"\x22" * 32), "dbx"),
+                                   ("PK.auth", (self.folder / "made.auth").read_bytes(), "PK")):
+            self.assertEqual(self.changed(self.write(name, content)), [key], name)
+
+    def test_what_a_file_is_counts_more_than_its_name(self):
+        version = VERSIONS.bytes_le + b"\x01" + bytes(31)
+        for name, content in (("db.esl", SHA256.bytes_le + struct.pack("<III", 28 + len(version), 0, len(version)) + version),
+                              ("KEK.esl", signature_list(X509_SHA256, bytes(48)))):
+            self.assertEqual(self.changed(self.write(name, content)), ["dbx"], name)
+        signed = (self.folder / self.update("KEK", "two.pem")).read_bytes()
+        self.assertEqual(self.changed(self.write("dbx.auth", signed)), ["KEK"])
+
+    def test_microsofts_certificates_of_2023_say_it(self):
+        if not DATA:
+            self.assertNotEqual(os.environ.get("REQUIRE_DATA"), "1")
+            self.skipTest("no data of Microsoft's")
+        for name, key in (("windows_uefi_ca_2023", "db"), ("microsoft_uefi_ca_2023", "db"),
+                          ("microsoft_option_rom_uefi_ca_2023", "db"), ("microsoft_corporation_kek_2k_ca_2023", "KEK")):
+            der = (pathlib.Path(DATA, "secureboot_objects/certificates", f"{name}.der")).read_bytes()
+            self.assertEqual(self.changed(self.write("dbx.der", der)), [key], name)
+            (self.folder / "dbx.der").write_bytes(signature_list(X509, der))
+            self.assertEqual(self.changed("dbx.der"), [key], name)
+            self.doCleanups()
 
     def test_a_change_that_is_there_already_or_is_not_measured_stays(self):
-        self.assertFalse(self.told("--after", "one.pem")["changes"])
+        self.assertFalse(self.told("--after", "db=one.pem")["changes"])
         self.assertFalse(self.told("--after", "dbr=one.pem")["changes"])
         text = self.pcr7("--after", "dbr=one.pem")
         self.assertTrue(text.endswith(f"\n{STAYS}\n"), text)
-        self.assertIn(f"\n{CHANGES}\n", self.pcr7("--after", "two.pem"))
+        self.assertIn(f"\n{CHANGES}\n", self.pcr7("--after", "db=two.pem"))
 
     def test_an_authority_is_the_last_event_where_db_has_it(self):
         digits = hashlib.sha256(self.der["one"]).hexdigest()
@@ -153,7 +199,7 @@ class Pcr7(unittest.TestCase):
                     OWNER.bytes_le + self.der["one"])
             self.assertEqual(event["type"], "EV_EFI_VARIABLE_AUTHORITY")
             self.assertEqual(event["digests"]["sha256"], hashlib.sha256(data).hexdigest())
-        missing = self.told("--authority", "two.pem", "--after", "two.pem")
+        missing = self.told("--authority", "two.pem", "--after", "db=two.pem")
         self.assertIn("no entry", missing["before"]["no_authority"])
         self.assertIsNone(missing["after"]["no_authority"])
         self.assertIn("Secure Boot is off", self.told("--authority", "one.pem", "--secure-boot", "off")["before"]["no_authority"])

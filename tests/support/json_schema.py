@@ -2,9 +2,11 @@
 import re
 
 
-def validate(value, schema, top, where="$"):
-    """The part of JSON Schema that the schema uses."""
-    if "$ref" in schema:
+def validate(value, schema, top, where="$", others=None):
+    """The part of JSON Schema that the schema uses. `others` are schemas that it refers to, by the names of their files."""
+    if "$ref" in schema and schema["$ref"] in (others or {}):
+        schema = top = others[schema["$ref"]]
+    elif "$ref" in schema:
         path = schema["$ref"]
         schema = top
         for name in path.removeprefix("#/").split("/"):
@@ -27,7 +29,7 @@ def validate(value, schema, top, where="$"):
         assert set(schema.get("required", [])) <= set(value), f"{where}: lacks {set(schema['required']) - set(value)}"
         assert set(value) <= set(schema["properties"]), f"{where}: has {set(value) - set(schema['properties'])}"
         for name, member in value.items():
-            validate(member, schema["properties"][name], top, f"{where}.{name}")
+            validate(member, schema["properties"][name], top, f"{where}.{name}", others)
     if isinstance(value, list):
         for i, item in enumerate(value):
-            validate(item, schema["items"], top, f"{where}[{i}]")
+            validate(item, schema["items"], top, f"{where}[{i}]", others)

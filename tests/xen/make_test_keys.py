@@ -7,8 +7,8 @@
   updated.esl                         db after it
   stranger.auth                       the same append, signed by a key that no one knows
 
-With a DBX.esl, that is dbx, and the keys to sign programs with stay there, too: db.key db.pem stranger.key
-stranger.pem.
+With a DBX.esl, that is dbx, and the keys to sign with stay there, too: PK.key PK.pem, and so on for KEK, db and
+stranger.
 """
 import os
 import shutil
@@ -74,7 +74,7 @@ def main(folder, dbx_list=None):
         if dbx_list:
             with open(dbx_list, "rb") as file:
                 dbx = file.read()
-            for key in (db, stranger):
+            for key in (pk, kek, db, stranger):
                 for suffix in (".key", ".pem"):
                     shutil.copy(key.path + suffix, folder)
         then, later = efi_time(2024, 1, 1), efi_time(2024, 2, 1)

@@ -49,6 +49,7 @@ enum class Event : std::uint8_t {
   kSecureBootRefusal,
   kSecureBootRefusalNotReported,
   kLiveSocketFailed,
+  kBootTimeMarkFailed,
   kPagesNotMapped,
   kAccessIgnored,
   kAccessOdd,

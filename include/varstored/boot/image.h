@@ -19,6 +19,12 @@ inline constexpr std::size_t kMaxImageBytes = std::size_t{160} << 20U;
 /// Machine of the COFF header (PE/COFF, "Machine Types").
 inline constexpr std::uint16_t kMachineX64 = 0x8664;
 inline constexpr std::uint16_t kMachineAarch64 = 0xAA64;
+/// That of this host, and so of the VMs that run on it.
+#ifdef __aarch64__
+inline constexpr std::uint16_t kMachineOfHost = kMachineAarch64;
+#else
+inline constexpr std::uint16_t kMachineOfHost = kMachineX64;
+#endif
 
 /// A section of an image. Both are views of the file.
 struct Section {
@@ -40,6 +46,10 @@ struct Image {
   bool is_signed = false;
   /// Its entries fill it exactly. A firmware starts no image of which this is false.
   bool is_table_whole = true;
+  /// From the root of the tree of resources (PE Format, "The .rsrc Section") to the end of the
+  /// section that it is in, and its address when the image is loaded. Empty: there is none.
+  base::ByteSpan resources;
+  std::uint32_t resources_address = 0;
   /// What Authenticode's digest is of, one behind the other.
   std::vector<base::ByteSpan> hashed;
 };
@@ -53,6 +63,11 @@ struct Image {
 /// without the checksum and the entry of the certificate table, the sections in the order of their
 /// place in the file, and what is behind them in front of the certificates.
 [[nodiscard]] base::Result<base::Bytes> DigestOf(const Image& image, crypto::DigestKind kind);
+
+/// The resource of raw data (RT_RCDATA) of this name, in ASCII and capital letters: that of its
+/// first language. Nothing when there is none, or the tree of resources breaks its form. At most
+/// 131,070 entries of each of three folders are looked at.
+[[nodiscard]] std::optional<base::ByteSpan> FindResource(const Image& image, std::string_view name);
 
 /// The section of this name; nothing when there is none.
 [[nodiscard]] std::optional<base::ByteSpan> FindSection(const Image& image, std::string_view name);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -10,6 +12,7 @@
 #include "varstored/base/result.h"
 #include "varstored/boot/verdict.h"
 #include "varstored/health/finding.h"
+#include "varstored/health/json.h"
 #include "varstored/health/render.h"
 #include "varstored/health/state.h"
 
@@ -61,6 +64,18 @@ struct NextStage {
   std::optional<Verdict> after;
 };
 
+/// The version of Windows' boot manager, which its resource BOOTMGRSECURITYVERSIONNUMBER has: four
+/// bytes, minor in front of major. dbx has the lowest that may go on.
+struct Version {
+  std::uint16_t major = 0;
+  std::uint16_t minor = 0;
+
+  [[nodiscard]] auto operator<=>(const Version&) const = default;
+};
+
+/// "7.0".
+[[nodiscard]] std::string ToText(const Version& version);
+
 /// What becomes of a candidate.
 struct Loader {
   Candidate candidate;
@@ -73,8 +88,16 @@ struct Loader {
   /// It is a shim: what it starts. Its own components that are too old for itself, so that it ends.
   std::optional<NextStage> next;
   std::vector<std::string> too_old;
+  /// Why it is not known whether this shim ends itself; else empty.
+  std::string sbat_not_known;
+  /// It is Windows' boot manager, and says its version.
+  std::optional<Version> version;
+  /// It is a program for another machine than the VM's, which no firmware of the VM's loads.
+  bool is_for_other_machine = false;
   std::string level_date;  // as ShimRules has them
   std::string level_source;
+  base::Bytes level_data;
+  bool measures_more = false;
   bool has_mok_list_x = false;
 };
 
@@ -91,6 +114,12 @@ struct BootReport {
   std::vector<health::Finding> findings_after;
   /// dbx holds minimum versions, which Windows' own loaders see to.
   bool has_minimum_versions = false;
+  /// The highest for Windows' boot manager among them; and with the update.
+  std::optional<Version> minimum;
+  std::optional<Version> minimum_after;
+  /// What the VM's firmware starts programs for: the host's machine (image.h), unless the disk has
+  /// programs for the other one alone.
+  std::uint16_t machine = 0;
 };
 
 /// What the firmware would do, with the variables `state`; and with `after`, when it is not null.
@@ -106,13 +135,21 @@ struct Started {
   /// What the firmware measures because of it.
   Authority authority;
   bool is_shim = false;
+  /// What shim measures then (MeasuredByShim); empty where that is not known.
+  std::vector<Authority> by_shim;
 };
 
-/// The first one of `report` that starts, with Secure Boot on; with the update where `is_after`. Of
-/// programs for two machines those for the machine of the first count.
+/// The first one of `report` that starts, with Secure Boot on; with the update where `is_after`.
+/// Those for another machine do not.
 /// The error says in words that there is none, or why it is not known which it is: one before it
 /// cannot be judged, or it is a shim that goes no further. The guest's characters are in it.
 [[nodiscard]] base::Result<Started> StartedOf(const BootReport& report, bool is_after);
+
+/// "x64" and the like; digits of a machine that has no name here; empty for 0.
+[[nodiscard]] std::string MachineName(std::uint16_t machine);
+
+/// Why Windows' boot manager ends itself, or empty; with the update where `is_after`.
+[[nodiscard]] std::string WhyTooOld(const BootReport& report, const Loader& loader, bool is_after);
 
 /// Whether it starts, and why, in words; the file's and the guest's characters are in them.
 [[nodiscard]] std::string WordsOn(const Verdict& verdict);
@@ -123,5 +160,7 @@ struct Started {
 /// For machines: one object of JSON of the form that docs/tools/varstore-bootcheck.schema.json
 /// says, and a line end.
 [[nodiscard]] std::string RenderJson(const BootReport& report);
+/// The same object, to be a part of another one.
+[[nodiscard]] health::Json JsonOf(const BootReport& report);
 
 }  // namespace varstored::boot

@@ -36,6 +36,8 @@ enum class Reason : std::uint8_t {
   kSbatRevoked,        // shim's rules: a component of it is too old
   // Nobody can tell:
   kTimeNotKnown,  // it is revoked since a day, and a time stamp that db's dbt trusts may be older
+  kTooManySignatures,  // more than are looked at here
+  kSbatNotKnown,       // shim's rules: a row of SBAT cannot be read here, or there are too many
 };
 
 /// The stable name of it, such as "signer-in-db".
@@ -86,8 +88,9 @@ class Databases {
 
   /// Adds signature lists, as `variable` holds them, to what allows.
   void Allow(const efi::WellKnownVariable& variable, base::ByteSpan lists);
-  /// Adds one certificate; nothing is done with bytes that are none.
-  void AllowCertificate(const efi::WellKnownVariable& variable, base::ByteSpan certificate);
+  /// Adds one certificate, as an entry of `owner`; nothing is done with bytes that are none.
+  void AllowCertificate(const efi::WellKnownVariable& variable, const efi::Guid& owner,
+                        base::ByteSpan certificate);
 
   /// An entry of a variable that is a certificate.
   struct Anchor {

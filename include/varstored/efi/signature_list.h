@@ -45,6 +45,10 @@ struct SignatureType {
 /// The row of `kind`.
 [[nodiscard]] const SignatureType& TypeOf(SignatureKind kind);
 
+/// Whether an entry of this kind is the hash of a certificate's tbsCertificate, with a
+/// TimeOfRevocation behind it: only dbx has such.
+[[nodiscard]] bool IsHashOfCertificate(SignatureKind kind);
+
 /// One EFI_SIGNATURE_DATA. The bytes belong to whoever was parsed.
 struct SignatureEntry {
   Guid owner;

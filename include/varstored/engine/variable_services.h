@@ -3,8 +3,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "varstored/base/bytes.h"
@@ -57,6 +59,10 @@ struct FirstBootKeys {
   /// False when the guest goes on from before, without its saved state: then its certificates are
   /// not updated, the operating system counts as running, and MOR and physical presence as locked.
   bool is_boot = true;
+  /// Of a guest that goes on: the host knows that its operating system has not been started. So it
+  /// is not one of the operating system's restrictions that hold, but MOR and physical presence
+  /// stay locked.
+  bool is_boot_time_known = false;
 };
 
 /// Whether a first boot with `keys` would take each of them, as varstore-sb-state does; the error
@@ -106,6 +112,13 @@ class VariableServices {
   /// of those `keys` that are there, and VendorKeys (docs/engine.md, "Keys of the host"). They are
   /// not part of the store: they take no room in it, and are neither kept nor saved.
   void ServeDefaultKeys(const FirstBootKeys& keys);
+
+  /// After Boot or Resume: `call` is called at the moment from which on the operating system counts
+  /// as running, before the request that says so is answered. Never, when it does already.
+  void CallWhenOperatingSystemRuns(std::function<void()> call) {
+    when_operating_system_runs_ = std::move(call);
+  }
+  [[nodiscard]] bool does_operating_system_run() const { return at_runtime_; }
 
   /// For an administrator's tool, after Boot or Resume: removes PK, KEK, db and dbx and, when there
   /// are `keys`, enrolls them as a first boot does. All at once, in one commit; a failure has
@@ -167,6 +180,7 @@ class VariableServices {
   store::Store served_;
   /// Some request said that the operating system runs: from then on it does, also over a resume.
   bool at_runtime_ = false;
+  std::function<void()> when_operating_system_runs_;
   bool secure_boot_failure_reported_ = false;
   bool lacks_secure_boot_ = false;
   BackendUse backend_use_;

@@ -19,6 +19,9 @@ struct Platform {
   std::optional<std::string> secureboot_enforce;
   /// A daemon that has ended has served the guest, which goes on from there and does not boot.
   bool is_taken_over = false;
+  /// A word for this start of the VM, which no other start has had and which outlives the daemon;
+  /// empty where there is none.
+  std::string start;
 };
 
 /// The way by which a guest's accesses to the ports reach the daemon. A door is used in the order

@@ -21,6 +21,10 @@ namespace varstored::health {
 /// error says what to do about another name, PK too.
 [[nodiscard]] base::Result<efi::WellKnownVariable> EditableKey(std::string_view name);
 
+/// The key for which Microsoft has made this certificate of 2023 (DER), KEK or db; nothing for
+/// another one. One of 2011 says nothing: dbx may be to revoke it.
+[[nodiscard]] std::optional<efi::WellKnownVariable> UsualKeyOf(base::ByteSpan certificate);
+
 /// One line an entry, in the order in which they are stored: what it is, its name where it is a
 /// certificate, and the digits that EditKey knows it by. Names are made for a terminal. The error
 /// says that the lists of the variable are malformed; a variable that is absent has no line.

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 
+#include "varstored/health/json.h"
 #include "varstored/health/report.h"
 
 namespace varstored::health {
@@ -27,6 +28,8 @@ struct ScreenOptions {
 /// The report for machines: one object of JSON, in ASCII, of the form that
 /// docs/tools/varstore-inspect.schema.json says, and a line end.
 [[nodiscard]] std::string RenderJson(const Report& report);
+/// The same object, to which more can be added.
+[[nodiscard]] Json JsonOf(const Report& report);
 
 /// A picture of the space used, as SVG 1.1.
 [[nodiscard]] std::string RenderSvg(const Report& report);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,9 @@ namespace varstored::health {
 
 /// The SignatureOwner under which Microsoft puts minimum versions into dbx.
 inline constexpr efi::Guid kVersionsOwner = *efi::ParseGuid("9d132b6c-59d5-4388-ab1c-185c3cb2eb92");
+
+/// How MinimumVersion::program calls the boot manager of Windows.
+inline constexpr std::string_view kWindowsBootManager = "Windows boot manager";
 
 /// Whether an entry is a minimum version, and not the hash that its kind says.
 [[nodiscard]] bool IsVersion(efi::SignatureKind kind, const efi::SignatureEntry& entry);

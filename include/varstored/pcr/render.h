@@ -19,8 +19,10 @@ struct Prediction {
   std::vector<Event> events;
   /// The boot loader that starts, where it is known; its characters are a guest's.
   std::string loader = {};
-  /// It is shim, which measures more than is known here.
+  /// It is shim, which measures more than the firmware.
   bool is_shim = false;
+  /// What shim measures is among the events.
+  bool has_shims_events = false;
   /// Why there is no event of an authority that was asked for; else empty. A guest's characters may
   /// be in it.
   std::string no_authority = {};

@@ -67,8 +67,9 @@ struct FileUse {
 class Confinement {
  public:
   /// Looks up the files; no more is done. One that is missing or out of reach fails when it is
-  /// used.
-  [[nodiscard]] static base::Result<Confinement> Prepare(const std::vector<FileUse>& files);
+  /// used. With `may_connect` connections of TCP stay possible.
+  [[nodiscard]] static base::Result<Confinement> Prepare(const std::vector<FileUse>& files,
+                                                         bool may_connect = false);
 
   /// False when the kernel has no Landlock: then Enter does nothing. An old one does less.
   [[nodiscard]] bool is_possible() const { return rules_.valid(); }

@@ -15,6 +15,8 @@ echo REBOOT
 reset
 :SECOND
 echo SECOND BOOT
+setvar Volatile -guid 3d1a6b0e-5c1f-4f0b-9e61-0c3a7d552190 -bs =H01
+echo volatile: %lasterror%
 dmpstore -guid 3d1a6b0e-5c1f-4f0b-9e61-0c3a7d552190
 stall 10000000
 echo GOODBYE

@@ -23,18 +23,34 @@ grep -q 'another process serves the domain' "$LOG" || fail "it does not say why:
 DAEMON=$first
 echo 'get test:Volatile -> SUCCESS 6 text:here' | guest
 
-say "killed over a request: the next one answers it"
+mark=/run/varstored/live/$DOMAIN.boot
+
+say "killed over a request while the guest boots: the next one answers it, and the boot goes on"
+[ "$(cat "$mark")" = "$(xenstore-read "/local/domain/$DOMAIN/varstored-start")" ] || fail "no mark of boot time"
 kill -STOP "$DAEMON"
 echo 'get test:Volatile -> timeout' | guest -t 1
 kill_daemon
 start_daemon --backend memory --auth-dir "$KEYS" --arg save:/run/saved.vars
 guest <<'END'
 get test:Volatile -> NOT_FOUND
-# What the guest has done is not known: it is as restricted as an operating system.
-set test:Volatile 6 text:again -> INVALID_PARAMETER
+set test:Volatile 6 text:again -> SUCCESS
 set test:Kept 7 text:again -> SUCCESS
+# What the firmware has locked is not known, so all of it is.
+set mor:MemoryOverwriteRequestControl 7 hex:01 -> ACCESS_DENIED
 END
 [ "$(record)" = "$server" ] || fail "server $(record) instead of $server"
+
+say "killed when the operating system has been started: the next one knows that, or takes it for granted"
+[ -s "$mark" ] || fail "the mark of boot time went away too early"
+echo 'get test:Kept runtime -> SUCCESS 7 text:again' | guest
+[ ! -s "$mark" ] || fail "the mark of boot time outlives the boot"
+for _ in 1 2; do
+  kill_daemon
+  start_daemon --backend memory --auth-dir "$KEYS" --arg save:/run/saved.vars
+  echo 'set test:Volatile 6 text:again -> INVALID_PARAMETER' | guest
+  [ ! -s "$mark" ] || fail "the mark of boot time came back"
+done
+echo 'set test:Kept 7 text:again -> SUCCESS' | guest
 
 say "ended with a saved state: nothing is lost in between"
 stop_daemon
@@ -80,4 +96,11 @@ echo 'get global:PK -> unanswered' | guest
 start_daemon --backend memory --auth-dir "$KEYS"
 [ "$(record)" = 0 ] || fail "server $(record) instead of 0"
 echo "get global:PK -> SUCCESS 27 file:$KEYS/PK.esl" | guest
+
+say "a mark of another start of the VM is none"
+[ -s "/run/varstored/live/$DOMAIN.boot" ] || fail "no mark of boot time"
+kill_daemon
+xenstore-write "/local/domain/$DOMAIN/varstored-start" 00000000000000000000000000000000
+start_daemon --backend memory --auth-dir "$KEYS"
+echo 'set test:Volatile 6 text:here -> INVALID_PARAMETER' | guest
 stop_daemon

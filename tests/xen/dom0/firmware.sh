@@ -7,21 +7,15 @@ SCREEN=/var/log/xen/guest-vm.log     # what the guest writes to Xen's console
 LOG=/var/log/xen/qemu-dm-vm.log      # what varstored and the device model say
 
 # configure_firmware_domain [OPTION OF VARSTORED-DM...]: writes the file $config for a VM that boots
-# build/firmware/OVMF.fd with Debian's QEMU, its keys those in /test/keys, as docs/xl.md tells it. A reboot
-# restarts it. It has no device whose registers are asked again and again: each such question is an exit to the device
-# model, of which an emulated machine makes a few hundred a second. So its console is Xen's, in shared memory, and
-# not a serial port, which the firmware asks for keys 50 times a second; its disk is Xen's alone; and a timer
-# interrupt that comes too late is not made up for, which on a busy machine would leave time for nothing else.
+# build/firmware/OVMF.fd with Debian's QEMU, its keys those in /test/keys.
 configure_firmware_domain() {
   config=/run/vm.cfg
   uuid=$(cat /proc/sys/kernel/random/uuid)
   arguments='"--varstored-option=--auth-dir=/test/keys"'
   for option in "$@"; do arguments="$arguments, \"$option\""; done
   cat >"$config" <<END
-name = "vm"
 uuid = "$uuid"
 type = "hvm"
-memory = 256
 bios = "ovmf"
 bios_path_override = "/test/OVMF.fd"
 device_model_version = "qemu-xen"
@@ -29,6 +23,19 @@ device_model_override = "/usr/sbin/varstored-dm"
 device_model_args = [ $arguments ]
 disk = [ "format=raw, vdev=xvde, access=rw, backendtype=qdisk, target=/test/disk.img" ]
 vga = "none"
+END
+  firmware_guest_settings >>"$config"
+}
+
+# firmware_guest_settings: prints what the configuration of each of these VMs has. A reboot restarts it. It has no device
+# whose registers are asked again and again: each such question is an exit to the device model, of which an emulated
+# machine makes a few hundred a second. So its console is Xen's, in shared memory, and not a serial port, which the
+# firmware asks for keys 50 times a second; its disk is Xen's alone; and a timer interrupt that comes too late is not
+# made up for, which on a busy machine would leave time for nothing else.
+firmware_guest_settings() {
+  cat <<'END'
+name = "vm"
+memory = 256
 vnc = 0
 usb = 0
 timer_mode = "no_missed_ticks_pending"
