@@ -77,23 +77,22 @@ class Block:
 def blocks_of(path):
     page = str(path.relative_to(SOURCE))
     lines = path.read_text(encoding="utf-8").splitlines()
-    heading, at, is_start = "", 0, True
+    heading, at, is_start, depth = "", 0, True, 4
     while at < len(lines):
-        line, begin = lines[at], at
+        line, begin, is_first = lines[at], at, is_start
         if fence := re.match(r" *```", line):
             at += 1
             while not lines[at].startswith(fence[0]):
                 at += 1
             found, is_start = lines[begin + 1:at], False
-        elif line.startswith("    ") and is_start and not re.match(r" +(?:[-*]|\d+\.) ", line):
-            while at + 1 < len(lines) and (lines[at + 1].startswith("    ") or not lines[at + 1].strip()):
+        elif line.startswith(" " * depth) and is_start and not re.match(r" +(?:[-*]|\d+\.) ", line):
+            while at + 1 < len(lines) and (lines[at + 1].startswith(" " * depth) or not lines[at + 1].strip()):
                 at += 1
             found, is_start = lines[begin:at + 1], True
-            depth = len(line) - len(line.lstrip())
-            if depth == 8:  # in a list: text of the list may follow
-                found = [text for text in found if text.startswith(" " * 8) or not text.strip()]
         else:
             found, is_start = None, not line.strip() or line.startswith("<!--")
+            if line[:1].strip():  # in a list, code is indented twice
+                depth = 8 if re.match(r"(?:[-*]|\d+\.) ", line) else 4 if is_first else depth
             if line.startswith("#"):
                 heading = line.lstrip("# ")
         if found and any(text.strip() for text in found):

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Looks at the site as a reader does: usage: look.py FOLDER
+
+Each page is loaded from a web server by Chromium, in the width of a phone and of a desk, in light and dark colours. It
+must not be wider than the window, no script and no file of it may fail, and text has the contrast of WCAG 2.1 AA
+(1.4.3: 4.5 to 1, of large text 3 to 1).
+"""
+import functools
+import html
+import http.server
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+
+WIDTHS = (390, 1280)
+SECONDS = 40
+# In each page, before all else.
+LISTEN = b"""<script>
+addEventListener("error", e => parent.tell(e.message || "cannot load " + (e.target.src || e.target.href)), true);
+addEventListener("unhandledrejection", e => parent.tell(String(e.reason)));
+console.error = (...words) => parent.tell(words.join(" "));
+</script>"""
+# Around the pages: it loads one after the other, measures it, and leaves what it found for --dump-dom.
+FRAME = """<!DOCTYPE html><title>look</title><iframe style="border:0;height:900px"></iframe><pre></pre><script>
+const frame = document.querySelector("iframe"), found = [];
+let page = "", looked = 0;
+function tell(words) { found.push(page + ": " + words); }
+function parts(colour) { return colour.match(/[0-9.]+/g).map(Number); }
+function light(colour) {
+  const [r, g, b] = parts(colour).map(c => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
+  return .2126 * r + .7152 * g + .0722 * b;
+}
+function behind(view, element) {
+  for (; element; element = element.parentElement) {
+    const colour = view.getComputedStyle(element).backgroundColor;
+    if (parts(colour)[3] !== 0) return colour;
+  }
+  return "rgb(255, 255, 255)";
+}
+function measure(width) {
+  const view = frame.contentWindow, page_document = view.document, texts = new Set();
+  if (page_document.documentElement.scrollWidth > width) tell("wider than its window, " + width);
+  const walk = page_document.createTreeWalker(page_document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const element = walk.currentNode.parentElement, style = view.getComputedStyle(element);
+    if (!walk.currentNode.data.trim() || style.display === "none" || element.tagName === "SCRIPT") continue;
+    const pair = [light(style.color), light(behind(view, element))].sort((a, b) => b - a);
+    const size = parseFloat(style.fontSize), is_large = size >= 24 || size >= 18.66 && style.fontWeight >= 700;
+    if ((pair[0] + .05) / (pair[1] + .05) < (is_large ? 3 : 4.5)) texts.add(walk.currentNode.data.trim().slice(0, 40));
+  }
+  for (const text of texts) tell("too little contrast: " + text);
+}
+async function look() {
+  for (page of PAGES) {
+    for (const width of WIDTHS) {
+      frame.style.width = width + "px";
+      await new Promise(ready => { frame.onload = ready; frame.src = page; });
+      measure(width);
+      ++looked;
+    }
+  }
+  document.querySelector("pre").textContent = JSON.stringify({looked, found: [...new Set(found)]});
+}
+look();
+</script>"""
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """The site, with LISTEN in each page, and FRAME at /look."""
+
+    frame = b""
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        path = pathlib.Path(self.translate_path(self.path))
+        if self.path == "/look":
+            content = self.frame
+        elif path.suffix == ".html" and path.is_file():
+            content = path.read_bytes().replace(b"<head>", b"<head>" + LISTEN, 1)
+        else:
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+def look(port, is_dark):
+    """What Chromium leaves: how many it looked at, and what it found."""
+    with tempfile.TemporaryDirectory() as profile:
+        done = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
+             f"--blink-settings=preferredColorScheme={0 if is_dark else 1}", "--window-size=1300,900",
+             f"--virtual-time-budget={SECONDS * 1000}", "--dump-dom", f"http://127.0.0.1:{port}/look"],
+            capture_output=True, text=True, timeout=2 * SECONDS, check=False)
+    result = re.search(r"<pre>(\{.*?\})</pre>", done.stdout, re.S)
+    if not result:
+        sys.exit(f"chromium did not look at the pages: {done.stderr[-1000:]}")
+    return json.loads(html.unescape(result[1]))
+
+
+def main():
+    site = pathlib.Path(sys.argv[1]).resolve()
+    pages = sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
+    Handler.frame = FRAME.replace("PAGES", json.dumps(pages)).replace("WIDTHS", json.dumps(WIDTHS)).encode()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    results = [look(server.server_port, is_dark) for is_dark in (False, True)]
+    server.shutdown()
+    found = sorted({problem for result in results for problem in result["found"]})
+    looked = sum(result["looked"] for result in results)
+    if looked != 2 * len(WIDTHS) * len(pages) or not pages:
+        found.append(f"{looked} of {2 * len(WIDTHS) * len(pages)} were looked at")
+    print("\n".join(found) or f"{len(pages)} pages fit phone and desk, in light and dark")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
