@@ -294,6 +294,7 @@ Helper::~Helper() {
 }
 
 bool Helper::MayRead() {
+  constexpr int kPatienceMilliseconds = 2000;
   Stop* stop = options_.stop;
   bool is_cut = false;
   for (;;) {
@@ -302,6 +303,8 @@ bool Helper::MayRead() {
       const auto end = *stop->since + stop->grace + (is_cut ? kFarewell : Clock::duration::zero());
       wait = static_cast<int>(std::max<std::int64_t>(
           0, std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count()));
+    } else if (options_.on_wait) {
+      wait = kPatienceMilliseconds;
     }
     std::array<pollfd, 2> waited = {
         pollfd{socket_.get(), POLLIN, 0},
@@ -312,6 +315,8 @@ bool Helper::MayRead() {
     }
     if (ready > 0) {
       stop->since = Clock::now();
+    } else if (ready == 0 && options_.on_wait && (stop == nullptr || !stop->since)) {
+      std::exchange(options_.on_wait, {})();
     } else if (ready == 0 && !std::exchange(is_cut, true)) {
       ::shutdown(socket_.get(), SHUT_WR);  // which it can read as the end
     } else if (ready == 0) {

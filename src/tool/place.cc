@@ -169,14 +169,42 @@ Option IdOption(char letter, std::string name, std::optional<Id>& id) {
           }};
 }
 
-/// What a backend is told. `is_path`: the operand is a database.
-base::Result<backend::BackendArguments> ArgumentsOf(const PlaceOptions& options, bool is_path) {
-  const std::string name = is_path                   ? "sqlite"
-                           : options.backend.empty() ? "xapidb"
-                                                     : options.backend;
+/// Whether a toolstack is on this host, running or not: at its own socket, as nobody said another.
+bool HasToolstack() {
+  std::error_code error;
+  return std::filesystem::exists(
+      std::filesystem::path(backend::XapiOptions().socket_path).parent_path(), error);
+}
+
+/// The file or folder that the operand means; nothing: what a backend has. Without a toolstack a
+/// uuid means the VM's database where xl's VMs have theirs (docs/xl.md, "What runs, and
+/// what it may do").
+base::Result<std::optional<std::string>> PathOf(const PlaceOptions& options) {
+  const auto uuid = efi::ParseGuid(options.operand);
+  if (!options.backend.empty() || !uuid) {
+    return options.backend.empty() ? std::optional(options.operand) : std::nullopt;
+  }
+  if (options.socket || HasToolstack()) {
+    return std::optional<std::string>();
+  }
+  const std::string path = "/var/lib/varstored/" + efi::ToText(*uuid) + "/variables.sqlite";
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) {
+    return std::optional(path);
+  }
+  return base::Fail(
+      options.operand + ": there is no toolstack on this host (no " +
+      std::filesystem::path(backend::XapiOptions().socket_path).parent_path().string() +
+      "), and no VM of xl's has " + path + ". Name the file of the VM's variables instead");
+}
+
+/// What a backend is told. `path` is that of a database.
+base::Result<backend::BackendArguments> ArgumentsOf(const PlaceOptions& options,
+                                                    const std::optional<std::string>& path) {
+  const std::string name = path ? "sqlite" : options.backend.empty() ? "xapidb" : options.backend;
   backend::BackendArguments arguments = options.arguments;
   if (options.backend.empty()) {
-    arguments.insert_or_assign(is_path ? "path" : "uuid", options.operand);
+    arguments.insert_or_assign(path ? "path" : "uuid", path.value_or(options.operand));
   }
   const auto* kind = backend::FindBackendKind(name);
   if (options.socket && kind->Takes("socket")) {
@@ -515,10 +543,13 @@ Place::~Place() = default;
 Place::Place(Place&&) noexcept = default;
 
 base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, sandbox::Stop* stop) {
-  const bool is_path = options.backend.empty() && !efi::ParseGuid(options.operand);
+  const auto path = PathOf(options);
+  if (!path) {
+    return path.failure();
+  }
   Place place;
-  if (is_path) {
-    const auto is_database = place.OpenPath(options.operand, log);
+  if (*path) {
+    const auto is_database = place.OpenPath(**path, log);
     if (!is_database) {
       return is_database.failure();
     }
@@ -526,21 +557,21 @@ base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, san
       return place;
     }
   }
-  const auto arguments = ArgumentsOf(options, is_path);
+  const auto arguments = ArgumentsOf(options, *path);
   if (!arguments) {
     return arguments.failure();
   }
   place.kept_.form = Kept::Form::kRows;
-  if (const auto path = arguments->find("path"); path != arguments->end()) {
+  if (const auto database = arguments->find("path"); database != arguments->end()) {
     if (!place.database_) {
-      auto file = base::HeldFile::Open(path->second);
+      auto file = base::HeldFile::Open(database->second);
       if (!file) {
         return file.failure();
       }
       place.database_ = *std::move(file);
     }
   } else {
-    auto toolstack = ToolstackHelper::Start(*arguments, options.wait, stop);
+    auto toolstack = ToolstackHelper::Start(*arguments, options.wait, stop, log);
     if (!toolstack) {
       return toolstack.failure();
     }

@@ -1,5 +1,7 @@
 #include "toolstack_helper.h"
 
+#include <functional>
+
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
 #include "varstored/engine/certificate_state.h"
@@ -68,11 +70,18 @@ base::Result<base::Bytes> Serve(store::Backend& backend, base::ByteSpan request)
 }  // namespace
 
 base::Result<std::unique_ptr<ToolstackHelper>> ToolstackHelper::Start(
-    const backend::BackendArguments& arguments, std::chrono::seconds patience,
-    sandbox::Stop* stop) {
+    const backend::BackendArguments& arguments, std::chrono::seconds patience, sandbox::Stop* stop,
+    base::Log& log) {
+  std::function<void()> on_wait;
+  if (stop == nullptr) {
+    on_wait = [&log, patience] {
+      log.Info("the toolstack has not answered yet; one that restarts is waited for " +
+               std::to_string(patience.count()) + " seconds (--wait)");
+    };
+  }
   auto helper = sandbox::Helper::Start(
-      {.keeps = sandbox::HelperKeeps::kConnecting, .stop = stop},
-      [&arguments, patience](int stop_fd, base::Log& log) -> sandbox::Helper::Work {
+      {.keeps = sandbox::HelperKeeps::kConnecting, .stop = stop, .on_wait = on_wait},
+      [&arguments, patience](int stop_fd, base::Log& lines) -> sandbox::Helper::Work {
         const backend::XapiOptions xapi = {
             .start_budget = kCallBudget,
             .request_budget = kCallBudget,
@@ -83,7 +92,7 @@ base::Result<std::unique_ptr<ToolstackHelper>> ToolstackHelper::Start(
         };
         std::shared_ptr<base::Result<std::unique_ptr<store::Backend>>> opened =
             std::make_shared<base::Result<std::unique_ptr<store::Backend>>>(
-                backend::FindBackendKind("xapidb")->open(arguments, std::nullopt, xapi, log));
+                backend::FindBackendKind("xapidb")->open(arguments, std::nullopt, xapi, lines));
         return [opened](base::ByteSpan request) -> base::Result<base::Bytes> {
           return *opened ? Serve(***opened, request) : opened->failure();
         };

@@ -19,10 +19,11 @@ namespace varstored::tool {
 /// the variables on as the text that they are, and looks into none of them.
 class ToolstackHelper {
  public:
-  /// `arguments` are those of the backend xapidb. Nothing is sent yet.
+  /// `arguments` are those of the backend xapidb. Nothing is sent yet. Without `stop`, as for one
+  /// VM, `log`, which outlives this, is told once when an answer takes long.
   [[nodiscard]] static base::Result<std::unique_ptr<ToolstackHelper>> Start(
       const backend::BackendArguments& arguments, std::chrono::seconds patience,
-      sandbox::Stop* stop);
+      sandbox::Stop* stop, base::Log& log);
   explicit ToolstackHelper(sandbox::Helper helper) : helper_(std::move(helper)) {}
 
   // As the methods of store::Backend.

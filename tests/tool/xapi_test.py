@@ -303,12 +303,40 @@ def a_toolstack_that_restarts_is_waited_for():
     with Host("guard", usual()) as host:
         timer = threading.Timer(0.5, host.listen)
         timer.start()
-        expect(host.here("varstore-get", UUID, VENDOR, "Note"), (0, "kept", ""))
+        expect(host.here("varstore-get", UUID, VENDOR, "Note")[:2], (0, "kept"))
         timer.join()
+    with Host("guard", usual()) as host:
+        # Whoever waits longer than two seconds says so, once; then the toolstack comes.
+        process = subprocess.Popen([os.path.join(OPTIONS.bin, "varstore-get"), UUID, VENDOR, "Note", "-s", host.socket],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        expect(process.stderr.readline(), "varstore-get: the toolstack has not answered yet; one that restarts is waited for "
+                                          "10 seconds (--wait)\n")
+        host.listen()
+        expect(process.communicate(timeout=60), ("kept", ""))
     with Host("guard", usual()) as host:
         code, output, errors = host.here("varstore-ls", UUID, "--wait", "0")
         expect((code, output), (1, ""))
         expect("given up" in errors, True)
+
+
+@story
+def without_a_toolstack_a_uuid_is_the_database_of_a_vm_of_xls_and_nobody_waits():
+    with Host("xapi", usual()) as host:
+        root = host.path("root")
+        if os.geteuid() == 0:
+            os.makedirs(f"{root}/var/lib/varstored/{UUID}")
+            os.makedirs(f"{root}/tmp")
+            blob = host.path("blob", guest.blob(*usual()))
+            expect(host.run("varstore-convert", blob, f"{root}/var/lib/varstored/{UUID}/variables.sqlite")[0], 0)
+            expect(host.run("varstore-get", UUID, VENDOR, "Note", "-r", root), (0, "kept", ""))
+            code, output, errors = host.run("varstore-get", UUID[:-1] + "0", VENDOR, "Note", "-r", root, "--wait", "3600")
+            expect((code, output), (1, ""))
+            expect("there is no toolstack on this host" in errors, True)
+            # With one, nothing else is a VM of this uuid.
+            os.makedirs(f"{root}/var/lib/xcp")
+            code, output, errors = host.run("varstore-get", UUID, VENDOR, "Note", "-r", root, "--wait", "0")
+            expect((code, output), (1, ""))
+            expect("given up" in errors, True)
 
 
 @story

@@ -59,6 +59,8 @@ class Helper {
     std::size_t max_answer_bytes = std::size_t{64} << 20;
     /// Null: the process ends by the signal itself.
     Stop* stop = nullptr;
+    /// Called once, when an answer is waited for longer than two seconds: to say so. May be empty.
+    std::function<void()> on_wait = {};
   };
 
   /// Forks the helper, which has what the caller's memory holds now. The caller has one thread.
