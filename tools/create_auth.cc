@@ -171,7 +171,8 @@ base::Result<base::Bytes> ReadInputs(const Arguments& arguments, const efi::Guid
     for (const crypto::Certificate& certificate : content->certificates) {
       WarnOfExpired(path, certificate, log);
     }
-    const base::Bytes lists = signer::EncodeContent(*content, owner);
+    const base::Bytes lists = arguments.guid ? signer::EncodeContent(*content, owner)
+                                             : signer::EncodeContent(*content, arguments.name);
     all.insert(all.end(), lists.begin(), lists.end());
   }
   return all;

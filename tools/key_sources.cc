@@ -31,7 +31,7 @@ base::Result<void> ReadFolder(const std::string& path, KeySources& sources) {
     }
     auto bytes = file->Read(kMaxFileBytes);
     if (bytes) {
-      sources.files.push_back({path + "/" + name, *std::move(bytes)});
+      sources.files.push_back({std::string(path).append("/").append(name), *std::move(bytes)});
     }
   }
   return {};

@@ -100,7 +100,7 @@ base::Result<std::vector<keys::NamedFile>> ReadKept(const std::string& folder,
                                                     keys::Profile profile) {
   std::vector<keys::NamedFile> kept;
   for (const std::string& name : keys::PrivateFiles(profile)) {
-    auto bytes = base::ReadFileIfThere(folder + "/" + name, kMaxKeyBytes);
+    auto bytes = base::ReadFileIfThere(std::string(folder).append("/").append(name), kMaxKeyBytes);
     if (!bytes) {
       return bytes.failure();
     }

@@ -56,11 +56,10 @@ base::Result<base::Bytes> DataOf(const Write& write, base::Log& log) {
   }
   log.Warning(is + ": taken for what " + name + " is to hold");
   const auto time = signer::TimeOf(std::time(nullptr));
-  return signer::EncodeAuthFile(
-      {.variable = *key,
-       .time = time.value_or(efi::Time()),
-       .payload = signer::EncodeContent(*given->content, signer::UsualOwner(name))},
-      {});
+  return signer::EncodeAuthFile({.variable = *key,
+                                 .time = time.value_or(efi::Time()),
+                                 .payload = signer::EncodeContent(*given->content, name)},
+                                {});
 }
 
 base::Result<std::string> SetIn(tool::Session& session, const Write& write, base::Log& log) {

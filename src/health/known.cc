@@ -114,8 +114,8 @@ bool Says(const std::string& text, std::string_view words) {
 }  // namespace
 
 std::span<const KnownCertificate> MicrosoftCertificates() {
-  static const std::vector<KnownCertificate> all = AllCertificates();
-  return all;
+  static const std::vector<KnownCertificate> kAll = AllCertificates();
+  return kAll;
 }
 
 std::optional<KnownCertificate> FindKnownCertificate(const crypto::Sha256Digest& digest) {

@@ -288,6 +288,21 @@ base::Bytes EncodeContent(const Content& content, const efi::Guid& owner) {
   return writer.Take();
 }
 
+base::Bytes EncodeContent(const Content& content, std::string_view name) {
+  if (content.form != ContentForm::kCertificates) {
+    return EncodeContent(content, UsualOwner(name));
+  }
+  base::Bytes all;
+  for (const crypto::Certificate& certificate : content.certificates) {
+    const bool is_microsofts =
+        certificate.whole_subject_text().find("O=Microsoft Corporation") != std::string::npos;
+    const base::Bytes list = EncodeContent({.form = content.form, .certificates = {certificate}},
+                                           UsualOwner(is_microsofts ? name : "PK"));
+    all.insert(all.end(), list.begin(), list.end());
+  }
+  return all;
+}
+
 base::Bytes ManagedByTheHost(const efi::Guid& owner) {
   constexpr std::array<std::uint8_t, 1> kIgnored = {0};
   return efi::EncodeSignatureLists(

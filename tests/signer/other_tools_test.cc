@@ -69,10 +69,10 @@ TEST_F(Efitools, ADetachedSignatureIsJoinedToTheSameBytes) {
   Do(kSetTime + R"(
      cert-to-efi-sig-list -g $owner $keys/vendor.pem list.esl
      sign-efi-sig-list -t "$date" -k $keys/KEK.key -c $keys/KEK.pem db list.esl theirs
-     $create_auth -o -t $time db db.blob $keys/vendor.pem
+     $create_auth -g $owner -o -t $time db db.blob $keys/vendor.pem
      openssl smime -sign -binary -noattr -md sha256 -signer $keys/KEK.pem -inkey $keys/KEK.key \
        -in db.blob -outform PEM -out db.sig
-     $create_auth -s db.sig -t $time db ours $keys/vendor.pem
+     $create_auth -g $owner -s db.sig -t $time db ours $keys/vendor.pem
      cmp ours theirs)");
 }
 
@@ -134,7 +134,7 @@ TEST_F(Sbsigntool, SbsiglistWritesTheSameLists) {
      printf '0000000000000000000000000000000\007' >hash.bin
      sbsiglist --owner $owner --type x509 --output certificate.esl $keys/PK.der
      sbsiglist --owner $owner --type sha256 --output hash.esl hash.bin
-     $create_auth db certificate.auth $keys/PK.der
+     $create_auth -g $owner db certificate.auth $keys/PK.der
      od -An -v -tx1 hash.bin | tr -d ' \n' >hash.txt
      $create_auth db hash.auth hash.txt)");
   EXPECT_EQ(TakeApart(File("certificate.auth")).payload, File("certificate.esl"));

@@ -76,6 +76,10 @@ struct Given {
 /// Signature lists stay as they are, with the owners that they name.
 [[nodiscard]] base::Bytes EncodeContent(const Content& content, const efi::Guid& owner);
 
+/// The same, of the usual owners of the variable `name`: Microsoft's for a certificate whose
+/// subject has Microsoft as its organization, and the host's for another one.
+[[nodiscard]] base::Bytes EncodeContent(const Content& content, std::string_view name);
+
 /// A list of one entry of external management (UEFI 2.10, 32.4.1) of `owner`: the content of a PK
 /// that has no private half, so that only the host's tools change PK and KEK.
 [[nodiscard]] base::Bytes ManagedByTheHost(const efi::Guid& owner);
