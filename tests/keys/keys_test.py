@@ -127,6 +127,19 @@ class Make(Keys):
             self.assertRegex(addresses, rf"\| {name} \|[^|]*\| <{re.escape(url)}> \|")
         self.assertFalse((self.folder / "made").exists())
 
+    def test_a_folder_with_more_than_downloads_is_refused_before_it_is_all_in_memory(self):
+        (self.folder / "large").mkdir()
+        for number in range(100):
+            with (self.folder / f"large/{number}").open("wb") as file:
+                file.truncate(4 << 20)
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+
+        self.assertIn("large: the files of the folders are larger than 33554432 bytes together",
+                      self.keys(1, "make", "--profile", "own", "--from", "large", "--output", "made", preexec_fn=limit))
+        self.assertFalse((self.folder / "made").exists())
+
     def test_a_distributions_flash_image_has_what_it_has(self):
         said = self.keys(1, "make", "--profile", "microsoft", "--from", FLASH, "--output", "made")
         self.assertEqual(re.findall(r"([A-Za-z0-9 ]+): missing;", said),
