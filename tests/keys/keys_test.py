@@ -116,6 +116,19 @@ class Make(Keys):
         before = (self.folder / "own/PK.auth").read_bytes()
         self.assertIn("it is there already", self.keys(1, "make", "--profile", "own", "--output", "own"))
         self.assertEqual((self.folder / "own/PK.auth").read_bytes(), before)
+        # Nor are there keys afterwards of files that were not made.
+        self.assertIn("it is there already", self.keys(1, "make", "--profile", "own", "--output", "own", "--private", "new"))
+        self.assertFalse((self.folder / "new").exists())
+
+    def test_a_kept_key_of_another_certificate_is_an_error(self):
+        self.take_own()
+        self.take_own("other")
+        for name in ("PK", "KEK", "db"):
+            shutil.copytree(self.folder / "own/private", self.folder / name)
+            shutil.copy(self.folder / f"other/private/{name}.key", self.folder / name)
+            self.assertIn(f"{name}.key, with {name}.pem: the key does not belong to the certificate",
+                          self.keys(1, "make", "--profile", "own", "--private", name, "--output", "made"))
+            self.assertFalse((self.folder / "made").exists())
 
     def test_what_is_missing_is_named_with_its_sha256_and_where_it_is_published(self):
         addresses = (SOURCE / "certs/README.md").read_text(encoding="utf-8")
