@@ -95,18 +95,36 @@ void Clear(std::vector<keys::NamedFile>& files) {
 
 // varstore keys make
 
-/// The private keys that are there already.
-base::Result<std::vector<keys::NamedFile>> ReadKept(const std::string& folder,
+/// The private keys that are there already. Who may write in their folder may have put keys there
+/// that he has as well, and would decide what the VMs start.
+base::Result<std::vector<keys::NamedFile>> ReadKept(const std::string& path,
                                                     keys::Profile profile) {
   std::vector<keys::NamedFile> kept;
+  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
+    return kept;
+  }
+  const auto folder = base::HeldFolder::Open(path);
+  if (!folder) {
+    return folder.failure();
+  }
   for (const std::string& name : keys::PrivateFiles(profile)) {
-    auto bytes = base::ReadFileIfThere(std::string(folder).append("/").append(name), kMaxKeyBytes);
+    const auto file = base::HeldFile::OpenIn(*folder, name);
+    if (!file) {
+      return file.failure();
+    }
+    if (!file->exists()) {
+      continue;
+    }
+    if (auto may = folder->CheckMayMake(); !may) {
+      return base::Fail(
+          path + "/" + name +
+          ": there is a key already, and may be another user's: " + may.error().message);
+    }
+    auto bytes = file->Read(kMaxKeyBytes);
     if (!bytes) {
       return bytes.failure();
     }
-    if (*bytes) {
-      kept.push_back({name, **std::move(bytes)});
-    }
+    kept.push_back({name, *std::move(bytes)});
   }
   return kept;
 }

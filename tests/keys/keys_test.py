@@ -120,6 +120,17 @@ class Make(Keys):
         self.assertIn("it is there already", self.keys(1, "make", "--profile", "own", "--output", "own", "--private", "new"))
         self.assertFalse((self.folder / "new").exists())
 
+    @unittest.skipUnless(os.geteuid() == 0, "another user's folder is a matter of root's")
+    def test_root_takes_no_kept_key_from_a_folder_that_others_may_write(self):
+        self.take_own()
+        private = self.folder / "own/private"
+        for mode, owner in ((0o777, 0), (0o770, 0), (0o700, NOBODY)):
+            os.chmod(private, mode)
+            os.chown(private, owner, owner)
+            self.assertIn("others may write in this folder",
+                          self.keys(1, "make", "--profile", "own", "--private", "own/private", "--output", "made"))
+            self.assertFalse((self.folder / "made").exists())
+
     def test_a_kept_key_of_another_certificate_is_an_error(self):
         self.take_own()
         self.take_own("other")
