@@ -13,8 +13,11 @@ namespace {
 /// Microsoft's list of revocations in JSON, the largest of all, has a third of it.
 constexpr std::size_t kMaxFileBytes = std::size_t{4} << 20;
 constexpr std::size_t kMaxFiles = 1000;
+/// All files of all folders: they are held in memory at once, and a helper process reads them.
+constexpr std::size_t kMaxBytes = std::size_t{32} << 20;
 
-base::Result<void> ReadFolder(const std::string& path, KeySources& sources) {
+/// `left`: how many bytes may still be read.
+base::Result<void> ReadFolder(const std::string& path, std::size_t& left, KeySources& sources) {
   const auto folder = base::HeldFolder::Open(path);
   if (!folder) {
     return folder.failure();
@@ -30,9 +33,16 @@ base::Result<void> ReadFolder(const std::string& path, KeySources& sources) {
       continue;  // a folder, a link, a device
     }
     auto bytes = file->Read(kMaxFileBytes);
-    if (bytes) {
-      sources.files.push_back({std::string(path).append("/").append(name), *std::move(bytes)});
+    if (!bytes) {
+      continue;
     }
+    if (bytes->size() > left) {
+      return base::Fail(path + ": the files of the folders are larger than " +
+                        std::to_string(kMaxBytes) +
+                        " bytes together: name the files themselves with --from");
+    }
+    left -= bytes->size();
+    sources.files.push_back({std::string(path).append("/").append(name), *std::move(bytes)});
   }
   return {};
 }
@@ -49,10 +59,11 @@ bool AddInput(keys::Ingredients& ingredients, const tool::Input& input) {
 
 base::Result<KeySources> ReadKeySources(const std::vector<std::string>& paths, base::Log& log) {
   KeySources sources;
+  std::size_t left = kMaxBytes;
   for (const std::string& path : paths) {
     std::error_code error;
     if (std::filesystem::is_directory(path, error)) {
-      if (auto read = ReadFolder(path, sources); !read) {
+      if (auto read = ReadFolder(path, left, sources); !read) {
         return read.failure();
       }
       continue;

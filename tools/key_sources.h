@@ -24,7 +24,8 @@ struct KeySources {
 };
 
 /// Reads what is at these paths: the files of a folder, without those of its folders, or a file. Of
-/// a folder, files that are too large to be any of this are passed over.
+/// a folder, files that are too large to be any of this are passed over. Too many files, or too
+/// many bytes in those of folders, are an error.
 [[nodiscard]] base::Result<KeySources> ReadKeySources(const std::vector<std::string>& paths,
                                                       base::Log& log);
 

@@ -95,18 +95,36 @@ void Clear(std::vector<keys::NamedFile>& files) {
 
 // varstore keys make
 
-/// The private keys that are there already.
-base::Result<std::vector<keys::NamedFile>> ReadKept(const std::string& folder,
+/// The private keys that are there already. Who may write in their folder may have put keys there
+/// that he has as well, and would decide what the VMs start.
+base::Result<std::vector<keys::NamedFile>> ReadKept(const std::string& path,
                                                     keys::Profile profile) {
   std::vector<keys::NamedFile> kept;
+  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
+    return kept;
+  }
+  const auto folder = base::HeldFolder::Open(path);
+  if (!folder) {
+    return folder.failure();
+  }
   for (const std::string& name : keys::PrivateFiles(profile)) {
-    auto bytes = base::ReadFileIfThere(std::string(folder).append("/").append(name), kMaxKeyBytes);
+    const auto file = base::HeldFile::OpenIn(*folder, name);
+    if (!file) {
+      return file.failure();
+    }
+    if (!file->exists()) {
+      continue;
+    }
+    if (auto may = folder->CheckMayMake(); !may) {
+      return base::Fail(
+          path + "/" + name +
+          ": there is a key already, and may be another user's: " + may.error().message);
+    }
+    auto bytes = file->Read(kMaxKeyBytes);
     if (!bytes) {
       return bytes.failure();
     }
-    if (*bytes) {
-      kept.push_back({name, **std::move(bytes)});
-    }
+    kept.push_back({name, *std::move(bytes)});
   }
   return kept;
 }
@@ -158,14 +176,15 @@ base::Result<base::Bytes> Make(const Wishes& wishes, const KeySources& sources,
   return writer.Take();
 }
 
-base::Result<void> WriteFolder(const std::string& path, mode_t folder_mode, mode_t file_mode,
-                               const std::vector<keys::NamedFile>& files) {
-  const auto folder = base::HeldFolder::OpenOrMake(path, folder_mode);
+/// The folder, which is made when it is missing, and has none of these files.
+base::Result<base::HeldFolder> FolderFor(const std::vector<keys::NamedFile>& files,
+                                         const std::string& path, mode_t mode) {
+  auto folder = base::HeldFolder::OpenOrMake(path, mode);
   if (!folder) {
     return folder.failure();
   }
   if (auto may = folder->CheckMayMake(); !may) {
-    return may;
+    return may.failure();
   }
   for (const keys::NamedFile& file : files) {
     if (::faccessat(folder->fd(), file.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -173,12 +192,38 @@ base::Result<void> WriteFolder(const std::string& path, mode_t folder_mode, mode
                         ": it is there already, and nothing is overwritten: give another folder");
     }
   }
+  return folder;
+}
+
+base::Result<void> WriteFiles(const base::HeldFolder& folder, mode_t mode,
+                              const std::vector<keys::NamedFile>& files) {
   for (const keys::NamedFile& file : files) {
-    if (auto made = folder->MakeFile(file.name, file.bytes, file_mode); !made) {
+    if (auto made = folder.MakeFile(file.name, file.bytes, mode); !made) {
       return made;
     }
   }
-  return folder->Sync();
+  return folder.Sync();
+}
+
+base::Result<void> WriteMade(const std::string& output, const std::vector<keys::NamedFile>& auth,
+                             const std::string& secret_folder,
+                             const std::vector<keys::NamedFile>& secret) {
+  // Before anything is written: keys of files that are not made after all would be left over.
+  const auto folder = FolderFor(auth, output, kFolderMode);
+  if (!folder) {
+    return folder.failure();
+  }
+  // The keys first: files that nobody has the key of would be worth nothing.
+  if (!secret.empty()) {
+    const auto keys_folder = FolderFor(secret, secret_folder, kSecretFolderMode);
+    if (!keys_folder) {
+      return keys_folder.failure();
+    }
+    if (auto done = WriteFiles(*keys_folder, kSecretFileMode, secret); !done) {
+      return done;
+    }
+  }
+  return WriteFiles(*folder, kFileMode, auth);
 }
 
 std::string WordsOnSecrets(const Wishes& wishes, const std::string& folder,
@@ -228,14 +273,8 @@ base::Result<std::string> MakeCommand(const Wishes& wishes, base::Log& log) {
   if (!is_whole) {
     return base::Fail("the answer of the helper process is broken");
   }
-  // The keys first: files that nobody has the key of would be worth nothing.
-  auto done = secret.empty()
-                  ? base::Result<void>()
-                  : WriteFolder(secret_folder, kSecretFolderMode, kSecretFileMode, secret);
+  const auto done = WriteMade(output, auth, secret_folder, secret);
   Clear(secret);
-  if (done) {
-    done = WriteFolder(output, kFolderMode, kFileMode, auth);
-  }
   if (!done) {
     return done.failure();
   }

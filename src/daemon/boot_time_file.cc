@@ -13,7 +13,8 @@ constexpr std::size_t kMaxBytes = 256;
 
 }  // namespace
 
-base::Result<BootTimeFile> BootTimeFile::Open(const std::string& path, std::string start) {
+base::Result<BootTimeFile> BootTimeFile::Open(const std::string& path, std::string start,
+                                              const std::string& former_start) {
   const auto found = base::ReadFileIfThere(path, kMaxBytes);
   if (!found) {
     return found.failure();
@@ -22,7 +23,8 @@ base::Result<BootTimeFile> BootTimeFile::Open(const std::string& path, std::stri
   if (!file) {
     return file.failure();
   }
-  const bool was_marked = *found && !start.empty() && base::ToString(found->value()) == start;
+  const bool was_marked =
+      *found && !former_start.empty() && base::ToString(found->value()) == former_start;
   BootTimeFile opened(*std::move(file), std::move(start), was_marked);
   if (auto removed = opened.Remove(); !removed) {
     return removed.failure();

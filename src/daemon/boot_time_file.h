@@ -9,16 +9,19 @@
 namespace varstored::daemon {
 
 /// The word of a daemon that may be killed to the one that comes after it: the operating system of
-/// this very start of the VM has not been started yet (docs/xen-door.md, "Takeover"). The file is
+/// this very guest has not been started yet (docs/xen-door.md, "Takeover"). The file is
 /// in /run, which is the memory of the host: to empty it takes no room, and it does not outlive the
 /// guest when the host goes down.
 class BootTimeFile {
  public:
-  /// Looks for the mark of this `start` in the file at `path`, which is made when it is missing,
-  /// and removes it. The folder has to be of the caller alone; the file stays open.
-  [[nodiscard]] static base::Result<BootTimeFile> Open(const std::string& path, std::string start);
+  /// Looks for the mark of the daemon whose word is `former_start` in the file at `path`, which is
+  /// made when it is missing, and removes it. Mark writes `start`: a word of this daemon's own, so
+  /// that a mark which could not be removed is nobody's. The folder has to be of the caller alone;
+  /// the file stays open.
+  [[nodiscard]] static base::Result<BootTimeFile> Open(const std::string& path, std::string start,
+                                                       const std::string& former_start);
 
-  /// Whether Open has found the mark. That of another start is none.
+  /// Whether Open has found the mark. That of another daemon is none.
   [[nodiscard]] bool was_marked() const { return was_marked_; }
 
   [[nodiscard]] base::Result<void> Mark() const;

@@ -154,8 +154,8 @@ std::optional<BootTimeFile> OpenBootTimeFile(const Program& program, const Optio
   }
   const auto uuid = UuidOf(options);
   const std::string name = uuid ? efi::ToText(*uuid) : std::to_string(options.domain);
-  auto opened =
-      BootTimeFile::Open(LiveFolderOf(program, options) + "/" + name + ".boot", platform.start);
+  auto opened = BootTimeFile::Open(LiveFolderOf(program, options) + "/" + name + ".boot",
+                                   platform.start, platform.former_start);
   if (!opened) {
     log.Say(base::Event::kBootTimeMarkFailed,
             "a VM whose varstored is killed while it boots will not go on with its boot: " +

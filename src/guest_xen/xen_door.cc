@@ -27,7 +27,7 @@ namespace {
 constexpr const char* kReadyKey = "varstored-pid";
 /// The number of the IOREQ server, for the daemon that comes after this one.
 constexpr const char* kServerKey = "varstored-ioserver";
-/// The word for this start of the VM, for the same.
+/// The word of this daemon, for the same.
 constexpr const char* kStartKey = "varstored-start";
 
 /// How often the door looks whether the domain is still there: no event says so.
@@ -43,7 +43,7 @@ std::optional<ioservid_t> ParseServer(const std::optional<std::string>& text) {
   return error == std::errc() && stop == end ? std::optional(id) : std::nullopt;
 }
 
-/// A word that no start has had before.
+/// A word that no daemon has had before.
 std::string NewStart() {
   return base::RandomDigits() + base::RandomDigits() + base::RandomDigits() + base::RandomDigits();
 }
@@ -80,7 +80,8 @@ class XenDoor final : public guest::Door {
   KeptPages kept_;
   ioservid_t id_ = 0;
   bool registered_here_ = false;  // not taken over
-  std::string start_;
+  std::string start_ = NewStart();
+  std::string former_start_;
   base::UniqueFd timer_;
 };
 
@@ -128,8 +129,12 @@ base::Result<guest::Platform> XenDoor::Open() {
   if (auto set = SetTimer(); !set) {
     return set.failure();
   }
-  return guest::Platform{*std::move(secureboot), *std::move(auth_enforce),
-                         *std::move(secureboot_enforce), !registered_here_, start_};
+  return guest::Platform{*std::move(secureboot),
+                         *std::move(auth_enforce),
+                         *std::move(secureboot_enforce),
+                         !registered_here_,
+                         start_,
+                         former_start_};
 }
 
 base::Result<void> XenDoor::Connect(DomainKeys& keys) {
@@ -143,7 +148,7 @@ base::Result<void> XenDoor::Connect(DomainKeys& keys) {
     if (!start) {
       return start.failure();
     }
-    start_ = start->value_or("");
+    former_start_ = start->value_or("");
   } else {
     const auto registered = Register(*xen_);
     if (!registered) {
@@ -151,9 +156,6 @@ base::Result<void> XenDoor::Connect(DomainKeys& keys) {
     }
     id_ = *registered;
     registered_here_ = true;
-  }
-  if (start_.empty()) {
-    start_ = NewStart();
   }
   auto server = IoreqServer::Connect(*xen_, id_);
   if (!server) {

@@ -62,6 +62,10 @@ base::Result<signer::NewKey> KeyOf(const std::string& variable, const std::vecto
   if (!certificates) {
     return base::Fail(variable + ".pem: " + certificates.error().message);
   }
+  // What an administrator signs with it later is verified with this certificate.
+  if (const auto tried = signer::Sign(*pem, *private_key, {certificates->front()}); !tried) {
+    return base::Fail(variable + ".key, with " + variable + ".pem: " + tried.error().message);
+  }
   return signer::NewKey{*std::move(private_key), certificates->front()};
 }
 

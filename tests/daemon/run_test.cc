@@ -53,6 +53,7 @@ struct Plan {
   bool guest_is_busy = false;  // there is always something to do
   bool is_taken_over = false;
   std::string start = {};
+  std::string former_start = {};
   bool system_starts = false;  // the guest makes its operating system's first call
 };
 // A door is made by a function without arguments of the test's own.
@@ -70,7 +71,7 @@ class PlannedDoor final : public guest::Door {
     }
     // Readable from the start, so that the loop turns to the door at once.
     event_.Reset(::eventfd(1, EFD_CLOEXEC));
-    return guest::Platform{{}, {}, {}, plan.is_taken_over, plan.start};
+    return guest::Platform{{}, {}, {}, plan.is_taken_over, plan.start, plan.former_start};
   }
   base::Result<void> Announce() override {
     Note('a');
@@ -179,15 +180,19 @@ class RunTest : public ::testing::Test {
     EXPECT_TRUE(services.Resume(*base::ReadFile(save_, 1 << 20)));
     return !services.does_operating_system_run();
   }
-  /// A guest that boots in the start `start`, and whose daemon is killed; where `system_starts`
-  /// after it has answered its operating system.
-  void KillADaemon(const std::string& start, bool system_starts, bool is_taken_over = false) {
+  /// A guest whose daemon has the word `start`, and is killed; where `system_starts` after it has
+  /// answered the guest's operating system. With `former_start` it takes over from another one.
+  void KillADaemon(const std::string& start, bool system_starts,
+                   const std::optional<std::string>& former_start = std::nullopt,
+                   const std::string& live = "live") {
     SetUp();
-    ASSERT_TRUE(base::WriteFileInPlace(configuration_,
-                                       base::ToBytes("live=" + folder_.File("live") + "\n")));
+    ASSERT_TRUE(base::WriteFileInPlace(
+        configuration_,
+        base::ToBytes("live=" + (live == "no" ? live : folder_.File(live)) + "\n")));
     plan.start = start;
     plan.system_starts = system_starts;
-    plan.is_taken_over = is_taken_over;
+    plan.is_taken_over = former_start.has_value();
+    plan.former_start = former_start.value_or("");
     Start({"--config", configuration_});
     EXPECT_EQ(Step(), 'p');
     EXPECT_EQ(Step(), 'a');
@@ -197,9 +202,11 @@ class RunTest : public ::testing::Test {
     ::kill(pid_, SIGKILL);
     Rest();
   }
-  /// Whether the guest that the next daemon finds boots still.
-  [[nodiscard]] bool GoesOnWithItsBoot(const std::string& start, bool is_taken_over = true) {
-    plan.start = start;
+  /// Whether the guest that the next daemon finds boots still, when it reads the word
+  /// `former_start`.
+  [[nodiscard]] bool GoesOnWithItsBoot(const std::string& former_start, bool is_taken_over = true) {
+    plan.start = "last";
+    plan.former_start = former_start;
     plan.is_taken_over = is_taken_over;
     plan.system_starts = false;
     plan.guest_is_gone = true;
@@ -255,8 +262,8 @@ TEST_F(RunTest, AGuestWhoseDaemonIsKilledGoesOnWithItsBoot) {
   EXPECT_EQ(SavedLock(efi::kMorLock), 1);
   // The next one may be killed, too.
   KillADaemon("one", false);
-  KillADaemon("one", false, true);
-  EXPECT_TRUE(GoesOnWithItsBoot("one"));
+  KillADaemon("two", false, "one");
+  EXPECT_TRUE(GoesOnWithItsBoot("two"));
 }
 
 // Each of them is a guest of which somebody else, or nobody, has said that it boots.
@@ -275,6 +282,16 @@ TEST_F(RunTest, AGuestOfAnotherStartDoesNotGoOnWithTheBoot) {
 TEST_F(RunTest, AnOperatingSystemIsNeverTakenForABoot) {
   KillADaemon("one", true);
   EXPECT_FALSE(GoesOnWithItsBoot("one"));
+}
+
+// The one in between had no folder for the mark, so that of the first stays in it.
+TEST_F(RunTest, AMarkThatWasNotRemovedIsWorthNothingToTheDaemonAfterTheNext) {
+  KillADaemon("one", false);
+  KillADaemon("two", true, "one", "no");
+  ASSERT_TRUE(
+      base::WriteFileInPlace(configuration_, base::ToBytes("live=" + folder_.File("live") + "\n")));
+  EXPECT_EQ(base::ToString(*base::ReadFile(folder_.File("live/1.boot"), 100)), "one");
+  EXPECT_FALSE(GoesOnWithItsBoot("two"));
 }
 
 TEST_F(RunTest, ASignalClosesTheDoorAndSaves) {

@@ -116,6 +116,30 @@ class Make(Keys):
         before = (self.folder / "own/PK.auth").read_bytes()
         self.assertIn("it is there already", self.keys(1, "make", "--profile", "own", "--output", "own"))
         self.assertEqual((self.folder / "own/PK.auth").read_bytes(), before)
+        # Nor are there keys afterwards of files that were not made.
+        self.assertIn("it is there already", self.keys(1, "make", "--profile", "own", "--output", "own", "--private", "new"))
+        self.assertFalse((self.folder / "new").exists())
+
+    @unittest.skipUnless(os.geteuid() == 0, "another user's folder is a matter of root's")
+    def test_root_takes_no_kept_key_from_a_folder_that_others_may_write(self):
+        self.take_own()
+        private = self.folder / "own/private"
+        for mode, owner in ((0o777, 0), (0o770, 0), (0o700, NOBODY)):
+            os.chmod(private, mode)
+            os.chown(private, owner, owner)
+            self.assertIn("others may write in this folder",
+                          self.keys(1, "make", "--profile", "own", "--private", "own/private", "--output", "made"))
+            self.assertFalse((self.folder / "made").exists())
+
+    def test_a_kept_key_of_another_certificate_is_an_error(self):
+        self.take_own()
+        self.take_own("other")
+        for name in ("PK", "KEK", "db"):
+            shutil.copytree(self.folder / "own/private", self.folder / name)
+            shutil.copy(self.folder / f"other/private/{name}.key", self.folder / name)
+            self.assertIn(f"{name}.key, with {name}.pem: the key does not belong to the certificate",
+                          self.keys(1, "make", "--profile", "own", "--private", name, "--output", "made"))
+            self.assertFalse((self.folder / "made").exists())
 
     def test_what_is_missing_is_named_with_its_sha256_and_where_it_is_published(self):
         addresses = (SOURCE / "certs/README.md").read_text(encoding="utf-8")
@@ -125,6 +149,19 @@ class Make(Keys):
         self.assertEqual({digest for _, digest, _ in rows}, manifest()["required"])
         for name, _, url in rows:
             self.assertRegex(addresses, rf"\| {name} \|[^|]*\| <{re.escape(url)}> \|")
+        self.assertFalse((self.folder / "made").exists())
+
+    def test_a_folder_with_more_than_downloads_is_refused_before_it_is_all_in_memory(self):
+        (self.folder / "large").mkdir()
+        for number in range(100):
+            with (self.folder / f"large/{number}").open("wb") as file:
+                file.truncate(4 << 20)
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+
+        self.assertIn("large: the files of the folders are larger than 33554432 bytes together",
+                      self.keys(1, "make", "--profile", "own", "--from", "large", "--output", "made", preexec_fn=limit))
         self.assertFalse((self.folder / "made").exists())
 
     def test_a_distributions_flash_image_has_what_it_has(self):

@@ -19,9 +19,11 @@ struct Platform {
   std::optional<std::string> secureboot_enforce;
   /// A daemon that has ended has served the guest, which goes on from there and does not boot.
   bool is_taken_over = false;
-  /// A word for this start of the VM, which no other start has had and which outlives the daemon;
-  /// empty where there is none.
+  /// A word that no daemon has had before this one, of this VM or another. From Announce on the
+  /// daemon that takes over from this one finds it in `former_start`; empty where there is none.
   std::string start;
+  /// The word of the daemon that has served the guest until now; empty where there is none.
+  std::string former_start;
 };
 
 /// The way by which a guest's accesses to the ports reach the daemon. A door is used in the order

@@ -104,3 +104,18 @@ xenstore-write "/local/domain/$DOMAIN/varstored-start" 0000000000000000000000000
 start_daemon --backend memory --auth-dir "$KEYS"
 echo 'set test:Volatile 6 text:here -> INVALID_PARAMETER' | guest
 stop_daemon
+
+say "a daemon without a folder for marks leaves that of the one before, and nobody believes it"
+create_domain marked pvh
+start_daemon --backend memory --auth-dir "$KEYS"
+xl unpause "$DOMAIN"
+echo 'set test:Volatile 6 text:here -> SUCCESS' | guest
+old_mark=/run/varstored/live/$DOMAIN.boot
+kill_daemon
+start_daemon --backend memory --auth-dir "$KEYS" --live no
+echo 'get test:Kept runtime -> NOT_FOUND' | guest
+[ -s "$old_mark" ] || fail "the old mark is not there: this tests nothing"
+kill_daemon
+start_daemon --backend memory --auth-dir "$KEYS"
+echo 'set test:Volatile 6 text:again -> INVALID_PARAMETER' | guest
+stop_daemon
