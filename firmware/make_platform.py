@@ -46,6 +46,7 @@ DRIVER = "VarstoredPkg/VarstoreDxe/VarstoreDxe.inf"
 # Built with it, and no part of the image.
 TEST_PROGRAMS = ("VarstoredTestPkg/VarstoredTestHello.inf", "VarstoredTestPkg/VarstoredTestStart.inf")
 PCI_LIBRARY = "PciHostBridgeLibScan"
+RESET_LIBRARY = "VarstoredPkg/XenResetSystemLib/XenResetSystemLib.inf"
 CONFIGURATION = "SecurityPkg/VariableAuthenticated/SecureBootConfigDxe/SecureBootConfigDxe.inf"
 
 
@@ -71,6 +72,22 @@ def platform(dsc):
          "      NULL|MdeModulePkg/Library/VarCheckUefiLib/VarCheckUefiLib.inf",
          "  }"),
         ("  " + DRIVER, *("  " + program for program in TEST_PROGRAMS)))
+
+    # Resets by the hypervisor, which need no device.
+    reset = "MdeModulePkg/Universal/ResetSystemRuntimeDxe/ResetSystemRuntimeDxe.inf"
+    dsc.replace(
+        ("  " + reset,),
+        ("  " + reset + " {",
+         "    <LibraryClasses>",
+         f"      ResetSystemLib|{RESET_LIBRARY}",
+         "  }"))
+
+    # Never set in this platform. A constant, it costs no search for the drivers of settings: one for each of 524288
+    # entries of page tables, and in a PVH guest each of these is slow (docs/firmware.md).
+    dsc.remove("  # Noexec settings for DXE.",
+               "  gEfiMdeModulePkgTokenSpaceGuid.PcdSetNxForStack|FALSE")
+    dsc.add_behind("  gEfiMdeModulePkgTokenSpaceGuid.PcdUse1GPageTable|TRUE",
+                   "  gEfiMdeModulePkgTokenSpaceGuid.PcdSetNxForStack|FALSE")
 
     dsc.replace(
         (f"      PciHostBridgeLib|OvmfPkg/Library/{PCI_LIBRARY}/{PCI_LIBRARY}.inf",),

@@ -313,7 +313,7 @@ bool Helper::MayRead() {
     if (ready > 0 && waited[0].revents != 0) {
       return true;
     }
-    if (ready > 0) {
+    if (ready > 0 && stop != nullptr) {
       stop->since = Clock::now();
     } else if (ready == 0 && options_.on_wait && (stop == nullptr || !stop->since)) {
       std::exchange(options_.on_wait, {})();

@@ -18,9 +18,11 @@ await 'unsigned.efi status 0x0'
 await 'stranger.efi status 0x0'
 await 'revoked.efi status 0x0'
 await 'REBOOT'
-# The firmware has found its console, and has its boot options before it.
+# The firmware has found its console, and has its boot options before it. Between the two domains there is none, and
+# until the second one is served the daemon of the first may still answer.
 asked() {
-  [ "$(xl domid vm)" != "$first" ] && varstore-ls --live "$uuid" | grep -q ' ConOutDev$' && return
+  DOMAIN=$(xl domid vm) && [ "$DOMAIN" != "$first" ] && ready &&
+    varstore-ls --live "$uuid" | grep -q ' ConOutDev$' && return
   sleep 1  # each look takes time away from the guest
   false
 }
