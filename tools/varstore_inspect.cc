@@ -267,12 +267,12 @@ base::Result<std::string> Show(const Wishes& wishes, const Input& input,
   }
   const bool is_right = report->findings.empty() && (!loaders || loaders->findings.empty());
   return (is_right ? " " : "!") +
-         (wishes.json       ? JsonOf(*report, loaders)
-          : wishes.svg      ? health::RenderSvg(*report)
-          : wishes.is_short ? health::RenderShort(*report, screen)
-                            : health::RenderScreen(*report, screen) +
-                                  (loaders ? "\n" + boot::RenderScreen(*loaders, screen) : "") +
-                                  *pcr7);
+         (wishes.json  ? JsonOf(*report, loaders)
+          : wishes.svg ? health::RenderSvg(*report)
+          : wishes.is_short
+              ? health::RenderShort(*report, screen)
+              : health::RenderScreen(*report, screen) +
+                    (loaders ? "\n" + boot::RenderScreen(*loaders, screen) : "") + *pcr7);
 }
 
 /// The words of a judgement; in front of them the character of its verdict.
@@ -395,15 +395,14 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   const int failed = tool::Main(
       {page::kName, page::kHelp}, argc, argv,
-      tool::Joined(
-          {tool::OptionsOf(wishes.rights),
-           tool::OptionsOf(wishes.place),
-           {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
-            tool::Flag('\0', "short", wishes.is_short), tool::Flag('\0', "svg", wishes.svg),
-            tool::Flag('\0', "pcr7", wishes.pcr7), tool::Value('\0', "esp", wishes.esp),
-            tool::Value('\0', "check", wishes.check),
-            tool::Value('\0', "dbx-update", wishes.dbx_update),
-            tool::Value('\0', "lists", wishes.lists)}}),
+      tool::Joined({tool::OptionsOf(wishes.rights),
+                    tool::OptionsOf(wishes.place),
+                    {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
+                     tool::Flag('\0', "short", wishes.is_short),
+                     tool::Flag('\0', "svg", wishes.svg), tool::Flag('\0', "pcr7", wishes.pcr7),
+                     tool::Value('\0', "esp", wishes.esp), tool::Value('\0', "check", wishes.check),
+                     tool::Value('\0', "dbx-update", wishes.dbx_update),
+                     tool::Value('\0', "lists", wishes.lists)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
         if (static_cast<int>(wishes.json) + static_cast<int>(wishes.svg) +
                 static_cast<int>(wishes.is_short) + static_cast<int>(!wishes.check.empty()) >

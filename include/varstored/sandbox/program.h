@@ -29,9 +29,9 @@ struct ProgramRun {
 /// Runs it to its end, below what a helper process has (helper.h), as far as a program can start
 /// there: root becomes a user of this run alone, no capability and no new privilege, no child
 /// process, bounds for memory, processor time and files, Landlock, and the system calls of
-/// [program] in the list, and of [network], all others of which fail. Standard input and output lead nowhere. The
-/// error says how it ended, and
-/// has the first of what it wrote to standard error, without anything that a terminal acts upon.
+/// [program] in the list, and of [network] where it uses that, all others of which fail. Standard
+/// input and output lead nowhere. The error says how it ended, and has the first of what it wrote
+/// to standard error, without anything that a terminal acts upon.
 [[nodiscard]] base::Result<void> RunProgram(const ProgramRun& run);
 
 }  // namespace varstored::sandbox
