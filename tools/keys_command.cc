@@ -116,9 +116,10 @@ base::Result<std::vector<keys::NamedFile>> ReadKept(const std::string& path,
       continue;
     }
     if (auto may = folder->CheckMayMake(); !may) {
-      return base::Fail(
-          path + "/" + name +
-          ": there is a key already, and may be another user's: " + may.error().message);
+      std::string words = path;
+      words.append("/").append(name).append(
+          ": there is a key already, and may be another user's: ");
+      return base::Fail(words + may.error().message);
     }
     auto bytes = file->Read(kMaxKeyBytes);
     if (!bytes) {
