@@ -294,9 +294,10 @@ VarstoreSetVariable (
   }
 
   //
-  // The check of a policy may ask for another variable.
+  // Until the end of DXE it is the firmware that writes, also what it has locked for all others. The check of a policy
+  // may ask for another variable.
   //
-  Status = ValidateSetVariable (VariableName, VendorGuid, Attributes, DataSize, Data);
+  Status = IsEndOfDxe () ? ValidateSetVariable (VariableName, VendorGuid, Attributes, DataSize, Data) : EFI_SUCCESS;
   if (!EFI_ERROR (Status)) {
     Status = EFI_DEVICE_ERROR;
     if (TakePages ()) {

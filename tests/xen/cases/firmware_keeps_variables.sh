@@ -27,6 +27,7 @@ asked() {
   false
 }
 within 240 asked || fail "no second boot by xl"
+varstore-ls --live "$uuid" | grep -q ' BootOptionSupport$' || fail "the firmware cannot write what it locks for others"
 pid=$(cat "/run/varstored/$uuid.pid")
 kill -KILL "$pid"
 within 10 daemon_gone || fail "varstored outlives SIGKILL"
