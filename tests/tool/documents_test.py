@@ -206,6 +206,8 @@ class Workshop:
 
 
 # What a page's session sees: its own /dev, /mnt and /var/lib.
+# A mount namespace of its own.
+UNSHARE = ["unshare", "--mount", "--propagation", "private", *([] if os.geteuid() == 0 else ["--map-root-user"])]
 SESSION = r"""
 host=$1
 for name in null zero random urandom; do : >"$host/dev/$name"; mount --bind "/dev/$name" "$host/dev/$name"; done
@@ -299,9 +301,8 @@ class Session:
             text = ANY_UUID.sub(guest.UUID, text).replace("=/tmp/", f"={self.host}/tmp/")
             lines += [f"{{ {text}", f"}} >{out}/{number}.out 2>{out}/{number}.err </dev/null", f"echo $? >{out}/{number}.code"]
         (self.host / "session").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        unshare = ["timeout", "--signal", "KILL", "60", "unshare", "--mount", "--propagation", "private",
-                   *([] if os.geteuid() == 0 else ["--map-root-user"])]
-        subprocess.run([*unshare, "sh", "-euc", SESSION, "sh", str(self.host)], stdin=subprocess.DEVNULL, check=False,
+        subprocess.run(["timeout", "--signal", "KILL", "60", *UNSHARE, "sh", "-euc", SESSION, "sh", str(self.host)],
+                       stdin=subprocess.DEVNULL, check=False,
                        stdout=subprocess.DEVNULL, stderr=open(out / "errors", "wb"))
         return [self.result(out, number) for number in range(len(self.commands))]
 
@@ -340,6 +341,9 @@ def main():
     if not DATA:
         print("not run: VARSTORED_TEST_DATA names no folder with Microsoft's certificates")
         return 1 if "REQUIRE_DATA" in os.environ else SKIPPED
+    if subprocess.run([*UNSHARE, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        print("not run: no mount namespace can be made here, as in a chroot: the commands would be those of this host")
+        return SKIPPED
     pages = [pathlib.Path(name).resolve() for name in sys.argv[3:]] or \
         [SOURCE / "README.md", *sorted(SOURCE.glob("docs/**/*.md"))]
     blocks = {path: [block for block in blocks_of(path) if block.is_ours()] for path in pages}

@@ -36,8 +36,8 @@ attached
 guest <<END
 get test:Kept               -> SUCCESS 7 text:kept
 get test:Volatile           -> NOT_FOUND
-# What the guest has done is not known: it is as restricted as an operating system.
-set test:Volatile 6 text:kept -> INVALID_PARAMETER
+# It was in its firmware, and goes on there.
+set test:Volatile 6 text:kept -> SUCCESS
 set test:Later 7 text:kept  -> SUCCESS
 END
 
