@@ -99,7 +99,7 @@ void CheckMessage(base::ByteSpan message, base::ByteSpan content) {
 }  // namespace
 }  // namespace varstored::fuzz
 
-// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the linker's names.
+// NOLINTBEGIN(readability-identifier-naming): the linker's names.
 extern "C" {
 X509* __real_d2i_X509(X509** certificate, const unsigned char** in, long size);
 X509* __wrap_d2i_X509(X509** certificate, const unsigned char** in, long size) {
@@ -123,7 +123,7 @@ int __wrap_EVP_DigestVerifyFinal(EVP_MD_CTX* context, const unsigned char* signa
   return __real_EVP_DigestVerifyFinal(context, signature, size);
 }
 }
-// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
+// NOLINTEND(readability-identifier-naming)
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace varstored;

@@ -2,6 +2,7 @@
 // lists. Input: the bytes of the file.
 
 #include "support.h"
+#include "varstored/efi/guid.h"
 #include "varstored/efi/signature_list.h"
 #include "varstored/signer/content.h"
 
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::Require(!content.error().message.empty(), "every error has a text");
     return 0;
   }
-  const auto lists = efi::ParseSignatureLists(signer::EncodeContent(*content, {}));
+  const auto lists = efi::ParseSignatureLists(signer::EncodeContent(*content, efi::Guid{}));
   fuzz::Require(lists.has_value() && !lists->empty(), "every content is a sequence of lists");
   return 0;
 }

@@ -7,7 +7,7 @@
 
 extern "C" {
 
-// NOLINTBEGIN(bugprone-reserved-identifier): the linker's names
+// The linker's names.
 int __real_sqlite3_open_v2(const char* name, sqlite3** connection, int flags, const char* vfs);
 int __wrap_sqlite3_open_v2(const char* name, sqlite3** connection, int flags, const char* vfs);
 
@@ -18,7 +18,6 @@ int __wrap_sqlite3_open_v2(const char* name, sqlite3** connection, int flags, co
   return disk == nullptr || real == nullptr ? __real_sqlite3_open_v2(name, connection, flags, vfs)
                                             : disk->Open(name, connection, flags, *real);
 }
-// NOLINTEND(bugprone-reserved-identifier)
 }
 
 namespace varstored::test {
