@@ -1,19 +1,10 @@
-# shellcheck shell=sh disable=SC1091,SC2034,SC2154  # what the two files define and read
+# shellcheck shell=sh disable=SC1091,SC2034,SC2154  # what these files define and read
 #
 # The story of ./demo --firmware, told in the dom0 of a machine that tests/xen/run boots: a VM that boots for real, with
 # Secure Boot. Lines that begin with "demo " are for ./demo to show. It ends with an error when it is not true.
 . /lib/testbed.sh
 . /lib/firmware.sh
-
-tell() { echo "demo tell $*"; }
-note() { echo "demo note $*"; }
-fact() { echo "demo fact $1|$2"; }
-refused() { echo "demo refused $1|$2"; }
-# shown COMMAND...: shows a command, and runs it.
-shown() {
-  echo "demo command $*"
-  quietly "$@"
-}
+. /lib/demo.sh
 
 tell "The host's keys, and a VM with two disks"
 # Everything is as docs/xl.md tells it, but what this small host has not: memory, a volume group and a bridge.

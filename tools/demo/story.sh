@@ -1,21 +1,10 @@
-# shellcheck shell=sh disable=SC1091,SC2034,SC2154  # what testbed.sh defines and reads
+# shellcheck shell=sh disable=SC1091,SC2034,SC2154  # what these files define and read
 #
 # The story of ./demo, told in the dom0 of a machine that tests/xen/run boots: a VM's Secure Boot keys,
 # on a real Xen. Lines that begin with "demo " are for ./demo to show. It ends with an error when an
 # answer is not the one that the story tells.
 . /lib/testbed.sh
-
-tell() { echo "demo tell $*"; }
-note() { echo "demo note $*"; }
-fact() { echo "demo fact $1|$2"; }
-# shown COMMAND...: shows a command, and runs it.
-shown() {
-  echo "demo command $*"
-  quietly "$@"
-}
-
-# refused WHAT|ANSWER: something that must not succeed.
-refused() { echo "demo refused $1|$2"; }
+. /lib/demo.sh
 
 # The guest calls the variable services. Each line of the input: what it does | what it is told |
 # a command of guest_driver's with the answer that is meant by that. An answer that is told as
