@@ -180,28 +180,26 @@ base::Result<Inspected> LookAt(const Wishes& wishes, const Input& input) {
   return Inspected{*std::move(state), input.subject.context};
 }
 
-base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input) {
-  auto inspected = LookAt(wishes, input);
-  if (!inspected) {
-    return inspected.failure();
-  }
+base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input,
+                                      const Inspected& inspected) {
+  health::Context context = inspected.context;
   if (input.update) {
     auto lists = ListsOf(wishes.dbx_update, *input.update);
     if (!lists) {
       return lists.failure();
     }
-    inspected->context.dbx_update = *std::move(lists);
+    context.dbx_update = *std::move(lists);
   }
   if (input.lists) {
     auto lists = RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *input.lists);
     if (!lists) {
       return lists.failure();
     }
-    inspected->context.microsoft_list = *std::move(lists);
+    context.microsoft_list = *std::move(lists);
   }
-  health::Report report = health::MakeReport(inspected->state, inspected->context);
+  health::Report report = health::MakeReport(inspected.state, context);
   tools::BeginWithACopy(input.subject.kept, report.findings);
-  if (wishes.live && !inspected->context.is_vm) {
+  if (wishes.live && !context.is_vm) {
     // They would need the file in which the variables are kept, of which nothing is known here.
     for (health::Finding& finding : report.findings) {
       finding.command.clear();
@@ -211,25 +209,18 @@ base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input) 
 }
 
 /// What `varstore bootcheck` says of the VM and the disk of --esp.
-base::Result<boot::BootReport> LoadersOf(const Wishes& wishes, const Input& input,
-                                         const tools::Esp& esp) {
-  const auto inspected = LookAt(wishes, input);
+base::Result<boot::BootReport> LoadersOf(const Inspected& inspected, const tools::Esp& esp) {
   const auto read = esp.Reader();
-  if (!inspected || !read) {
-    return !inspected ? inspected.failure() : read.failure();
+  if (!read) {
+    return read.failure();
   }
-  return boot::LookAt(inspected->state, nullptr, {}, inspected->context, *read);
+  return boot::LookAt(inspected.state, nullptr, {}, inspected.context, *read);
 }
 
 /// The section of --pcr7. Where nobody knows what the host wants, Secure Boot is taken for wanted.
-base::Result<std::string> Pcr7Of(const Wishes& wishes, const Input& input,
-                                 const health::Report& report,
+base::Result<std::string> Pcr7Of(const Inspected& inspected, const health::Report& report,
                                  const std::optional<boot::BootReport>& loaders) {
-  const auto inspected = LookAt(wishes, input);
-  if (!inspected) {
-    return inspected.failure();
-  }
-  auto prediction = pcr::Predict(inspected->state.entries, report.secure_boot.value_or(true));
+  auto prediction = pcr::Predict(inspected.state.entries, report.secure_boot.value_or(true));
   if (loaders) {
     tools::AddLoader(*loaders, false, prediction);
   }
@@ -249,19 +240,23 @@ std::string JsonOf(const health::Report& report, const std::optional<boot::BootR
 base::Result<std::string> Show(const Wishes& wishes, const Input& input,
                                const std::optional<tools::Esp>& esp,
                                const health::ScreenOptions& screen) {
-  const auto report = ReportOf(wishes, input);
+  const auto inspected = LookAt(wishes, input);
+  if (!inspected) {
+    return inspected.failure();
+  }
+  const auto report = ReportOf(wishes, input, *inspected);
   if (!report) {
     return report.failure();
   }
   std::optional<boot::BootReport> loaders;
   if (esp) {
-    auto looked = LoadersOf(wishes, input, *esp);
+    auto looked = LoadersOf(*inspected, *esp);
     if (!looked) {
       return looked.failure();
     }
     loaders = *std::move(looked);
   }
-  const auto pcr7 = wishes.pcr7 ? Pcr7Of(wishes, input, *report, loaders) : std::string();
+  const auto pcr7 = wishes.pcr7 ? Pcr7Of(*inspected, *report, loaders) : std::string();
   if (!pcr7) {
     return pcr7.failure();
   }
@@ -277,7 +272,11 @@ base::Result<std::string> Show(const Wishes& wishes, const Input& input,
 
 /// The words of a judgement; in front of them the character of its verdict.
 base::Result<std::string> JudgeVm(const Wishes& wishes, const Input& input, health::Check check) {
-  const auto report = ReportOf(wishes, input);
+  const auto inspected = LookAt(wishes, input);
+  if (!inspected) {
+    return inspected.failure();
+  }
+  const auto report = ReportOf(wishes, input, *inspected);
   if (!report) {
     return report.failure();
   }
