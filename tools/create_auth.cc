@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <iostream>
 #include <map>
 #include <new>
@@ -89,21 +89,15 @@ auto Parsed(const Files& files, const std::string& path, const Parse& parse)
   return parsed ? std::move(parsed) : In(path, parsed.error());
 }
 
-std::int64_t Now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 base::Result<efi::Time> TimeOf(const Arguments& arguments, base::Log& log) {
-  std::int64_t seconds = Now();
+  std::int64_t seconds = std::time(nullptr);
   if (arguments.time) {
     const std::string& text = *arguments.time;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
     if (error != std::errc() || end != text.data() + text.size()) {
       return base::Fail("-t " + text + ": not a number of seconds since 1970");
     }
-    if (seconds > Now() + kDaySeconds) {
+    if (seconds > std::time(nullptr) + kDaySeconds) {
       log.Warning("-t " + text +
                   " is in the future: until then, nothing can replace what this sets");
     }
@@ -139,7 +133,7 @@ std::string NameOf(const crypto::Certificate& certificate) {
 void WarnOfExpired(const std::string& path, const crypto::Certificate& certificate,
                    base::Log& log) {
   const auto end = certificate.not_after();
-  if (end && *end < Now()) {
+  if (end && *end < std::time(nullptr)) {
     log.Warning(path + ": the certificate " + NameOf(certificate) +
                 " has expired; Secure Boot does not look at dates");
   }

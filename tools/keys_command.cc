@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +17,7 @@
 #include "key_sources.h"
 #include "repair.h"
 #include "varstore-keys/page.h"
+#include "varstored/backend/xapi.h"
 #include "varstored/base/file.h"
 #include "varstored/base/held_file.h"
 #include "varstored/base/hex.h"
@@ -40,8 +41,6 @@ constexpr mode_t kFolderMode = 0755;
 constexpr mode_t kFileMode = 0644;
 constexpr mode_t kSecretFolderMode = 0700;
 constexpr mode_t kSecretFileMode = 0600;
-/// Where a toolstack listens that fills the host's folder by itself.
-constexpr const char* kXapiSocket = "/var/lib/xcp/xapi";
 
 struct Wishes {
   HostKeysOptions host;
@@ -53,12 +52,6 @@ struct Wishes {
   DownloadOptions download;
   bool force = false;
 };
-
-std::int64_t Now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 /// Texts and files of a helper's answer, one behind the other.
 void WriteFiles(base::Writer& writer, const std::vector<keys::NamedFile>& files) {
@@ -159,7 +152,7 @@ base::Result<base::Bytes> Make(const Wishes& wishes, const KeySources& sources,
         "nothing was made: put what is missing into a folder, and name it with --from; or let "
         "--download fetch it");
   }
-  auto made = keys::MakeFiles(*wishes.profile, ingredients, kept, Now());
+  auto made = keys::MakeFiles(*wishes.profile, ingredients, kept, std::time(nullptr));
   if (!made) {
     return made.failure();
   }
@@ -177,15 +170,22 @@ base::Result<base::Bytes> Make(const Wishes& wishes, const KeySources& sources,
   return writer.Take();
 }
 
-/// The folder, which is made when it is missing, and has none of these files.
-base::Result<base::HeldFolder> FolderFor(const std::vector<keys::NamedFile>& files,
-                                         const std::string& path, mode_t mode) {
+/// A folder in which files may be made; it is made when it is missing.
+base::Result<base::HeldFolder> FolderToWrite(const std::string& path, mode_t mode) {
   auto folder = base::HeldFolder::OpenOrMake(path, mode);
   if (!folder) {
-    return folder.failure();
+    return folder;
   }
-  if (auto may = folder->CheckMayMake(); !may) {
-    return may.failure();
+  const auto may = folder->CheckMayMake();
+  return may ? std::move(folder) : may.failure();
+}
+
+/// The same, and it has none of these files.
+base::Result<base::HeldFolder> FolderFor(const std::vector<keys::NamedFile>& files,
+                                         const std::string& path, mode_t mode) {
+  auto folder = FolderToWrite(path, mode);
+  if (!folder) {
+    return folder;
   }
   for (const keys::NamedFile& file : files) {
     if (::faccessat(folder->fd(), file.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -310,7 +310,7 @@ base::Result<std::string> ListCommand(const Wishes& wishes, base::Log& log) {
 base::Result<std::string> JudgeFolder(const engine::FirstBootKeys& host_keys, base::Log& log) {
   return sandbox::TextInHelper(
       [&](base::Log& /*lines*/) -> base::Result<std::string> {
-        const keys::Judgement judgement = keys::Judge(host_keys, Now());
+        const keys::Judgement judgement = keys::Judge(host_keys, std::time(nullptr));
         std::string text = judgement.wrong.empty() ? " " : "!";
         for (const std::string& line : judgement.wrong) {
           text += "wrong: " + line + "\n";
@@ -391,7 +391,7 @@ base::Result<std::string> Backups(const std::string& path, const std::vector<Hos
     if (!folder) {
       return folder.failure();
     }
-    const auto backup = MakeBackup(*folder, file.name, *file.old, Now());
+    const auto backup = MakeBackup(*folder, file.name, *file.old, std::time(nullptr));
     if (!backup) {
       return backup.failure();
     }
@@ -405,7 +405,8 @@ base::Result<void> CheckMayInstall(const std::string& target, const Wishes& wish
   if (::geteuid() != 0) {
     return base::Fail("only root can install the host's keys");
   }
-  if (!wishes.force && target == daemon::kAuthFolder && ::stat(kXapiSocket, &status) == 0) {
+  if (!wishes.force && target == daemon::kAuthFolder &&
+      ::stat(backend::XapiOptions().socket_path.c_str(), &status) == 0) {
     return base::Fail(
         target +
         ": XAPI fills this folder by itself, with the keys of the pool, and would "
@@ -439,12 +440,9 @@ base::Result<std::string> InstallCommand(const Wishes& wishes, const std::string
                       health::ShellCommand("varstore keys check", {source}) +
                       " says what. --force installs them");
   }
-  const auto folder = base::HeldFolder::OpenOrMake(*target, kFolderMode);
+  const auto folder = FolderToWrite(*target, kFolderMode);
   if (!folder) {
     return folder.failure();
-  }
-  if (auto may = folder->CheckMayMake(); !may) {
-    return may.failure();
   }
   // PK ends a VM's setup mode, so it comes last here as well.
   const std::vector<HostFile> files = {{"dbx.auth", wanted->dbx, old->dbx},

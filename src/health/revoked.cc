@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "known.h"
+#include "varstored/base/ascii.h"
 #include "varstored/base/reader.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/efi/well_known.h"
@@ -47,12 +48,6 @@ constexpr std::array<RevokingKind, 8> kRevokingKinds = {{
 /// Behind the hash of a tbsCertificate stands a TimeOfRevocation (UEFI 2.10, 32.4.1).
 constexpr std::size_t kTimeBytes = 16;
 
-std::string Padded(unsigned int number, std::size_t digits) {
-  std::string text = std::to_string(number);
-  text.insert(0, digits > text.size() ? digits - text.size() : 0, '0');
-  return text;
-}
-
 /// The day of an EFI_TIME; empty for one that is all zeros.
 std::string DayOf(base::ByteSpan time) {
   if (std::all_of(time.begin(), time.end(), [](std::uint8_t byte) { return byte == 0; })) {
@@ -65,7 +60,7 @@ std::string DayOf(base::ByteSpan time) {
   if (!reader.ReadU16(year) || !reader.ReadU8(month) || !reader.ReadU8(day)) {
     return {};
   }
-  return Padded(year, 4) + "-" + Padded(month, 2) + "-" + Padded(day, 2);
+  return base::Padded(year, 4) + "-" + base::Padded(month, 2) + "-" + base::Padded(day, 2);
 }
 
 /// A version number, a GUID, minor and major, and zeros: 32 bytes, as a SHA-256 has them.

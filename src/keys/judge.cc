@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "varstored/base/ascii.h"
 #include "varstored/base/hex.h"
 #include "varstored/crypto/certificate.h"
 #include "varstored/crypto/signed_data.h"
@@ -100,7 +101,7 @@ std::string Quoted(const crypto::Certificate& certificate) {
   return "\"" + health::ForTerminal(certificate.subject_text()) + "\"";
 }
 
-std::string Two(unsigned number) { return (number < 10 ? "0" : "") + std::to_string(number); }
+std::string Two(unsigned number) { return base::Padded(number, 2); }
 
 std::string DayText(const efi::Time& time) {
   return std::to_string(time.year) + "-" + Two(time.month) + "-" + Two(time.day);

@@ -13,6 +13,7 @@
 
 #include "openssl.h"
 #include "private_key.h"
+#include "varstored/base/ascii.h"
 #include "varstored/signer/update.h"
 
 namespace varstored::signer {
@@ -56,7 +57,7 @@ bool SetSubject(X509* certificate, const std::string& common_name) {
          X509_set_issuer_name(certificate, name) == 1;
 }
 
-std::string Two(unsigned number) { return (number < 10 ? "0" : "") + std::to_string(number); }
+std::string Two(unsigned number) { return base::Padded(number, 2); }
 
 /// As ASN.1 has it. OpenSSL's own functions for a number of seconds read the host's time zone,
 /// which no helper process may.
