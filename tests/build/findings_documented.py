@@ -20,7 +20,7 @@ in_code = [
 ]
 in_document = [
     f"{name} {severity} {'nothing' if fix == 'nothing' else 'fix'}"
-    for name, severity, fix in re.findall(r"^\| `([\w-]+)` \| (\w+) \| .* \| ([^|]*) \|$", document, re.M)
+    for name, severity, fix in re.findall(r'^\| <a id="([\w-]+)"></a>`\1` \| (\w+) \| .* \| ([^|]*) \|$', document, re.M)
 ]
 
 differences = list(difflib.unified_diff(in_code, in_document, "src/health/finding.cc", "docs/findings.md", lineterm=""))

@@ -264,8 +264,8 @@ complete -o filenames -F {function} {page.name}
 
 
 def findings(document):
-    """Each row of the table: | `name` | severity | what is wrong | what a repair does |"""
-    rows = re.findall(r"^\| `([\w-]+)` \| (\w+) \| (.*) \| ([^|]*) \|$", document.read_text(encoding="utf-8"), re.M)
+    """Each row of the table: | <a id="name"></a>`name` | severity | what is wrong | what a repair does |"""
+    rows = re.findall(r'^\| <a id="[\w-]+"></a>`([\w-]+)` \| (\w+) \| (.*) \| ([^|]*) \|$', document.read_text(encoding="utf-8"), re.M)
     if not rows:
         sys.exit(f"{document}: there is no table of findings")
     table = ""

@@ -7,7 +7,6 @@ from mkdocs.structure.files import File
 
 # Pages that are not below docs/. The first is the site's first page.
 OUTSIDE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "certs/README.md")
-FINDING = re.compile(r"^\| `([a-z0-9-]+)` \|", re.M)  # a row of its table, which gets the anchor of its name
 LINK = re.compile(r"\[([^]\[]+)\]\(([^)\s]+)\)")
 
 
@@ -48,6 +47,4 @@ def on_page_markdown(markdown, page, config, files):
         path = os.path.relpath(place[there], os.path.dirname(page.file.src_uri) or ".")
         return f"[{text}]({path}{'#' + heading if heading else ''})"
 
-    if page.file.src_uri == "findings.md":
-        markdown = FINDING.sub(r'| <span id="\1">`\1`</span> |', markdown)
     return LINK.sub(link, markdown)
