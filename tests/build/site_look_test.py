@@ -38,8 +38,9 @@ def look(pages):
 
 
 good = look({"index.html": '<p style="font-size:24px;color:#888">large words</p><table><td>2026-11-30</table>',
+             "search.html": '<div id="mkdocs-search-results"><article>found</article></div>',
              "plot.svg": '<text x="5" y="50" fill="#222">second</text>'})
-assert (good.returncode, good.stdout) == (0, "1 pages fit phone and desk, in light and dark\n"), good
+assert (good.returncode, good.stdout) == (0, "2 pages fit phone and desk, in light and dark\n"), good
 bad = look({f"{number}.html": body for number, body in enumerate(FAULTS)} |
            {f"{number}.svg": body for number, body in enumerate(PICTURE_FAULTS)})
 assert bad.returncode == 1, bad

@@ -5,7 +5,7 @@ Each page is loaded from a web server by Chromium, in the width of a phone and o
 must not be wider than the window, no script and no file of it may fail, and text has the contrast of WCAG 2.1 AA
 (1.4.3: 4.5 to 1, of large text 3 to 1). At a desk, no cell of a table breaks a word with a hyphen or one of code of up to
 36 characters, such as a date or an option. In each picture (*.svg) no label is upon another one or cut off, and labels
-have the contrast of text.
+have the contrast of text. The search finds the name of the site.
 """
 import functools
 import html
@@ -25,6 +25,10 @@ LISTEN = b"""<script>
 addEventListener("error", e => parent.tell(e.message || "cannot load " + (e.target.src || e.target.href)), true);
 addEventListener("unhandledrejection", e => parent.tell(String(e.reason)));
 console.error = (...words) => parent.tell(words.join(" "));
+</script>"""
+# In the page of the search, which has results a while after it was loaded. That is told to the server.
+SEARCHED = b"""<script>
+setInterval(() => { if (document.querySelector("#mkdocs-search-results article")) fetch("/found"); }, 100);
 </script>"""
 # Around the pages: it loads one after the other, measures it, and leaves what it found for --dump-dom.
 FRAME = """<!DOCTYPE html><title>look</title><iframe style="border:0;height:900px"></iframe><pre></pre><script>
@@ -117,9 +121,10 @@ look();
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """The site, with LISTEN in each page, and FRAME at /look."""
+    """The site, with LISTEN in each page, and FRAME at /look. /found says that the search has results."""
 
     frame = b""
+    found = threading.Event()
 
     def handle(self):
         try:
@@ -131,6 +136,11 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         path = pathlib.Path(self.translate_path(self.path))
         if self.path == "/look":
             content = self.frame
+        elif self.path == "/found":
+            self.found.set()
+            content = b""
+        elif self.path.startswith("/search.html?"):
+            content = (pathlib.Path(self.directory) / "search.html").read_bytes().replace(b"<head>", b"<head>" + SEARCHED, 1)
         elif path.suffix == ".html" and path.is_file():
             content = path.read_bytes().replace(b"<head>", b"<head>" + LISTEN, 1)
         else:
@@ -168,6 +178,17 @@ def look(port, is_dark):
     return json.loads(html.unescape(result[1]))
 
 
+def search_finds(port, word):
+    """Whether the page of the search has results for a word. The search is a worker, for which virtual time does not go on."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        with subprocess.Popen(["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
+                               "--remote-debugging-port=0", f"http://127.0.0.1:{port}/search.html?q={word}"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
+            found = Handler.found.wait(SECONDS)
+            browser.terminate()
+    return found
+
+
 def main():
     site = pathlib.Path(sys.argv[1]).resolve()
     pages = sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
@@ -180,8 +201,10 @@ def main():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=site))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     results = [look(server.server_port, is_dark) for is_dark in (False, True)]
-    server.shutdown()
     found = sorted({problem for result in results for problem in result["found"]})
+    if "search.html" in pages and not search_finds(server.server_port, "varstored"):
+        found.append("search.html: the search finds nothing")
+    server.shutdown()
     looked = sum(result["looked"] for result in results)
     if looked != expected or not pages:
         found.append(f"{looked} of {expected} were looked at")
