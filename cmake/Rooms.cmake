@@ -29,7 +29,7 @@ set(VARSTORED_BELOW_guest_xen guest)
 set(VARSTORED_BELOW_sandbox base)
 set(VARSTORED_BELOW_daemon guest backend sandbox live version)
 set(VARSTORED_BELOW_convert store sandbox)
-set(VARSTORED_BELOW_tool engine backend convert live pcr version)
+set(VARSTORED_BELOW_tool engine health backend convert live pcr version)
 
 # What a demonstration or an installation needs: all programs, no test.
 add_custom_target(programs)

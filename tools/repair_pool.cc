@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstdio>
 #include <ctime>
 #include <functional>
 #include <memory>
@@ -26,6 +25,7 @@
 #include "varstored/efi/guid.h"
 #include "varstored/health/text.h"
 #include "varstored/sandbox/helper.h"
+#include "varstored/tool/progress.h"
 
 namespace varstored::tools {
 namespace {
@@ -61,39 +61,6 @@ class StopSignals {
 
  private:
   base::UniqueFd fd_;
-};
-
-/// A bar, on a terminal only.
-class Progress {
- public:
-  explicit Progress(std::size_t total) : total_(total), is_shown_(CanShowProgress()) {}
-  ~Progress() {
-    if (is_shown_) {
-      Write("\r\x1b[K");
-    }
-  }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void Show(std::size_t done) const {
-    if (!is_shown_) {
-      return;
-    }
-    constexpr std::size_t kColumns = 40;
-    const std::size_t full = total_ == 0 ? kColumns : done * kColumns / total_;
-    Write("\r[" + std::string(full, '#') + std::string(kColumns - full, '.') + "] " +
-          std::to_string(done) + " of " + std::to_string(total_));
-  }
-
- private:
-  static void Write(const std::string& text) {
-    // A bar that cannot be shown is no reason to stop.
-    static_cast<void>(std::fputs(text.c_str(), stderr));
-    static_cast<void>(std::fflush(stderr));
-  }
-
-  std::size_t total_;
-  bool is_shown_;
 };
 
 std::vector<std::string> NamesOf(const std::vector<health::Finding>& findings) {
@@ -314,15 +281,18 @@ class Walk {
     }
     // The same order in each run, so that one that was interrupted can be compared with the next.
     std::sort(references->begin(), references->end());
-    const Progress progress(references->size());
+    tool::Progress progress(references->size());
     int failures_in_a_row = 0;
     std::size_t done = 0;
     for (const std::string& reference : *references) {
-      progress.Show(done);
+      progress.Show(done, {});
       auto vm = signals->HaveCome() ? std::nullopt : std::optional(pool->Find(reference, log_));
       if (signals->HaveCome()) {
         at_once.since = at_once.since.value_or(std::chrono::steady_clock::now());
         return EndEarly("interrupted", references->size() - done);
+      }
+      if (vm->ok() && **vm) {
+        progress.Show(done, (**vm)->name);
       }
       ++done;
       failures_in_a_row = vm->ok() ? 0 : failures_in_a_row + 1;

@@ -51,8 +51,8 @@ struct PoolSummary {
 };
 
 /// Looks at all VMs, snapshots and templates of the pool, and fixes those that are halted when that
-/// is wished. SIGINT, SIGTERM and SIGHUP end it behind the VM at hand. A bar on standard error
-/// shows how far it is, if that is a terminal.
+/// is wished. SIGINT, SIGTERM and SIGHUP end it behind the VM at hand. tool::Progress
+/// shows how far it is.
 [[nodiscard]] base::Result<PoolSummary> RepairPool(const PoolWishes& wishes, base::Log& log);
 
 [[nodiscard]] std::string RenderPool(const PoolSummary& summary,
