@@ -216,7 +216,7 @@ class PoolHelper {
 struct Look {
   bool is_clean = false;
   bool is_fixable = false;
-  /// With a repair, done or planned; else `left` has all that was found.
+  /// With a repair, done or planned; else `left` has all that was found, as PoolRow has it.
   std::vector<std::string> fixed;
   std::vector<std::string> left;
   std::vector<std::string> keys;
@@ -244,16 +244,22 @@ base::Result<Look> Decode(base::ByteSpan answer) {
 }
 
 Look LookOf(const Repair& repair) {
-  return {false, true, NamesOf(repair.fixed), NamesOf(repair.left), WordsOnKeys(repair)};
+  return {false, true, NamesOf(repair.fixed), WordsOnLeft(repair.left), WordsOnKeys(repair)};
 }
 
-Look LookAt(const Subject& subject) {
+/// `is_fixable` is whether the repair that is wished may do something.
+Look LookAt(const Subject& subject, const PoolWishes& wishes) {
   const auto findings = health::FindingsOf(StateOf(subject.kept), subject.context);
+  const bool is_fixable =
+      std::any_of(findings.begin(), findings.end(), [&wishes](const health::Finding& finding) {
+        return (wishes.repair.fix && finding.is_fixable) ||
+               (wishes.repair.certificates &&
+                finding.kind == health::FindingKind::kCertificates2011Only);
+      });
   return {findings.empty(),
-          std::any_of(findings.begin(), findings.end(),
-                      [](const auto& finding) { return finding.is_fixable; }),
+          is_fixable,
           {},
-          NamesOf(findings),
+          wishes.work == PoolWork::kCheck ? NamesOf(findings) : WordsOnLeft(findings),
           {}};
 }
 
@@ -360,7 +366,8 @@ class Walk {
     subject.context.now = std::time(nullptr);
     subject.context.target = vm.uuid;
     subject.context.is_vm = true;
-    const auto look = InHelper([&subject]() -> base::Result<Look> { return LookAt(subject); });
+    const auto look =
+        InHelper([&subject, this]() -> base::Result<Look> { return LookAt(subject, wishes_); });
     if (!look) {
       AddFailed(vm.uuid, vm.name, look.error().message);
       return;
@@ -399,8 +406,8 @@ class Walk {
   }
 
   base::Result<Look> Plan(const Subject& subject) {
-    return InHelper([&subject]() -> base::Result<Look> {
-      const auto repair = PlanRepair(subject, {});
+    return InHelper([&subject, this]() -> base::Result<Look> {
+      const auto repair = PlanRepair(subject, wishes_.repair);
       return repair ? base::Result<Look>(LookOf(*repair)) : repair.failure();
     });
   }
@@ -414,9 +421,11 @@ class Walk {
     if (!subject) {
       return subject.failure();
     }
+    RepairOptions repair_options = wishes_.repair;
+    repair_options.stop = &soon_;
     const auto fixed = FixPlace(
-        *subject, {.backup_folder = wishes_.backup_folder, .stop = &soon_},
-        [](const Repair& repair) { return Encode(LookOf(repair)); }, log_);
+        *subject, repair_options, [](const Repair& repair) { return Encode(LookOf(repair)); },
+        log_);
     if (!fixed) {
       return fixed.failure();
     }
@@ -476,7 +485,7 @@ const char* ColourOf(PoolRow::Result result) {
   return "\x1b[1;31m";
 }
 
-std::string RenderRow(const PoolRow& row, bool is_dry_run, const health::ScreenOptions& options,
+std::string RenderRow(const PoolRow& row, PoolWork work, const health::ScreenOptions& options,
                       std::size_t width) {
   const std::string result = Pad(TextOf(row.result), kResultColumns);
   std::string text =
@@ -486,10 +495,14 @@ std::string RenderRow(const PoolRow& row, bool is_dry_run, const health::ScreenO
   text.erase(text.find_last_not_of(' ') + 1);
   text += "\n";
   if (!row.fixed.empty()) {
-    text += Below(Listed(is_dry_run ? "would fix:" : "fixed:", row.fixed), width);
+    text += Below(Listed(work == PoolWork::kDryRun ? "would fix:" : "fixed:", row.fixed), width);
   }
-  if (!row.left.empty()) {
-    text += Below(Listed(row.fixed.empty() ? "found:" : "left:", row.left), width);
+  if (work == PoolWork::kCheck && !row.left.empty()) {
+    text += Below(Listed("found:", row.left), width);
+  } else {
+    for (const std::string& line : row.left) {
+      text += Below(line, width);
+    }
   }
   for (const std::string& line : row.keys) {
     text += Below(line, width);
@@ -521,7 +534,7 @@ std::string RenderPool(const PoolSummary& summary, const health::ScreenOptions& 
         !row.fixed.empty()) {
       ++in_part;
     }
-    text += RenderRow(row, summary.work == PoolWork::kDryRun, options, width);
+    text += RenderRow(row, summary.work, options, width);
   }
   text += text.empty() ? "" : "\n";
   text += std::to_string(summary.count) + " in all: " + std::to_string(summary.clean) + " clean, " +
