@@ -26,6 +26,7 @@ FUZZER = re.compile(r"^varstored_fuzzer\((\w+)", re.M)
 VECTOR = re.compile(r"^test: *(\w+)$", re.M)
 MENTION = re.compile(r'([\w./-]*\w\.md)\b(?:, "([^"]+)")?')
 HEADING = re.compile(r"^#+ +(.*?) *$", re.M)
+ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')  # of a row of a table
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 # What stands in a list: a further list, a paragraph, code; which the site's dialect would take for a part of the outer text.
 SHALLOW = re.compile(r"^ {1,3}(?:[-*]|\d+\.) .*|(?<=^\n) {1,3}\S.*|(?<=^\n) {5,7}\S.*", re.M)
@@ -55,6 +56,10 @@ def anchor(heading):
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+def anchors(document):
+    return {*map(anchor, headings(document)), *ANCHOR.findall(document.read_text(encoding="utf-8"))}
+
+
 def check_document(path, text, tests):
     for target in LINK.findall(FENCE.sub("", text)):
         if "://" in target:
@@ -63,7 +68,7 @@ def check_document(path, text, tests):
         linked = (path.parent / file_part).resolve() if file_part else path
         if not linked.exists() or TOP not in (linked, *linked.parents):
             yield f"the link {target} leads nowhere"
-        elif heading and heading not in map(anchor, headings(linked)):
+        elif heading and heading not in anchors(linked):
             yield f"the link {target} names no heading"
     for named in PATH.findall(text):
         if not (TOP / named).exists():

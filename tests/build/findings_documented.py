@@ -21,7 +21,7 @@ in_code = [
 ]
 in_document = [
     f"{name} {severity} {'nothing' if fix == 'nothing' else 'fix'}"
-    for name, severity, fix in re.findall(r"^\| `([\w-]+)` \| (\w+) \| .* \| ([^|]*) \|$", document, re.M)
+    for name, severity, fix in re.findall(r'^\| <a id="([\w-]+)"></a>`\1` \| (\w+) \| .* \| ([^|]*) \|$', document, re.M)
 ]
 
 WHO = {"Guest": "the guest's administrator", "Owner": "the owner of the keys"}

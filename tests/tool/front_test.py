@@ -108,7 +108,7 @@ class Commands(Front):
         self.assertEqual(self.front(0, "-h"), self.front(0, "--help"))
 
     def test_help_explains_each_finding(self):
-        table = re.findall(r"^\| `([\w-]+)` \| (\w+) \|",
+        table = re.findall(r"^\| <a id=\S+`([\w-]+)` \| (\w+) \|",
                            (pathlib.Path(__file__).parents[2] / "docs/findings.md").read_text(encoding="utf-8"), re.M)
         self.assertEqual(self.front(0, "help", "findings").split(), [name for name, _ in table])
         for name, severity in table:

@@ -277,9 +277,9 @@ complete -o filenames -F {function} {page.name}
 
 
 def findings(document):
-    """Each row of the table: | `name` | severity | what is wrong | what a repair does |, and who has to do what is left"""
+    """Each row of the table: | <a id="name"></a>`name` | severity | what is wrong | what a repair does |, and who has to do what is left"""
     page = document.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([\w-]+)` \| (\w+) \| (.*) \| ([^|]*) \|$", page, re.M)
+    rows = re.findall(r'^\| <a id="[\w-]+"></a>`([\w-]+)` \| (\w+) \| (.*) \| ([^|]*) \|$', page, re.M)
     others = {name: who for who, names in re.findall(r"^\| (the [\w' ]+) \| (.*) \|$", page, re.M)
               for name in re.findall(r"`([\w-]+)`", names)}
     if not rows:

@@ -7,7 +7,9 @@ from mkdocs.structure.files import File
 
 # Pages that are not below docs/. The first is the site's first page.
 OUTSIDE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "certs/README.md")
-FINDING = re.compile(r"^\| `([a-z0-9-]+)` \|", re.M)  # a row of its table, which gets the anchor of its name
+CELL = re.compile(r"<td.*?</td>", re.S)
+# A date, an option, a file name in a cell; look.py has the same rule.
+WHOLE = re.compile(r"(?<!\S)[^\s<>]{2,36}(?!\S)")
 LINK = re.compile(r"\[([^]\[]+)\]\(([^)\s]+)\)")
 
 
@@ -48,6 +50,17 @@ def on_page_markdown(markdown, page, config, files):
         path = os.path.relpath(place[there], os.path.dirname(page.file.src_uri) or ".")
         return f"[{text}]({path}{'#' + heading if heading else ''})"
 
-    if page.file.src_uri == "findings.md":
-        markdown = FINDING.sub(r'| <span id="\1">`\1`</span> |', markdown)
     return LINK.sub(link, markdown)
+
+
+def on_page_content(html, page, config, files):  # pylint: disable=unused-argument
+    """In a table's cells, a word with a hyphen and one of code are no place to break a line."""
+    def cell(match):
+        parts = re.split(r"(<[^>]*>)", match.group(0))
+        for at in range(0, len(parts), 2):
+            is_code = at > 0 and parts[at - 1] == "<code>"
+            parts[at] = WHOLE.sub(lambda word: f'<span class="whole">{word[0]}</span>'
+                                  if is_code or "-" in word[0] else word[0], parts[at])
+        return "".join(parts)
+
+    return CELL.sub(cell, html)
