@@ -173,19 +173,38 @@ function(varstored_program name)
   endif()
 endfunction()
 
-# varstored_test(<name> SOURCES file... [USES room...] [LIBS target...])
+# varstored_test(<name> SOURCES file... [USES room...] [LIBS target...] [SHARDS count])
 #
-# The GoogleTest executable <name>_test; each of its tests is the CTest test <name>.Suite.Test. What is tested is
-# compiled as it is shipped; the test's own files are not optimised, which halves what they take to compile.
+# The GoogleTest executable <name>_test. Each of its tests is the CTest test <name>.Suite.Test. With a sanitizer a start
+# takes longer than most tests do, so there it is one CTest test <name>, or `count` of them that share the tests
+# (<name>.1, ...); what each single test did is in <build>/unit_tests/<CTest's name>.xml, which tools/run_tests counts.
+# What is tested is compiled as it is shipped; the test's own files are not optimised, which halves what they take to
+# compile.
 function(varstored_test name)
-  varstored_arguments(varstored_test ${name} "")
+  varstored_arguments(varstored_test ${name} "SHARDS")
   varstored_room_targets("the test ${name}" "${ARG_USES}" used_targets)
   add_executable(${name}_test ${ARG_SOURCES})
   target_link_libraries(${name}_test PRIVATE ${used_targets} ${ARG_LIBS} GTest::gtest_main)
   target_compile_options(${name}_test PRIVATE -O0)
-  gtest_discover_tests(${name}_test
-    TEST_PREFIX ${name}.
-    DISCOVERY_MODE PRE_TEST
-    DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT 180)
+  if(NOT VARSTORED_SANITIZE)
+    gtest_discover_tests(${name}_test
+      TEST_PREFIX ${name}.
+      DISCOVERY_MODE PRE_TEST
+      DISCOVERY_TIMEOUT 60
+      PROPERTIES TIMEOUT 180)
+    return()
+  endif()
+  if(NOT ARG_SHARDS)
+    set(ARG_SHARDS 1)
+  endif()
+  foreach(shard RANGE 1 ${ARG_SHARDS})
+    set(test ${name})
+    if(ARG_SHARDS GREATER 1)
+      string(APPEND test .${shard})
+    endif()
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${test} COMMAND ${name}_test --gtest_output=xml:${PROJECT_BINARY_DIR}/unit_tests/${test}.xml)
+    set_tests_properties(${test} PROPERTIES
+      TIMEOUT 1200 ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
+  endforeach()
 endfunction()
