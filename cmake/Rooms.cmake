@@ -10,7 +10,7 @@
 # compile.
 
 # Room by room: the rooms just below it. It may use those and all that is below them.
-set(VARSTORED_ROOMS base version efi crypto store live pcr engine health boot signer keys backend guest guest_xen sandbox daemon convert tool)
+set(VARSTORED_ROOMS base version efi crypto store live pcr engine health boot signer keys backend guest guest_xen sandbox daemon convert tool pool)
 set(VARSTORED_BELOW_base)
 set(VARSTORED_BELOW_version)
 set(VARSTORED_BELOW_efi base)
@@ -30,6 +30,7 @@ set(VARSTORED_BELOW_sandbox base)
 set(VARSTORED_BELOW_daemon guest backend sandbox live version)
 set(VARSTORED_BELOW_convert store sandbox)
 set(VARSTORED_BELOW_tool engine health backend convert live pcr version)
+set(VARSTORED_BELOW_pool health tool)
 
 # What a demonstration or an installation needs: all programs, no test.
 add_custom_target(programs)

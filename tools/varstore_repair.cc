@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <csignal>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "screen_here.h"
 #include "varstored/health/render.h"
 #include "varstored/health/text.h"
+#include "varstored/pool/walk.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/place.h"
@@ -23,7 +23,6 @@ using namespace varstored;
 // Besides 0 and 1, which tool::Main gives.
 constexpr int kFoundExitCode = 2;
 constexpr int kFixedExitCode = 3;
-constexpr int kSignalExitCode = 128;  // and the number of the signal
 
 constexpr std::size_t kMaxTextColumns = 1000;
 
@@ -195,20 +194,6 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   return wishes.pool ? RepairPool(wishes, exit_code, log) : RepairOne(wishes, exit_code, log);
 }
 
-/// What a shell says of a program that such a signal has ended; 0 when none has come. Only a run
-/// over a pool has them wait.
-int SignalExitCode() {
-  sigset_t pending;
-  ::sigemptyset(&pending);
-  static_cast<void>(::sigpending(&pending));
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    if (::sigismember(&pending, number) == 1) {
-      return kSignalExitCode + number;
-    }
-  }
-  return 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -227,6 +212,7 @@ int main(int argc, char** argv) {
                      tool::Flag('\0', "force", wishes.repair.force),
                      tool::Flag('\0', "pool", wishes.pool)}}),
       [&](auto operands, auto& log) { return Run(wishes, std::move(operands), exit_code, log); });
-  const int interrupted = SignalExitCode();
+  // Only a run over a pool has signals wait.
+  const int interrupted = pool::StopSignals::ExitCode();
   return interrupted != 0 ? interrupted : failed != 0 ? failed : exit_code;
 }
