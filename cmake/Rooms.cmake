@@ -10,7 +10,7 @@
 # compile.
 
 # Room by room: the rooms just below it. It may use those and all that is below them.
-set(VARSTORED_ROOMS base version efi crypto store live pcr engine health boot signer keys backend guest guest_xen sandbox daemon convert tool)
+set(VARSTORED_ROOMS base version efi crypto store live pcr engine health boot signer keys backend guest guest_xen sandbox daemon convert tool pool)
 set(VARSTORED_BELOW_base)
 set(VARSTORED_BELOW_version)
 set(VARSTORED_BELOW_efi base)
@@ -29,7 +29,8 @@ set(VARSTORED_BELOW_guest_xen guest)
 set(VARSTORED_BELOW_sandbox base)
 set(VARSTORED_BELOW_daemon guest backend sandbox live version)
 set(VARSTORED_BELOW_convert store sandbox)
-set(VARSTORED_BELOW_tool engine backend convert live pcr version)
+set(VARSTORED_BELOW_tool engine health backend convert live pcr version)
+set(VARSTORED_BELOW_pool health tool)
 
 # What a demonstration or an installation needs: all programs, no test.
 add_custom_target(programs)
@@ -173,19 +174,38 @@ function(varstored_program name)
   endif()
 endfunction()
 
-# varstored_test(<name> SOURCES file... [USES room...] [LIBS target...])
+# varstored_test(<name> SOURCES file... [USES room...] [LIBS target...] [SHARDS count])
 #
-# The GoogleTest executable <name>_test; each of its tests is the CTest test <name>.Suite.Test. What is tested is
-# compiled as it is shipped; the test's own files are not optimised, which halves what they take to compile.
+# The GoogleTest executable <name>_test. Each of its tests is the CTest test <name>.Suite.Test. With a sanitizer a start
+# takes longer than most tests do, so there it is one CTest test <name>, or `count` of them that share the tests
+# (<name>.1, ...); what each single test did is in <build>/unit_tests/<CTest's name>.xml, which tools/run_tests counts.
+# What is tested is compiled as it is shipped; the test's own files are not optimised, which halves what they take to
+# compile.
 function(varstored_test name)
-  varstored_arguments(varstored_test ${name} "")
+  varstored_arguments(varstored_test ${name} "SHARDS")
   varstored_room_targets("the test ${name}" "${ARG_USES}" used_targets)
   add_executable(${name}_test ${ARG_SOURCES})
   target_link_libraries(${name}_test PRIVATE ${used_targets} ${ARG_LIBS} GTest::gtest_main)
   target_compile_options(${name}_test PRIVATE -O0)
-  gtest_discover_tests(${name}_test
-    TEST_PREFIX ${name}.
-    DISCOVERY_MODE PRE_TEST
-    DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT 180)
+  if(NOT VARSTORED_SANITIZE)
+    gtest_discover_tests(${name}_test
+      TEST_PREFIX ${name}.
+      DISCOVERY_MODE PRE_TEST
+      DISCOVERY_TIMEOUT 60
+      PROPERTIES TIMEOUT 180)
+    return()
+  endif()
+  if(NOT ARG_SHARDS)
+    set(ARG_SHARDS 1)
+  endif()
+  foreach(shard RANGE 1 ${ARG_SHARDS})
+    set(test ${name})
+    if(ARG_SHARDS GREATER 1)
+      string(APPEND test .${shard})
+    endif()
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${test} COMMAND ${name}_test --gtest_output=xml:${PROJECT_BINARY_DIR}/unit_tests/${test}.xml)
+    set_tests_properties(${test} PROPERTIES
+      TIMEOUT 1200 ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
+  endforeach()
 endfunction()

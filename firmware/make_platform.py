@@ -2,9 +2,9 @@
 """make_platform.py SOURCE FOLDER: edk2's platform OvmfXen, with the variables kept by the host.
 
 Writes FOLDER/VarstoredXen.dsc and FOLDER/VarstoredXen.fdf: copies of OvmfPkg/OvmfXen.dsc and .fdf of the
-unpacked source SOURCE, with the changes below; and FOLDER/PciHostBridgeLibScan, a copy of its library. A change
-that does not find its place, or finds more than one, ends the program: then the source has changed, and somebody
-has to look at it.
+unpacked source SOURCE, with the changes below; FOLDER/PciHostBridgeLibScan, a copy of its library; and
+FOLDER/Conf/build_rule.txt, how edk2's tools are called. A change that does not find its place, or finds more than
+one, ends the program: then the source has changed, and somebody has to look at it.
 """
 import os
 import shutil
@@ -134,7 +134,20 @@ def one_root_bridge(scan):
                  ("  for (PrimaryBus = 0; PrimaryBus < 1; PrimaryBus = SubBus + 1) {",))
 
 
+def short_names(rules):
+    """GenFw keeps room for the name of the file that it reads, as it is given. With the whole path an image would be larger
+    where the tree stands deeper, though the name itself is cleared."""
+    kept = "        -$(CP) $(DEBUG_DIR)(+)$(MODULE_NAME).debug $(BIN_DIR)(+)$(MODULE_NAME_GUID).debug"
+    rules.replace((kept, "", '        "$(GENFW)" -e $(MODULE_TYPE) -o ${dst} ${src} $(GENFW_FLAGS)'),
+                  (kept, "", '        cd $(DEBUG_DIR) && "$(GENFW)" -e $(MODULE_TYPE) -o ${dst} $(MODULE_NAME).dll'
+                             ' $(GENFW_FLAGS)'))
+
+
 def main(source, folder):
+    rules = Description(source, "BaseTools/Conf/build_rule.template")
+    short_names(rules)
+    rules.write(os.path.join(folder, "Conf/build_rule.txt"))
+
     library = os.path.join(folder, PCI_LIBRARY)
     shutil.rmtree(library, ignore_errors=True)
     shutil.copytree(os.path.join(source, "OvmfPkg/Library", PCI_LIBRARY), library)

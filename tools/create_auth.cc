@@ -89,16 +89,19 @@ auto Parsed(const Files& files, const std::string& path, const Parse& parse)
   return parsed ? std::move(parsed) : In(path, parsed.error());
 }
 
+std::optional<std::int64_t> SecondsIn(const std::string& text) {
+  std::int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(seconds)
+                                                                  : std::nullopt;
+}
+
 base::Result<efi::Time> TimeOf(const Arguments& arguments, base::Log& log) {
   std::int64_t seconds = std::time(nullptr);
   if (arguments.time) {
-    const std::string& text = *arguments.time;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (error != std::errc() || end != text.data() + text.size()) {
-      return base::Fail("-t " + text + ": not a number of seconds since 1970");
-    }
+    seconds = SecondsIn(*arguments.time).value_or(seconds);
     if (seconds > std::time(nullptr) + kDaySeconds) {
-      log.Warning("-t " + text +
+      log.Warning("-t " + *arguments.time +
                   " is in the future: until then, nothing can replace what this sets");
     }
   }
@@ -320,9 +323,6 @@ base::Result<base::Bytes> Make(const Arguments& arguments, const efi::WellKnownV
 
 base::Result<void> CreateAuth(const Arguments& arguments) {
   const auto variable = signer::SecureBootVariable(arguments.name);
-  if (!variable) {
-    return base::Fail(arguments.name + ": none of PK, KEK, db, dbx, dbt, dbr");
-  }
   if (auto good = CheckOutput(arguments); !good) {
     return good;
   }
@@ -339,14 +339,23 @@ base::Result<void> CreateAuth(const Arguments& arguments) {
   return output ? base::ReplaceFile(arguments.output, *output) : output.failure();
 }
 
-/// What does not go together; empty when all does.
-std::string_view MisuseOf(const Arguments& arguments) {
+/// What does not go together, or means nothing; empty when all does.
+std::string MisuseOf(const Arguments& arguments) {
   if (arguments.managed) {
     if (arguments.name != "PK" || arguments.append || !arguments.inputs.empty()) {
       return "--managed makes a PK of nothing else: PK and OUTPUT, no INPUT, no -a";
     }
   } else if (arguments.inputs.empty()) {
     return "NAME, OUTPUT and at least one INPUT are needed";
+  }
+  if (!signer::SecureBootVariable(arguments.name)) {
+    return base::Printable(arguments.name) + ": none of PK, KEK, db, dbx, dbt, dbr";
+  }
+  if (const auto owner = OwnerOf(arguments); !owner) {
+    return owner.error().message;
+  }
+  if (arguments.time && !SecondsIn(*arguments.time)) {
+    return "-t " + base::Printable(*arguments.time) + ": not a number of seconds since 1970";
   }
   if (arguments.name == "PK" && arguments.append && !arguments.key && !arguments.signature) {
     return "PK is replaced, never added to: no -a";
@@ -453,7 +462,7 @@ int Run(int argc, char** argv) {
     arguments.inputs.assign(words.begin() + 2, words.end());
   }
   if (const auto misuse = MisuseOf(arguments); !misuse.empty()) {
-    return Misuse(std::string(misuse));
+    return Misuse(misuse);
   }
   const auto created = CreateAuth(arguments);
   return created ? 0 : Fail(created.error().message);

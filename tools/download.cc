@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "varstored/health/known_certificates.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/sandbox/program.h"
+#include "varstored/tool/progress.h"
 
 namespace varstored::tools {
 namespace {
@@ -109,7 +111,10 @@ base::Result<void> DownloadMissing(const DownloadOptions& options, KeySources& s
     }
     authorities = *std::move(read);
   }
+  tool::Progress progress(missing->size());
+  std::size_t done = 0;
   for (const health::KnownCertificate& known : *missing) {
+    progress.Show(done++, known.certificate.name);
     std::string url(known.url);
     if (!options.url_base.empty()) {
       url = options.url_base + url.substr(std::min(kMicrosoft.size(), url.size()));

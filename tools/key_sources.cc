@@ -55,6 +55,27 @@ bool AddInput(keys::Ingredients& ingredients, const tool::Input& input) {
   return source && keys::AddVariables(ingredients, input.path, source->content.entries);
 }
 
+/// Of a folder's many files only flash images are looked into for variables.
+void AddFileOfFolder(keys::Ingredients& ingredients, const KeySources::File& file, base::Log& log) {
+  if (keys::AddFile(ingredients, file.path, file.bytes)) {
+    return;
+  }
+  const auto format = tool::FormatOfContent(file.bytes);
+  if (!format || !*format || !tool::IsFlash(**format)) {
+    return;
+  }
+  if (*format == tool::Format::kQcow2) {
+    log.Warning(file.path + ": a qcow2 image is not read in a folder: name it with --from");
+    return;
+  }
+  tool::Input input;
+  input.path = file.path;
+  input.bytes = file.bytes;
+  if (!AddInput(ingredients, input)) {
+    log.Warning(file.path + ": a flash image with nothing of use in it");
+  }
+}
+
 }  // namespace
 
 base::Result<KeySources> ReadKeySources(const std::vector<std::string>& paths, base::Log& log) {
@@ -83,7 +104,7 @@ base::Result<KeySources> ReadKeySources(const std::vector<std::string>& paths, b
 keys::Ingredients IngredientsIn(const KeySources& sources, base::Log& log) {
   keys::Ingredients ingredients;
   for (const KeySources::File& file : sources.files) {
-    keys::AddFile(ingredients, file.path, file.bytes);
+    AddFileOfFolder(ingredients, file, log);
   }
   for (const tool::Input& input : sources.inputs) {
     if (!AddInput(ingredients, input)) {

@@ -29,8 +29,8 @@ struct KeySources {
 [[nodiscard]] base::Result<KeySources> ReadKeySources(const std::vector<std::string>& paths,
                                                       base::Log& log);
 
-/// For a helper process: what is of use in them. A file that was named and has nothing of use is a
-/// warning.
+/// For a helper process: what is of use in them. A file that was named, or a flash
+/// image of a folder, that has nothing of use is a warning; so is a qcow2 image of a folder.
 [[nodiscard]] keys::Ingredients IngredientsIn(const KeySources& sources, base::Log& log);
 
 }  // namespace varstored::tools

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <ctime>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +45,8 @@ constexpr mode_t kSecretFolderMode = 0700;
 constexpr mode_t kSecretFileMode = 0600;
 
 struct Wishes {
+  /// The names of the options that were given.
+  std::set<std::string> given;
   HostKeysOptions host;
   std::optional<keys::Profile> profile;
   std::vector<std::string> from;
@@ -199,11 +203,16 @@ base::Result<base::HeldFolder> FolderFor(const std::vector<keys::NamedFile>& fil
 base::Result<void> WriteFiles(const base::HeldFolder& folder, mode_t mode,
                               const std::vector<keys::NamedFile>& files) {
   for (const keys::NamedFile& file : files) {
-    if (auto made = folder.MakeFile(file.name, file.bytes, mode); !made) {
+    // Half a private key would look like one.
+    auto held = base::HeldFile::OpenIn(folder, file.name);
+    if (!held) {
+      return held.failure();
+    }
+    if (auto made = held->Make(file.bytes, mode); !made) {
       return made;
     }
   }
-  return folder.Sync();
+  return {};
 }
 
 base::Result<void> WriteMade(const std::string& output, const std::vector<keys::NamedFile>& auth,
@@ -483,16 +492,69 @@ tool::Option From(std::vector<std::string>& paths) {
           }};
 }
 
-base::Result<std::string> Run(Wishes& wishes, const std::vector<std::string>& operands,
-                              int& exit_code, base::Log& log) {
+/// Those of `options` that are given are noted.
+std::vector<tool::Option> Noted(std::vector<tool::Option> options, std::set<std::string>& given) {
+  for (tool::Option& option : options) {
+    option.apply = [&given, name = option.name, apply = std::move(option.apply)](auto value) {
+      given.insert(name);
+      return apply(value);
+    };
+  }
+  return options;
+}
+
+/// A verb, and the options that mean something to it.
+struct Verb {
+  std::string_view name;
+  std::size_t most_operands;
+  std::set<std::string> options;
+};
+
+const std::array<Verb, 4>& Verbs() {
+  static const std::array<Verb, 4> kVerbs = {
+      {{"make", 0, {"profile", "from", "output", "private", "download", "url-base", "cacert"}},
+       {"list", 0, {"config", "auth-dir"}},
+       {"check", 1, {"config", "auth-dir"}},
+       {"install", 1, {"config", "auth-dir", "backup-folder", "force"}}}};
+  return kVerbs;
+}
+
+base::Result<void> CheckCommandLine(const Wishes& wishes,
+                                    const std::vector<std::string>& operands) {
   if (operands.empty()) {
     return tool::Misuse("make, list, check or install is missing");
   }
-  const std::string& verb = operands.front();
-  const std::size_t most = verb == "check" || verb == "install" ? 2 : 1;
-  if (operands.size() > most) {
-    return tool::Misuse("'" + operands[most] + "' is one operand too many");
+  const auto* const verb =
+      std::find_if(Verbs().begin(), Verbs().end(),
+                   [&operands](const Verb& row) { return row.name == operands.front(); });
+  if (verb == Verbs().end()) {
+    return tool::Misuse("'" + base::Printable(operands.front()) +
+                        "' is none of make, list, check, install");
   }
+  if (operands.size() - 1 > verb->most_operands) {
+    return tool::Misuse("'" + operands[verb->most_operands + 1] + "' is one operand too many");
+  }
+  for (const std::string& name : wishes.given) {
+    if (!verb->options.contains(name)) {
+      return tool::Misuse("--" + name + " means nothing to '" + operands.front() + "'");
+    }
+  }
+  if (!wishes.download.is_wanted &&
+      (wishes.given.contains("url-base") || wishes.given.contains("cacert"))) {
+    return tool::Misuse("--url-base and --cacert need --download");
+  }
+  if (operands.size() == 2 && operands.front() == "check" && wishes.given.contains("auth-dir")) {
+    return tool::Misuse("the folder is given twice, by --auth-dir too");
+  }
+  return {};
+}
+
+base::Result<std::string> Run(Wishes& wishes, const std::vector<std::string>& operands,
+                              int& exit_code, base::Log& log) {
+  if (auto good = CheckCommandLine(wishes, operands); !good) {
+    return good.failure();
+  }
+  const std::string& verb = operands.front();
   if (verb == "make") {
     return MakeCommand(wishes, log);
   }
@@ -504,9 +566,6 @@ base::Result<std::string> Run(Wishes& wishes, const std::vector<std::string>& op
       wishes.host.auth_folder = operands.back();
     }
     return CheckCommand(wishes, exit_code, log);
-  }
-  if (verb != "install") {
-    return tool::Misuse("'" + base::Printable(verb) + "' is none of make, list, check, install");
   }
   return operands.size() == 2
              ? InstallCommand(wishes, operands.back(), log)
@@ -520,15 +579,16 @@ int KeysMain(int argc, char** argv) {
   int exit_code = 0;
   const int failed =
       tool::Main({"varstore keys", page::kHelp}, argc, argv,
-                 tool::Joined({OptionsOf(wishes.host),
-                               {Profile(wishes.profile), From(wishes.from),
-                                tool::Value('\0', "output", wishes.output),
-                                tool::Value('\0', "private", wishes.secret_folder),
-                                tool::Value('\0', "backup-folder", wishes.backup_folder),
-                                tool::Flag('\0', "download", wishes.download.is_wanted),
-                                tool::Value('\0', "url-base", wishes.download.url_base),
-                                tool::Value('\0', "cacert", wishes.download.authorities),
-                                tool::Flag('\0', "force", wishes.force)}}),
+                 Noted(tool::Joined({OptionsOf(wishes.host),
+                                     {Profile(wishes.profile), From(wishes.from),
+                                      tool::Value('\0', "output", wishes.output),
+                                      tool::Value('\0', "private", wishes.secret_folder),
+                                      tool::Value('\0', "backup-folder", wishes.backup_folder),
+                                      tool::Flag('\0', "download", wishes.download.is_wanted),
+                                      tool::Value('\0', "url-base", wishes.download.url_base),
+                                      tool::Value('\0', "cacert", wishes.download.authorities),
+                                      tool::Flag('\0', "force", wishes.force)}}),
+                       wishes.given),
                  [&](auto operands, auto& log) { return Run(wishes, operands, exit_code, log); });
   return failed != 0 ? failed : exit_code;
 }

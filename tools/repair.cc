@@ -1,6 +1,8 @@
 #include "repair.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <utility>
 
 #include "backup.h"
@@ -8,6 +10,7 @@
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/guid.h"
+#include "varstored/efi/variable_name.h"
 #include "varstored/health/fix.h"
 #include "varstored/health/text.h"
 #include "varstored/pcr/pcr7.h"
@@ -92,17 +95,55 @@ base::Result<std::string> Prepare(OpenSubject& subject, const RepairOptions& opt
   return backup;
 }
 
+/// A repair, and what of it could not be done.
+struct Mending {
+  health::Repaired repaired;
+  std::string not_added;
+};
+
+/// Adds the certificates of 2023 where they are missing beside those of 2011.
+void AddCertificates(const Subject& subject, const engine::FirstBootKeys& keys, Mending& mending) {
+  constexpr auto kIsAbout = [](const health::Finding& finding) {
+    return finding.kind == health::FindingKind::kCertificates2011Only;
+  };
+  health::Repaired& repaired = mending.repaired;
+  if (std::none_of(repaired.left.begin(), repaired.left.end(), kIsAbout)) {
+    return;
+  }
+  auto after = health::WithSuccessors(repaired.state, subject.context, keys);
+  if (!after) {
+    mending.not_added = after.error().message;
+    return;
+  }
+  std::copy_if(repaired.left.begin(), repaired.left.end(), std::back_inserter(repaired.fixed),
+               kIsAbout);
+  repaired.state = *std::move(after);
+  repaired.left = health::FindingsOf(repaired.state, subject.context);
+}
+
 /// Fails where nothing can be saved.
-base::Result<health::Repaired> Mended(const Subject& subject, const RepairOptions& options) {
+base::Result<Mending> Mended(const Subject& subject, const RepairOptions& options) {
   const health::State state = StateOf(subject.kept);
   const bool has_damage = !state.damage.empty();
-  health::Repaired repaired = health::FixAll(state, subject.context);
+  if (has_damage && !options.fix) {
+    return base::Fail(subject.context.target + ": not all of it can be read: " +
+                      health::ShellCommand("varstore-repair --fix", {subject.context.target}) +
+                      " saves what can be saved");
+  }
+  Mending mending;
+  health::Repaired& repaired = mending.repaired;
+  repaired = options.fix
+                 ? health::FixAll(state, subject.context)
+                 : health::Repaired{state, {}, health::FindingsOf(state, subject.context), {}};
   if (repaired.state.entries.empty() && has_damage && !options.force) {
     return base::Fail(subject.context.target +
                       ": no variable can be read, so nothing can be saved. Restore a backup, or "
                       "give --force for a VM without any variable");
   }
-  return repaired;
+  if (options.certificates) {
+    AddCertificates(subject, *options.certificates, mending);
+  }
+  return mending;
 }
 
 std::vector<pcr::Event> EventsOf(const health::State& state) {
@@ -111,20 +152,22 @@ std::vector<pcr::Event> EventsOf(const health::State& state) {
 }
 
 /// A key that is lost was measured while it was there.
-Repair RepairOf(const Subject& subject, const health::Repaired& repaired) {
+Repair RepairOf(const Subject& subject, const Mending& mending) {
+  const health::Repaired& repaired = mending.repaired;
   return {
-      repaired.fixed, repaired.left, repaired.lost_keys,
+      repaired.fixed, repaired.left, repaired.lost_keys, mending.not_added,
       !repaired.lost_keys.empty() || EventsOf(StateOf(subject.kept)) != EventsOf(repaired.state)};
 }
 
 /// What comes back from the helper process: flags, what is shown, and what is to be written.
 base::Result<base::Bytes> Mend(const Subject& subject, const RepairOptions& options,
                                const ShowRepair& show) {
-  const auto repaired = Mended(subject, options);
-  if (!repaired) {
-    return repaired.failure();
+  const auto mending = Mended(subject, options);
+  if (!mending) {
+    return mending.failure();
   }
-  const base::Bytes shown = show(RepairOf(subject, *repaired));
+  const health::Repaired* const repaired = &mending->repaired;
+  const base::Bytes shown = show(RepairOf(subject, *mending));
   base::Writer writer;
   writer.WriteU8(repaired->fixed.empty() ? 0 : 1);
   writer.WriteU8(repaired->left.empty() ? 0 : 1);
@@ -154,10 +197,30 @@ std::string WordsOnPcr7(const health::State& before, const health::State& after)
   return pcr::WordsOnChange(EventsOf(before), EventsOf(after));
 }
 
+std::string Described(const health::Finding& finding) {
+  std::string text(health::TypeOf(finding.kind).name);
+  if (finding.variable) {
+    text += ": " + efi::EscapeName(finding.variable->name);
+  }
+  return text;
+}
+
+std::vector<std::string> WordsOnLeft(const std::vector<health::Finding>& left) {
+  std::vector<std::string> lines;
+  for (const health::Finding& finding : left) {
+    const auto who = finding.is_fixable ? health::Who::kHost : health::TypeOf(finding.kind).left_to;
+    lines.push_back("left " + Described(finding) + ", for " + std::string(health::ToText(who)));
+  }
+  return lines;
+}
+
 std::vector<std::string> WordsOnKeys(const Repair& repair) {
   std::vector<std::string> lines;
   if (!repair.lost_keys.empty()) {
     lines.push_back("Keys of Secure Boot are lost: " + Joined(repair.lost_keys) + ".");
+  }
+  if (!repair.not_added.empty()) {
+    lines.push_back("The certificates of 2023 are not added: " + repair.not_added + ".");
   }
   if (!repair.fixed.empty()) {
     lines.push_back(pcr::WordsOnChange(repair.changes_pcr7));

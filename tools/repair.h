@@ -1,11 +1,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kept_state.h"
 #include "varstored/base/result.h"
+#include "varstored/engine/variable_services.h"
 #include "varstored/health/finding.h"
 
 namespace varstored::tools {
@@ -16,6 +18,10 @@ struct RepairOptions {
   std::string backup_folder;
   /// Write also while the VM is not halted, or where nothing can be saved.
   bool force = false;
+  /// Fix all that can be fixed.
+  bool fix = true;
+  /// The host's own, where the certificates of 2023 are to be added from them.
+  std::optional<engine::FirstBootKeys> certificates = {};
   /// Null: a signal to stop ends the process.
   sandbox::Stop* stop = nullptr;
 };
@@ -27,12 +33,21 @@ struct Repair {
   std::vector<health::Finding> fixed;
   std::vector<health::Finding> left;
   std::vector<std::string> lost_keys;  // as health::Repaired has them
+  /// Why certificates that were to be added are not; empty where that is not so.
+  std::string not_added;
   /// Whether a start after it gives PCR 7 another value than one before all that is wrong now.
   bool changes_pcr7 = false;
 };
 
 /// What the repair does to keys and to PCR 7, a line each; empty where it does nothing.
 [[nodiscard]] std::vector<std::string> WordsOnKeys(const Repair& repair);
+
+/// A finding by its name, and that of its variable.
+[[nodiscard]] std::string Described(const health::Finding& finding);
+
+/// What is left, and who has to do it, a line for each finding: "left NAME: VARIABLE, for the
+/// host's administrator".
+[[nodiscard]] std::vector<std::string> WordsOnLeft(const std::vector<health::Finding>& left);
 
 /// What becomes of PCR 7, as one line: pcr::WordsOnChange of two states.
 [[nodiscard]] std::string WordsOnPcr7(const health::State& before, const health::State& after);

@@ -1,16 +1,11 @@
 #include "repair_pool.h"
 
-#include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <csignal>
-#include <cstdio>
 #include <ctime>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <utility>
 
@@ -18,83 +13,24 @@
 #include "repair.h"
 #include "screen_here.h"
 #include "varstored/backend/pool.h"
-#include "varstored/backend/xapi.h"
-#include "varstored/base/file.h"
 #include "varstored/base/reader.h"
-#include "varstored/base/unique_fd.h"
 #include "varstored/base/writer.h"
-#include "varstored/efi/guid.h"
 #include "varstored/health/text.h"
+#include "varstored/pool/texts.h"
+#include "varstored/pool/walk.h"
 #include "varstored/sandbox/helper.h"
+#include "varstored/tool/progress.h"
 
 namespace varstored::tools {
 namespace {
 
-/// One VM may have a fault of its own. When so many in a row cannot be read, it is the toolstack.
-constexpr int kMostFailuresInARow = 3;
+using pool::ReadFlag;
+using pool::ReadTexts;
+using pool::WriteFlag;
+using pool::WriteTexts;
 
 /// What the VM at hand may still take after a signal; a second with what comes behind it.
 constexpr std::chrono::milliseconds kMostAtTheEnd(200);
-
-/// SIGINT, SIGTERM and SIGHUP as a descriptor, from here on: the VM at hand is finished first.
-class StopSignals {
- public:
-  static base::Result<StopSignals> Block() {
-    sigset_t set;
-    ::sigemptyset(&set);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-      ::sigaddset(&set, number);
-    }
-    StopSignals signals;
-    signals.fd_.Reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!signals.fd_.valid() || ::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) {
-      return base::Fail("cannot read signals: " + base::ErrnoText());
-    }
-    return signals;
-  }
-
-  [[nodiscard]] int fd() const { return fd_.get(); }
-  [[nodiscard]] bool HaveCome() const {
-    pollfd waited = {fd(), POLLIN, 0};
-    return ::poll(&waited, 1, 0) > 0;
-  }
-
- private:
-  base::UniqueFd fd_;
-};
-
-/// A bar, on a terminal only.
-class Progress {
- public:
-  explicit Progress(std::size_t total) : total_(total), is_shown_(CanShowProgress()) {}
-  ~Progress() {
-    if (is_shown_) {
-      Write("\r\x1b[K");
-    }
-  }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void Show(std::size_t done) const {
-    if (!is_shown_) {
-      return;
-    }
-    constexpr std::size_t kColumns = 40;
-    const std::size_t full = total_ == 0 ? kColumns : done * kColumns / total_;
-    Write("\r[" + std::string(full, '#') + std::string(kColumns - full, '.') + "] " +
-          std::to_string(done) + " of " + std::to_string(total_));
-  }
-
- private:
-  static void Write(const std::string& text) {
-    // A bar that cannot be shown is no reason to stop.
-    static_cast<void>(std::fputs(text.c_str(), stderr));
-    static_cast<void>(std::fflush(stderr));
-  }
-
-  std::size_t total_;
-  bool is_shown_;
-};
 
 std::vector<std::string> NamesOf(const std::vector<health::Finding>& findings) {
   std::vector<std::string> names;
@@ -113,143 +49,15 @@ bool IsSkipped(const backend::PoolVm& vm) {
 
 // ---- what goes between processes ----
 
-bool ReadFlag(base::Reader& reader, bool& flag) {
-  std::uint8_t value = 0;
-  const bool is_there = reader.ReadU8(value);
-  flag = value != 0;
-  return is_there;
-}
-
-void WriteTexts(base::Writer& writer, const std::vector<std::string>& texts) {
-  writer.WriteU32(static_cast<std::uint32_t>(texts.size()));
-  for (const std::string& text : texts) {
-    tool::WriteText(writer, text);
-  }
-}
-
-bool ReadTexts(base::Reader& reader, std::vector<std::string>& texts) {
-  std::uint32_t count = 0;
-  if (!reader.ReadU32(count)) {
-    return false;
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (!tool::ReadText(reader, texts.emplace_back())) {
-      return false;
-    }
-  }
-  return true;
-}
-
 base::Failure<base::Error> Broken() {
   return base::Fail("the answer of the helper process is broken");
 }
-
-/// The pool, in a helper process that can connect and nothing else: an empty request asks for the
-/// list, another one for the VM of that reference.
-class PoolHelper {
- public:
-  static base::Result<PoolHelper> Start(const PoolWishes& wishes, sandbox::Stop& stop) {
-    auto helper = sandbox::Helper::Start(
-        {.keeps = sandbox::HelperKeeps::kConnecting, .stop = &stop},
-        [&wishes](int stop_fd, base::Log& /*lines*/) -> sandbox::Helper::Work {
-          const auto pool = std::make_shared<backend::Pool>(backend::PoolOptions{
-              .socket_path = wishes.socket.value_or(backend::XapiOptions().socket_path),
-              .patience = wishes.wait,
-              .stop_fd = stop_fd});
-          return [pool](base::ByteSpan request) {
-            return request.empty() ? List(*pool) : Find(*pool, base::ToString(request));
-          };
-        });
-    return helper ? PoolHelper(*std::move(helper)) : base::Result<PoolHelper>(helper.failure());
-  }
-
-  base::Result<std::vector<std::string>> List(base::Log& log) {
-    const auto answer = helper_.Ask({}, log);
-    if (!answer) {
-      return answer.failure();
-    }
-    base::Reader reader(*answer);
-    std::vector<std::string> references;
-    if (!ReadTexts(reader, references)) {
-      return Broken();
-    }
-    return references;
-  }
-
-  base::Result<std::optional<backend::PoolVm>> Find(const std::string& reference, base::Log& log) {
-    const auto answer = helper_.Ask(base::ToBytes(reference), log);
-    if (!answer) {
-      return answer.failure();
-    }
-    if (answer->empty()) {
-      return std::optional<backend::PoolVm>();
-    }
-    base::Reader reader(*answer);
-    backend::PoolVm vm;
-    bool has_variables = false;
-    std::string variables;
-    for (std::string* text : {&vm.uuid, &vm.name, &vm.power_state, &variables}) {
-      if (!tool::ReadText(reader, *text)) {
-        return Broken();
-      }
-    }
-    for (bool* flag : {&vm.is_template, &vm.is_snapshot, &vm.is_default_template,
-                       &vm.is_control_domain, &vm.is_uefi, &vm.wants_secure_boot, &has_variables}) {
-      if (!ReadFlag(reader, *flag)) {
-        return Broken();
-      }
-    }
-    // It becomes the name of a backup, and of the place that is repaired.
-    if (!efi::ParseGuid(vm.uuid)) {
-      return base::Fail("the toolstack gives a VM that has no uuid");
-    }
-    if (has_variables) {
-      vm.variables = std::move(variables);
-    }
-    return std::optional(std::move(vm));
-  }
-
- private:
-  explicit PoolHelper(sandbox::Helper helper) : helper_(std::move(helper)) {}
-
-  static base::Result<base::Bytes> List(backend::Pool& pool) {
-    const auto references = pool.List();
-    if (!references) {
-      return references.failure();
-    }
-    base::Writer writer;
-    WriteTexts(writer, *references);
-    return writer.Take();
-  }
-
-  static base::Result<base::Bytes> Find(backend::Pool& pool, const std::string& reference) {
-    const auto vm = pool.Find(reference);
-    if (!vm) {
-      return vm.failure();
-    }
-    base::Writer writer;
-    if (*vm) {
-      for (const std::string& text :
-           {(*vm)->uuid, (*vm)->name, (*vm)->power_state, (*vm)->variables.value_or("")}) {
-        tool::WriteText(writer, text);
-      }
-      for (const bool flag : {(*vm)->is_template, (*vm)->is_snapshot, (*vm)->is_default_template,
-                              (*vm)->is_control_domain, (*vm)->is_uefi, (*vm)->wants_secure_boot,
-                              (*vm)->variables.has_value()}) {
-        writer.WriteU8(flag ? 1 : 0);
-      }
-    }
-    return writer.Take();
-  }
-
-  sandbox::Helper helper_;
-};
 
 /// What a helper process says of one VM's variables.
 struct Look {
   bool is_clean = false;
   bool is_fixable = false;
-  /// With a repair, done or planned; else `left` has all that was found.
+  /// With a repair, done or planned; else `left` has all that was found, as PoolRow has it.
   std::vector<std::string> fixed;
   std::vector<std::string> left;
   std::vector<std::string> keys;
@@ -257,8 +65,8 @@ struct Look {
 
 base::Bytes Encode(const Look& look) {
   base::Writer writer;
-  writer.WriteU8(look.is_clean ? 1 : 0);
-  writer.WriteU8(look.is_fixable ? 1 : 0);
+  WriteFlag(writer, look.is_clean);
+  WriteFlag(writer, look.is_fixable);
   WriteTexts(writer, look.fixed);
   WriteTexts(writer, look.left);
   WriteTexts(writer, look.keys);
@@ -277,16 +85,22 @@ base::Result<Look> Decode(base::ByteSpan answer) {
 }
 
 Look LookOf(const Repair& repair) {
-  return {false, true, NamesOf(repair.fixed), NamesOf(repair.left), WordsOnKeys(repair)};
+  return {false, true, NamesOf(repair.fixed), WordsOnLeft(repair.left), WordsOnKeys(repair)};
 }
 
-Look LookAt(const Subject& subject) {
+/// `is_fixable` is whether the repair that is wished may do something.
+Look LookAt(const Subject& subject, const PoolWishes& wishes) {
   const auto findings = health::FindingsOf(StateOf(subject.kept), subject.context);
+  const bool is_fixable =
+      std::any_of(findings.begin(), findings.end(), [&wishes](const health::Finding& finding) {
+        return (wishes.repair.fix && finding.is_fixable) ||
+               (wishes.repair.certificates &&
+                finding.kind == health::FindingKind::kCertificates2011Only);
+      });
   return {findings.empty(),
-          std::any_of(findings.begin(), findings.end(),
-                      [](const auto& finding) { return finding.is_fixable; }),
+          is_fixable,
           {},
-          NamesOf(findings),
+          wishes.work == PoolWork::kCheck ? NamesOf(findings) : WordsOnLeft(findings),
           {}};
 }
 
@@ -297,56 +111,38 @@ class Walk {
   }
 
   base::Result<PoolSummary> Run() {
-    auto signals = StopSignals::Block();
+    const auto signals = pool::StopSignals::Block();
     if (!signals) {
       return signals.failure();
     }
-    // What only looks is given up at once; the VM at hand is finished, if that is soon.
-    sandbox::Stop at_once{.fd = signals->fd()};
+    // The VM at hand is finished, if that is soon.
     soon_.fd = signals->fd();
-    auto pool = PoolHelper::Start(wishes_, at_once);
-    if (!pool) {
-      return pool.failure();
-    }
-    auto references = pool->List(log_);
-    if (!references) {
-      return references.failure();
-    }
-    // The same order in each run, so that one that was interrupted can be compared with the next.
-    std::sort(references->begin(), references->end());
-    const Progress progress(references->size());
-    int failures_in_a_row = 0;
+    std::optional<tool::Progress> progress;
     std::size_t done = 0;
-    for (const std::string& reference : *references) {
-      progress.Show(done);
-      auto vm = signals->HaveCome() ? std::nullopt : std::optional(pool->Find(reference, log_));
-      if (signals->HaveCome()) {
-        at_once.since = at_once.since.value_or(std::chrono::steady_clock::now());
-        return EndEarly("interrupted", references->size() - done);
-      }
-      ++done;
-      failures_in_a_row = vm->ok() ? 0 : failures_in_a_row + 1;
-      if (!vm->ok()) {
-        AddFailed({}, {}, vm->error().message);
-      } else if (**vm) {
-        LookInto(***vm);
-      }
-      if (failures_in_a_row == kMostFailuresInARow) {
-        return EndEarly("given up, because one VM after the other failed",
-                        references->size() - done);
-      }
+    auto ended_early =
+        pool::VisitToolstack({wishes_.socket, wishes_.wait}, *signals,
+                             {[&progress, &done](std::size_t begun, std::size_t total) {
+                                if (!progress) {
+                                  progress.emplace(total);
+                                }
+                                done = begun;
+                                progress->Show(done, {});
+                              },
+                              [this, &progress, &done](const backend::PoolVm& vm) {
+                                progress->Show(done, vm.name);
+                                LookInto(vm);
+                              },
+                              [this](const std::string& why) { AddFailed({}, {}, why); }},
+                             log_);
+    if (!ended_early) {
+      return ended_early.failure();
     }
+    summary_.ended_early = *std::move(ended_early);
+    summary_.has_failed = summary_.has_failed || !summary_.ended_early.empty();
     return std::move(summary_);
   }
 
  private:
-  PoolSummary EndEarly(const std::string& why, std::size_t left) {
-    summary_.ended_early =
-        why + ": " + std::to_string(left) + " were not looked at. Run this again to go on";
-    summary_.has_failed = true;
-    return std::move(summary_);
-  }
-
   void AddFailed(const std::string& uuid, const std::string& name, const std::string& why) {
     ++summary_.count;
     summary_.has_failed = true;
@@ -390,7 +186,8 @@ class Walk {
     subject.context.now = std::time(nullptr);
     subject.context.target = vm.uuid;
     subject.context.is_vm = true;
-    const auto look = InHelper([&subject]() -> base::Result<Look> { return LookAt(subject); });
+    const auto look =
+        InHelper([&subject, this]() -> base::Result<Look> { return LookAt(subject, wishes_); });
     if (!look) {
       AddFailed(vm.uuid, vm.name, look.error().message);
       return;
@@ -429,8 +226,8 @@ class Walk {
   }
 
   base::Result<Look> Plan(const Subject& subject) {
-    return InHelper([&subject]() -> base::Result<Look> {
-      const auto repair = PlanRepair(subject, {});
+    return InHelper([&subject, this]() -> base::Result<Look> {
+      const auto repair = PlanRepair(subject, wishes_.repair);
       return repair ? base::Result<Look>(LookOf(*repair)) : repair.failure();
     });
   }
@@ -444,9 +241,11 @@ class Walk {
     if (!subject) {
       return subject.failure();
     }
+    RepairOptions repair_options = wishes_.repair;
+    repair_options.stop = &soon_;
     const auto fixed = FixPlace(
-        *subject, {.backup_folder = wishes_.backup_folder, .stop = &soon_},
-        [](const Repair& repair) { return Encode(LookOf(repair)); }, log_);
+        *subject, repair_options, [](const Repair& repair) { return Encode(LookOf(repair)); },
+        log_);
     if (!fixed) {
       return fixed.failure();
     }
@@ -506,7 +305,7 @@ const char* ColourOf(PoolRow::Result result) {
   return "\x1b[1;31m";
 }
 
-std::string RenderRow(const PoolRow& row, bool is_dry_run, const health::ScreenOptions& options,
+std::string RenderRow(const PoolRow& row, PoolWork work, const health::ScreenOptions& options,
                       std::size_t width) {
   const std::string result = Pad(TextOf(row.result), kResultColumns);
   std::string text =
@@ -516,10 +315,14 @@ std::string RenderRow(const PoolRow& row, bool is_dry_run, const health::ScreenO
   text.erase(text.find_last_not_of(' ') + 1);
   text += "\n";
   if (!row.fixed.empty()) {
-    text += Below(Listed(is_dry_run ? "would fix:" : "fixed:", row.fixed), width);
+    text += Below(Listed(work == PoolWork::kDryRun ? "would fix:" : "fixed:", row.fixed), width);
   }
-  if (!row.left.empty()) {
-    text += Below(Listed(row.fixed.empty() ? "found:" : "left:", row.left), width);
+  if (work == PoolWork::kCheck && !row.left.empty()) {
+    text += Below(Listed("found:", row.left), width);
+  } else {
+    for (const std::string& line : row.left) {
+      text += Below(line, width);
+    }
   }
   for (const std::string& line : row.keys) {
     text += Below(line, width);
@@ -551,7 +354,7 @@ std::string RenderPool(const PoolSummary& summary, const health::ScreenOptions& 
         !row.fixed.empty()) {
       ++in_part;
     }
-    text += RenderRow(row, summary.work == PoolWork::kDryRun, options, width);
+    text += RenderRow(row, summary.work, options, width);
   }
   text += text.empty() ? "" : "\n";
   text += std::to_string(summary.count) + " in all: " + std::to_string(summary.clean) + " clean, " +

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "repair.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
 #include "varstored/health/render.h"
@@ -18,7 +19,7 @@ struct PoolWishes {
   PoolWork work = PoolWork::kCheck;
   std::optional<std::string> socket;
   std::chrono::seconds wait{};
-  std::string backup_folder;
+  RepairOptions repair;
 };
 
 /// What came of one VM that is not clean.
@@ -28,7 +29,7 @@ struct PoolRow {
   Result result = Result::kFound;
   std::string uuid;
   std::string name;  // as the pool has it: not fit for a terminal
-  /// Names of findings, each once.
+  /// Names of findings, each once. With a repair, done or planned, `left` is WordsOnLeft.
   std::vector<std::string> fixed;
   std::vector<std::string> left;
   /// Why nothing was fixed, where the backup is, or what failed.
@@ -51,8 +52,8 @@ struct PoolSummary {
 };
 
 /// Looks at all VMs, snapshots and templates of the pool, and fixes those that are halted when that
-/// is wished. SIGINT, SIGTERM and SIGHUP end it behind the VM at hand. A bar on standard error
-/// shows how far it is, if that is a terminal.
+/// is wished. SIGINT, SIGTERM and SIGHUP end it behind the VM at hand. tool::Progress
+/// shows how far it is.
 [[nodiscard]] base::Result<PoolSummary> RepairPool(const PoolWishes& wishes, base::Log& log);
 
 [[nodiscard]] std::string RenderPool(const PoolSummary& summary,

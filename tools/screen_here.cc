@@ -54,6 +54,4 @@ std::string Wrapped(const std::string& words, std::size_t indent, std::size_t wi
   return text + std::string(indent, ' ') + line + "\n";
 }
 
-bool CanShowProgress() { return ::isatty(STDERR_FILENO) == 1 && Environment("TERM") != "dumb"; }
-
 }  // namespace varstored::tools

@@ -11,9 +11,6 @@ namespace varstored::tools {
 /// wants colours (NO_COLOR, TERM).
 [[nodiscard]] health::ScreenOptions ScreenOptionsHere();
 
-/// Whether standard error is a terminal on which a line can be written anew.
-[[nodiscard]] bool CanShowProgress();
-
 /// `words`, which are fit for a terminal, behind `indent` blanks, over as many lines of `width`
 /// columns as they take. A word that is longer is not broken.
 [[nodiscard]] std::string Wrapped(const std::string& words, std::size_t indent, std::size_t width);

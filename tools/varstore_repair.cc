@@ -1,17 +1,17 @@
 #include <algorithm>
-#include <csignal>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "host_keys.h"
 #include "kept_state.h"
 #include "page.h"
 #include "repair.h"
 #include "repair_pool.h"
 #include "screen_here.h"
-#include "varstored/efi/variable_name.h"
 #include "varstored/health/render.h"
 #include "varstored/health/text.h"
+#include "varstored/pool/walk.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/place.h"
@@ -23,7 +23,6 @@ using namespace varstored;
 // Besides 0 and 1, which tool::Main gives.
 constexpr int kFoundExitCode = 2;
 constexpr int kFixedExitCode = 3;
-constexpr int kSignalExitCode = 128;  // and the number of the signal
 
 constexpr std::size_t kMaxTextColumns = 1000;
 
@@ -31,36 +30,37 @@ struct Wishes {
   tool::Rights rights;
   tool::PlaceOptions place;
   tools::RepairOptions repair;
+  tools::HostKeysOptions host;
   bool fix = false;
+  bool fix_certificates = false;
   bool dry_run = false;
   bool pool = false;
   std::string restore;
 };
 
-std::string Described(const health::Finding& finding) {
-  std::string text(health::TypeOf(finding.kind).name);
-  if (finding.variable) {
-    text += ": " + efi::EscapeName(finding.variable->name);
-  }
-  return text;
-}
-
-/// What was done, or would be, and then what is left. Between the two comes the backup.
+/// What was done, or would be, what is left and to whom, and then that in full. Between the two
+/// comes the backup.
 struct Shown {
   std::string done;
   std::string left;
 };
 
+/// `done` is the word for what was done; empty where nothing was to be.
 Shown Show(const std::string& target, const char* done, const tools::Repair& repair,
            const health::ScreenOptions& options) {
   const std::size_t width = std::clamp<std::size_t>(options.width, 80, 120);
   std::string text = health::ForTerminal(target) + "\n";
   for (const health::Finding& finding : repair.fixed) {
-    text += std::string("  ") + done + " " + Described(finding) + "\n";
+    text += std::string("  ") + done + " " + tools::Described(finding) + "\n";
     if (finding.kind == health::FindingKind::kBlobUnreadable) {
       // What it cost is to be seen nowhere else: it is no finding of what is left.
       text += tools::Wrapped(health::Cut(health::ForTerminal(finding.explanation), kMaxTextColumns),
                              4, width);
+    }
+  }
+  if (*done != '\0') {
+    for (const std::string& line : tools::WordsOnLeft(repair.left)) {
+      text += tools::Wrapped(line, 2, width);
     }
   }
   for (const std::string& line : tools::WordsOnKeys(repair)) {
@@ -93,7 +93,8 @@ base::Result<std::string> CheckOne(const tools::Subject& subject, const Wishes& 
           found.left = health::FindingsOf(tools::StateOf(subject.kept), subject.context);
           tools::BeginWithACopy(subject.kept, found.left);
         }
-        const Shown shown = Show(subject.context.target, "would fix", found, screen);
+        const Shown shown =
+            Show(subject.context.target, wishes.dry_run ? "would fix" : "", found, screen);
         const bool has_findings = !found.fixed.empty() || !found.left.empty();
         return (has_findings ? "!" : " ") + shown.done + shown.left;
       },
@@ -134,7 +135,7 @@ base::Result<std::string> RepairOne(const Wishes& wishes, int& exit_code, base::
   if (!wishes.restore.empty()) {
     return tools::RestorePlace(*subject, wishes.restore, wishes.repair, log);
   }
-  if (wishes.fix && !wishes.dry_run) {
+  if ((wishes.fix || wishes.fix_certificates) && !wishes.dry_run) {
     return FixOne(*subject, wishes, exit_code, log);
   }
   subject->place.Close();
@@ -145,10 +146,10 @@ base::Result<std::string> RepairPool(const Wishes& wishes, int& exit_code, base:
   tools::PoolWishes pool;
   pool.socket = wishes.place.socket;
   pool.wait = wishes.place.wait;
-  pool.backup_folder = wishes.repair.backup_folder;
-  pool.work = wishes.dry_run ? tools::PoolWork::kDryRun
-              : wishes.fix   ? tools::PoolWork::kFix
-                             : tools::PoolWork::kCheck;
+  pool.repair = wishes.repair;
+  pool.work = wishes.dry_run                          ? tools::PoolWork::kDryRun
+              : wishes.fix || wishes.fix_certificates ? tools::PoolWork::kFix
+                                                      : tools::PoolWork::kCheck;
   auto summary = tools::RepairPool(pool, log);
   if (!summary) {
     return summary.failure();
@@ -164,7 +165,8 @@ base::Result<std::string> RepairPool(const Wishes& wishes, int& exit_code, base:
 
 base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands, int& exit_code,
                               base::Log& log) {
-  if (!wishes.restore.empty() && (wishes.fix || wishes.dry_run || wishes.pool)) {
+  if (!wishes.restore.empty() &&
+      (wishes.fix || wishes.fix_certificates || wishes.dry_run || wishes.pool)) {
     return tool::Misuse("--restore stands alone");
   }
   if (wishes.pool) {
@@ -174,24 +176,22 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   } else if (auto taken = tool::TakePlace(wishes.place, operands, 0); !taken) {
     return taken.failure();
   }
+  if (!wishes.fix_certificates &&
+      !(wishes.host.configuration_path.empty() && wishes.host.auth_folder.empty())) {
+    return tool::Misuse("--config and --auth-dir need --fix-certificates");
+  }
   if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
     return dropped.failure();
   }
-  return wishes.pool ? RepairPool(wishes, exit_code, log) : RepairOne(wishes, exit_code, log);
-}
-
-/// What a shell says of a program that such a signal has ended; 0 when none has come. Only a run
-/// over a pool has them wait.
-int SignalExitCode() {
-  sigset_t pending;
-  ::sigemptyset(&pending);
-  static_cast<void>(::sigpending(&pending));
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    if (::sigismember(&pending, number) == 1) {
-      return kSignalExitCode + number;
+  if (wishes.fix_certificates) {
+    wishes.repair.fix = wishes.fix;
+    auto keys = tools::ReadHostKeys(wishes.host);
+    if (!keys) {
+      return keys.failure();
     }
+    wishes.repair.certificates = *std::move(keys);
   }
-  return 0;
+  return wishes.pool ? RepairPool(wishes, exit_code, log) : RepairOne(wishes, exit_code, log);
 }
 
 }  // namespace
@@ -201,15 +201,18 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   const int failed = tool::Main(
       {page::kName, page::kHelp}, argc, argv,
-      tool::Joined(
-          {tool::OptionsOf(wishes.rights),
-           tool::OptionsOf(wishes.place),
-           {tool::Flag('\0', "fix", wishes.fix), tool::Flag('n', "dry-run", wishes.dry_run),
-            tool::Value('\0', "restore", wishes.restore),
-            tool::Value('\0', "backup-folder", wishes.repair.backup_folder),
-            tool::Flag('\0', "force", wishes.repair.force),
-            tool::Flag('\0', "pool", wishes.pool)}}),
+      tool::Joined({tool::OptionsOf(wishes.rights),
+                    tool::OptionsOf(wishes.place),
+                    tools::OptionsOf(wishes.host),
+                    {tool::Flag('\0', "fix", wishes.fix),
+                     tool::Flag('\0', "fix-certificates", wishes.fix_certificates),
+                     tool::Flag('n', "dry-run", wishes.dry_run),
+                     tool::Value('\0', "restore", wishes.restore),
+                     tool::Value('\0', "backup-folder", wishes.repair.backup_folder),
+                     tool::Flag('\0', "force", wishes.repair.force),
+                     tool::Flag('\0', "pool", wishes.pool)}}),
       [&](auto operands, auto& log) { return Run(wishes, std::move(operands), exit_code, log); });
-  const int interrupted = SignalExitCode();
+  // Only a run over a pool has signals wait.
+  const int interrupted = pool::StopSignals::ExitCode();
   return interrupted != 0 ? interrupted : failed != 0 ? failed : exit_code;
 }

@@ -169,7 +169,7 @@ base::Result<Selection> Select(const Wishes& wishes, const std::string& lists,
   }
   selection.vendor = efi::ParseGuid(operands[0]);
   if (!selection.vendor) {
-    return base::Fail("'" + base::Printable(operands[0]) + "' is no GUID");
+    return tool::Misuse("'" + base::Printable(operands[0]) + "' is no GUID");
   }
   return selection;
 }

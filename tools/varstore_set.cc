@@ -107,7 +107,7 @@ base::Result<std::string> Set(tool::PlaceOptions& place, const tool::Rights& rig
   }
   const auto attributes = tool::ParseNumber(operands[0], std::numeric_limits<std::uint32_t>::max());
   if (!attributes) {
-    return base::Fail("attributes: " + attributes.error().message);
+    return tool::Misuse("attributes: " + attributes.error().message);
   }
   // The file is the caller's, so it is read with the caller's rights.
   const auto data = base::ReadFile(operands[1], store::kMaxDataBytes);

@@ -1,4 +1,4 @@
-#include "certificate_update.h"
+#include "varstored/engine/certificate_update.h"
 
 #include <string>
 

@@ -11,7 +11,6 @@
 #include "authority.h"
 #include "boot_time_mark.h"
 #include "built_in.h"
-#include "certificate_update.h"
 #include "default_keys.h"
 #include "modes.h"
 #include "mor.h"
@@ -22,6 +21,7 @@
 #include "varstored/efi/variable_name.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/certificate_state.h"
+#include "varstored/engine/certificate_update.h"
 #include "varstored/store/vars_blob.h"
 
 namespace varstored::engine {

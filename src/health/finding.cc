@@ -23,7 +23,7 @@
 namespace varstored::health {
 namespace {
 
-constexpr std::array<FindingType, 26> kTypes = {{
+constexpr std::array<FindingType, 27> kTypes = {{
     {FindingKind::kBlobUnreadable, "blob-unreadable", Severity::kError,
      "Keeps every record that could be read, and writes them as a whole blob."},
     {FindingKind::kRecordDuplicate, "record-duplicate", Severity::kWarning,
@@ -31,36 +31,40 @@ constexpr std::array<FindingType, 26> kTypes = {{
     {FindingKind::kRecordMalformed, "record-malformed", Severity::kWarning,
      "Removes a record whose name nobody can give; sets attributes to the nearest valid ones."},
     {FindingKind::kListsMalformed, "lists-malformed", Severity::kError,
-     "Keeps the lists in front of the damage, without entries that are no certificates."},
+     "Keeps the lists in front of the damage, without entries that are no certificates.",
+     Who::kOwner},
     {FindingKind::kVariableOversized, "variable-oversized", Severity::kError,
      "Keeps every entry of its lists once, where that makes it fit."},
     {FindingKind::kRevocationsDoubled, "revocations-doubled", Severity::kWarning,
      "Keeps every revocation once, Microsoft's copy if there is one."},
     {FindingKind::kOwnerNotMicrosoft, "owner-not-microsoft", Severity::kWarning,
      "Makes Microsoft the owner of Microsoft's certificates, each once."},
+    {FindingKind::kOwnerMicrosoftNot, "owner-microsoft-not", Severity::kWarning, "", Who::kOwner},
     {FindingKind::kSecureBootWithoutPk, "secure-boot-without-pk", Severity::kError, ""},
     {FindingKind::kSecureBootWithoutDb, "secure-boot-without-db", Severity::kError, ""},
     {FindingKind::kDbAllRevoked, "db-all-revoked", Severity::kError, ""},
     {FindingKind::kDbRevokedWithoutSuccessor, "db-revoked-without-successor", Severity::kError, ""},
-    {FindingKind::kKeyNotSecret, "key-not-secret", Severity::kError, ""},
+    {FindingKind::kKeyNotSecret, "key-not-secret", Severity::kError, "", Who::kOwner},
     {FindingKind::kCertificates2011Only, "certificates-2011-only", Severity::kWarning, ""},
     {FindingKind::kKekWithout2011, "kek-without-2011", Severity::kWarning, ""},
-    {FindingKind::kRevocationsMissing, "revocations-missing", Severity::kError, ""},
-    {FindingKind::kStoreOverfull, "store-overfull", Severity::kError, ""},
-    {FindingKind::kStoreNearlyFull, "store-nearly-full", Severity::kWarning, ""},
+    {FindingKind::kRevocationsMissing, "revocations-missing", Severity::kError, "", Who::kGuest},
+    {FindingKind::kStoreOverfull, "store-overfull", Severity::kError, "", Who::kGuest},
+    {FindingKind::kStoreNearlyFull, "store-nearly-full", Severity::kWarning, "", Who::kGuest},
     {FindingKind::kBootOrderDangling, "boot-order-dangling", Severity::kWarning,
      "Takes the numbers that point at nothing out; a list of which nothing is left goes."},
     {FindingKind::kBootOrderRepeats, "boot-order-repeats", Severity::kWarning,
      "Keeps each number once, in the place where it is first."},
     {FindingKind::kBootOptionsRepeat, "boot-options-repeat", Severity::kWarning,
      "Keeps one of the options that are the same byte for byte, and takes the others out of "
-     "BootOrder."},
-    {FindingKind::kKeyUnderWrongGuid, "key-under-wrong-guid", Severity::kWarning, ""},
-    {FindingKind::kLoaderMissing, "loader-missing", Severity::kError, ""},
-    {FindingKind::kLoaderNotTrusted, "loader-not-trusted", Severity::kError, ""},
-    {FindingKind::kLoaderRevoked, "loader-revoked", Severity::kError, ""},
+     "BootOrder.",
+     Who::kGuest},
+    {FindingKind::kKeyUnderWrongGuid, "key-under-wrong-guid", Severity::kWarning, "", Who::kOwner},
+    {FindingKind::kLoaderMissing, "loader-missing", Severity::kError, "", Who::kGuest},
+    {FindingKind::kLoaderNotTrusted, "loader-not-trusted", Severity::kError, "", Who::kGuest},
+    {FindingKind::kLoaderRevoked, "loader-revoked", Severity::kError, "", Who::kGuest},
     {FindingKind::kLoaderNeeds2023, "loader-needs-2023", Severity::kError, ""},
-    {FindingKind::kLoaderSignedBy2011Only, "loader-signed-by-2011-only", Severity::kWarning, ""},
+    {FindingKind::kLoaderSignedBy2011Only, "loader-signed-by-2011-only", Severity::kWarning, "",
+     Who::kGuest},
 }};
 
 /// Tools that update dbx ask for this much before they try.
@@ -126,6 +130,7 @@ class Search {
     CheckSizes();
     CheckRevocations();
     CheckOwners();
+    CheckOthersUnderMicrosoft();
     CheckSecureBoot();
     CheckRevokedCertificates();
     CheckSecrets();
@@ -330,6 +335,46 @@ class Search {
         findings_.back().about = std::move(names);
       }
     }
+  }
+
+  /// create-auth of older versions wrote Microsoft as the owner of everything but PK.
+  void CheckOthersUnderMicrosoft() {
+    for (const efi::WellKnownVariable& holder : {efi::kKek, efi::kDb}) {
+      std::vector<std::string> names = OthersUnderMicrosoft(DataOf(state_, holder));
+      if (!names.empty()) {
+        Add(FindingKind::kOwnerMicrosoftNot, IdOf(holder),
+            "Microsoft is written as the owner of " + Listed(names) +
+                ", which is not Microsoft's. The firmware trusts a certificate whoever its owner "
+                "is; "
+                "only the owner that is shown is wrong.",
+            false, "");
+        findings_.back().about = std::move(names);
+      }
+    }
+  }
+
+  /// The subjects of the certificates under Microsoft's owner that are not Microsoft's.
+  static std::vector<std::string> OthersUnderMicrosoft(base::ByteSpan data) {
+    std::vector<std::string> names;
+    const auto lists = efi::UsableSignatureLists(data);
+    if (!lists) {
+      return names;
+    }
+    for (const efi::SignatureList& list : *lists) {
+      if (list.kind != efi::SignatureKind::kX509) {
+        continue;
+      }
+      for (const efi::SignatureEntry& entry : list.entries) {
+        const auto certificate = crypto::Certificate::Parse(entry.data);
+        // Microsoft may publish what this program does not know yet.
+        if (certificate && entry.owner == kMicrosoftOwner &&
+            certificate->whole_subject_text().find("O=Microsoft Corporation") ==
+                std::string::npos) {
+          names.push_back(certificate->subject_text());
+        }
+      }
+    }
+    return names;
   }
 
   void CheckSecureBoot() {
@@ -707,6 +752,12 @@ class Search {
 std::span<const FindingType> FindingTypes() { return kTypes; }
 
 const FindingType& TypeOf(FindingKind kind) { return kTypes[static_cast<std::size_t>(kind)]; }
+
+std::string_view ToText(Who who) {
+  return who == Who::kHost    ? "the host's administrator"
+         : who == Who::kGuest ? "the guest's administrator"
+                              : "the owner of the keys";
+}
 
 std::string_view ToText(Severity severity) {
   return severity == Severity::kError ? "error" : "warning";

@@ -10,6 +10,7 @@
 #include "put_data.h"
 #include "varstored/base/writer.h"
 #include "varstored/efi/variable_name.h"
+#include "varstored/engine/certificate_update.h"
 #include "varstored/health/boot.h"
 #include "varstored/health/key_content.h"
 
@@ -159,6 +160,7 @@ void FixVariable(State& state, FindingKind kind, const VariableId& id) {
       });
       break;
     case FindingKind::kBlobUnreadable:
+    case FindingKind::kOwnerMicrosoftNot:
     case FindingKind::kSecureBootWithoutPk:
     case FindingKind::kSecureBootWithoutDb:
     case FindingKind::kDbAllRevoked:
@@ -214,6 +216,35 @@ Repaired FixAll(State state, const Context& context) {
   }
   repaired.state = std::move(state);
   return repaired;
+}
+
+base::Result<State> WithSuccessors(State state, const Context& context,
+                                   const engine::FirstBootKeys& keys) {
+  store::Store kept;
+  for (const store::Entry& entry : state.entries) {
+    kept.Append(entry);
+  }
+  store::StagedStore staged(kept);
+  engine::Policy policy;
+  policy.secure_boot = context.secure_boot.value_or(false);
+  if (auto done = engine::StageCertificateUpdate(staged, policy, keys); !done) {
+    return done.failure();
+  }
+  for (const efi::WellKnownVariable& variable : {efi::kKek, efi::kDb, efi::kDbx}) {
+    const store::Entry* after = staged.Find(store::KeyOf(variable));
+    if (after == nullptr || after == kept.Find(store::KeyOf(variable))) {
+      continue;
+    }
+    const auto last =
+        std::find_if(state.entries.rbegin(), state.entries.rend(),
+                     [&variable](const store::Entry& entry) { return Is(entry, IdOf(variable)); });
+    if (last == state.entries.rend()) {
+      state.entries.push_back(*after);
+    } else {
+      *last = *after;
+    }
+  }
+  return state;
 }
 
 }  // namespace varstored::health

@@ -233,6 +233,13 @@ std::string ModeText(const Report& report) {
                                : "user: a platform key is enrolled";
 }
 
+/// Where there are no findings.
+std::string NoFindings(const Report& report) {
+  return report.is_first_boot
+             ? "none yet: the VM has not been started, and its keys come at its first start"
+             : "none";
+}
+
 /// '+', '?' or 'x': they differ in shape, for whoever does not see the colours.
 char SignOf(Verdict verdict) {
   return verdict == Verdict::kRight ? '+' : verdict == Verdict::kNotKnown ? '?' : 'x';
@@ -255,7 +262,8 @@ void ShowSummary(Screen& screen, const Report& report) {
   }
   screen.Field("Revocations", RevocationsText(report));
   if (report.findings.empty()) {
-    screen.Field("Findings", "none", Colour::kGreen);
+    screen.Field("Findings", NoFindings(report),
+                 report.is_first_boot ? Colour::kDim : Colour::kGreen);
   } else {
     screen.Field("Findings", CountText(report.findings), Colour::kYellow);
   }
@@ -657,10 +665,11 @@ std::string RenderShort(const Report& report, const ScreenOptions& options) {
     names += (names.empty() ? ": " : ", ") + std::string(TypeOf(finding.kind).name);
     has_error = has_error || finding.severity == Severity::kError;
   }
-  screen.Short(names.empty() ? '+'
-               : has_error   ? 'x'
-                             : '!',
-               "Findings", names.empty() ? "none" : CountText(report.findings) + names);
+  screen.Short(report.is_first_boot ? '?'
+               : names.empty()      ? '+'
+               : has_error          ? 'x'
+                                    : '!',
+               "Findings", names.empty() ? NoFindings(report) : CountText(report.findings) + names);
   return screen.Take();
 }
 

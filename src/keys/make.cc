@@ -52,7 +52,9 @@ base::Result<signer::NewKey> KeyOf(const std::string& variable, const std::vecto
   }
   if (key == nullptr || pem == nullptr) {
     return base::Fail(variable + (key == nullptr ? ".key" : ".pem") + " is missing beside " +
-                      variable + (key == nullptr ? ".pem" : ".key"));
+                      variable + (key == nullptr ? ".pem" : ".key") +
+                      ". Put it back; or, where a run was ended before it had made any .auth file, "
+                      "remove the other one and run this again");
   }
   auto private_key = signer::PrivateKey::Parse(*key);
   if (!private_key) {

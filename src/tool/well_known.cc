@@ -114,12 +114,15 @@ base::Result<NamedVariable> TakeVariable(PlaceOptions& place, std::vector<std::s
   const std::string name = operands[is_name_alone ? 0 : 1];
   auto variable = ParseNamedVariable(
       is_name_alone ? efi::ToText(efi::kGlobalVariableGuid) : operands.front(), name);
-  if (variable && is_name_alone) {
+  if (!variable) {
+    return Misuse(variable.error().message);
+  }
+  if (is_name_alone) {
     const auto vendor = WellKnownVendor(variable->key().name);
     if (!vendor) {
-      return base::Fail("'" + base::Printable(name) +
-                        "' is no name that the specifications know: give its GUID too, which "
-                        "varstore-ls shows");
+      return Misuse("'" + base::Printable(name) +
+                    "' is no name that the specifications know: give its GUID too, which "
+                    "varstore-ls shows");
     }
     variable->vendor = *vendor;
   }

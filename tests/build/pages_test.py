@@ -2,8 +2,8 @@
 """The pages of the programs fit the programs: usage: pages_test.py SOURCE_FOLDER BUILD_FOLDER
 
 For each page below docs/tools of a program that was built: --help prints what the page says, --version
-prints name and version, no option of the page is unknown to the program, its man page has no error, its
-completion offers its options. And the daemon knows no option that its pages do not have.
+prints name and version, no option of the page is unknown to the program, its man page has no error and no word
+of a link that leads nowhere there, its completion offers its options. And the daemon knows no option that its pages do not have.
 """
 import pathlib
 import re
@@ -69,6 +69,11 @@ for path in sorted((source / "docs/tools").glob("*.md")):
     man = next((build / "man").glob(f"{name}.[18]"))
     for line in run("man", "--warnings", "-l", man).stderr.splitlines():
         expect(False, f"{man.name}: {line}")
+    # Where a link of the page led is gone; words that only pointed at it would mislead.
+    rendered = run("man", "-E", "ascii", "-l", man).stdout
+    for shown in (text, re.sub(r".\x08", "", rendered)):
+        dead = re.findall(r"\((?:how|why|more|here|not always|see here|this form)\)|\]\(|\[\.\.\.\]|(?i:see) here\b", shown)
+        expect(not dead, f"{name}: words that lead nowhere: {dead}")
     troff = man.read_text(encoding="utf-8").replace("\\-", "-")
     for spelling, _ in options:
         expect(spelling in troff, f"{man.name} has no {spelling}")

@@ -40,6 +40,19 @@ IDLE = """add_test(idle "sh" "-c" "echo SKIP: no moon; exit 77")
 set_tests_properties(idle PROPERTIES SKIP_RETURN_CODE 77 LABELS slow)
 """
 
+# What GoogleTest says and writes: a good test, a skipped one, and a last one that has `outcome`.
+PROGRAM_OF_TESTS = """add_test(unit "sh" "-c" [[echo '[ RUN      ] A.Good
+[       OK ] A.Good (0 ms)
+[ RUN      ] A.Last
+[  FAILED  ] A.Last'
+mkdir -p unit_tests
+echo '<testsuites><testsuite name="A"><testcase name="Good" status="run" classname="A"/>
+<testcase name="Idle" status="run" classname="A"><skipped message="a.cc:3&#x0A;no moon"/></testcase>
+<testcase name="Last" status="run" classname="A">{outcome}</testcase></testsuite></testsuites>' >unit_tests/unit.xml
+exit {exit}]])
+"""
+FAILURE = '<failure message="a.cc:4&#x0A;wrong"/>'
+
 
 class WholeRun(unittest.TestCase):
     def setUp(self):
@@ -73,6 +86,23 @@ class WholeRun(unittest.TestCase):
         status, _, count = self.run_with('add_test(absent "/absent/program")\n' + GOOD)
         self.assertNotEqual(status, 0)
         self.assertEqual(count, "1 1 0\n")
+
+    def test_the_tests_of_a_program_are_counted_one_by_one(self):
+        status, said, count = self.run_with(PROGRAM_OF_TESTS.format(exit=1, outcome=FAILURE))
+        self.assertNotEqual(status, 0)
+        self.assertEqual(count, "1 1 1\n")
+        self.assertIn("small: 1 passed, 1 failed, 1 skipped\n  1 skipped: no moon\n", said)
+        self.assertIn("[  FAILED  ] A.Last", said)
+        self.assertNotIn("A.Good", said)
+
+    def test_a_program_that_fails_behind_its_tests_is_a_failure_too(self):
+        status, _, count = self.run_with(PROGRAM_OF_TESTS.format(exit=1, outcome=""))
+        self.assertNotEqual(status, 0)
+        self.assertEqual(count, "2 1 1\n")
+
+    def test_what_a_program_told_in_an_earlier_run_is_forgotten(self):
+        self.assertEqual(self.run_with(PROGRAM_OF_TESTS.format(exit=0, outcome=""))[2], "2 0 1\n")
+        self.assertEqual(self.run_with('add_test(unit "sh" "-c" "exit 1")\n')[2], "0 1 0\n")
 
 
 class TheMovingLine(unittest.TestCase):

@@ -139,6 +139,10 @@ std::vector<Case> Cases() {
              Make(efi::kDbx, HashList(kMicrosoft, 0, 10) + HashList(kMicrosoft, 3, 4));
        },
        [] { return Make(efi::kDbx, HashList(kMicrosoft, 0, 10)); }},
+      {"owner-microsoft-not db",
+       [](State& state) {
+         EntryOf(state, "db") = Make(efi::kDb, CertificateList(kMicrosoft, SomeCertificate()));
+       }},
       {"secure-boot-without-pk PK",
        [](State& state) {
          std::erase_if(state.entries, [](const store::Entry& entry) {

@@ -370,7 +370,7 @@ class PoolTest(unittest.TestCase):
 
     def test_a_bar_is_shown_on_a_terminal_only(self):
         for _ in range(3):
-            self.pool.add(CLEAN)
+            self.pool.add(CLEAN, name_label="web\u202e")
         for terminal, is_shown in (("xterm", True), ("dumb", False)):
             ours, theirs = pty.openpty()
             with subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=theirs,
@@ -385,6 +385,8 @@ class PoolTest(unittest.TestCase):
                     pass
             os.close(ours)
             self.assertEqual(b"] 2 of 4" in shown and shown.endswith(b"\r\x1b[K"), is_shown, shown)
+            # The name is made fit for a terminal.
+            self.assertEqual(re.search(rb"\] 2 of 4[^\r]*: web\\u\{202E\}\x1b\[K", shown) is not None, is_shown, shown)
             self.assertNotIn(b"\x1b", output)
         self.assertEqual(subprocess.run(self.command(), capture_output=True, check=True).stderr, b"")
 

@@ -88,9 +88,22 @@ def bullets(text):
             for one in re.split(r"^(?=- )", text, flags=re.M) if one.startswith("- ")]
 
 
+def pointed(text):
+    """The words of links, which lead nowhere on a terminal: of one that stands alone in parentheses, as ([how](x.md)), where it
+    led is said as well."""
+    def alone(match):
+        words, target = match.groups()
+        file, _, anchor = target.partition("#")
+        name = pathlib.PurePosixPath(file).name or f'"{anchor.replace("-", " ").capitalize()}"'
+        name = re.sub(r"^((?:varstore|create-auth)[\w-]*)\.md$", r"\1", name)
+        return f"({words})" if name in words else f"({words}: see {name})"
+    text = re.sub(r"\(\[([^]]+)\]\(([^)]+)\)\)", alone, text)
+    return re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", text)
+
+
 def plain(text):
     """Markdown's marks taken away: a terminal shows none of them."""
-    text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", text)
+    text = pointed(text)
     return re.sub(r"`([^`]+)`|\*\*([^*]+)\*\*", lambda m: m.group(1) or m.group(2), text)
 
 
@@ -168,7 +181,7 @@ def man(page, version, section):
              f"# NAME\n\n{page.name} - {page.purpose}"]
     for title, body in page.sections:
         # A page in the tree points to its neighbours; a man page stands alone.
-        body = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", body)
+        body = pointed(body)
         if title == "Options":
             body = re.sub(r"^### ", "## ", body, flags=re.M)
             for option in page.options:
@@ -264,8 +277,11 @@ complete -o filenames -F {function} {page.name}
 
 
 def findings(document):
-    """Each row of the table: | <a id="name"></a>`name` | severity | what is wrong | what a repair does |"""
-    rows = re.findall(r'^\| <a id="[\w-]+"></a>`([\w-]+)` \| (\w+) \| (.*) \| ([^|]*) \|$', document.read_text(encoding="utf-8"), re.M)
+    """Each row of the table: | <a id="name"></a>`name` | severity | what is wrong | what a repair does |, and who has to do what is left"""
+    page = document.read_text(encoding="utf-8")
+    rows = re.findall(r'^\| <a id="[\w-]+"></a>`([\w-]+)` \| (\w+) \| (.*) \| ([^|]*) \|$', page, re.M)
+    others = {name: who for who, names in re.findall(r"^\| (the [\w' ]+) \| (.*) \|$", page, re.M)
+              for name in re.findall(r"`([\w-]+)`", names)}
     if not rows:
         sys.exit(f"{document}: there is no table of findings")
     table = ""
@@ -273,7 +289,8 @@ def findings(document):
         if repair.strip() == "nothing":
             repair = "nothing: the choice is yours. varstore inspect shows the command that helps, where there is one"
         text = "\n".join([f"{name} ({severity})", *(
-            line for title, words in (("What is wrong", wrong), ("What varstore repair --fix does", repair))
+            line for title, words in (("What is wrong", wrong), ("What varstore repair --fix does", repair),
+                                 ("Who has to do what it leaves", others.get(name, "the host's administrator")))
             for line in ["", title + ":", *textwrap.wrap(plain(words) + ".", WIDTH, initial_indent="  ",
                                                          subsequent_indent="  ", break_on_hyphens=False)])])
         table += f'    Finding{{"{name}", R"page({text}\n)page"}},\n'

@@ -37,7 +37,7 @@ base::Result<xl::Daemon> Serve(const xl::DeviceModelLine& line) {
 int Run(std::span<const std::string> arguments) {
   const auto line = xl::ParseDeviceModelLine(arguments);
   if (!line) {
-    return Complain(line.error().message, 2);
+    return Complain(line.error().message + "; --help shows how it is used", 2);
   }
   if (line->help || line->version) {
     std::cout << (line->help ? std::string(page::kHelp)

@@ -23,6 +23,7 @@ enum class FindingKind : std::uint8_t {
   kVariableOversized,
   kRevocationsDoubled,
   kOwnerNotMicrosoft,
+  kOwnerMicrosoftNot,
   kSecureBootWithoutPk,
   kSecureBootWithoutDb,
   kDbAllRevoked,
@@ -50,6 +51,9 @@ enum class Severity : std::uint8_t {
   kWarning,  // it will come to that, or something does not have its effect
 };
 
+/// Who has to do what a repair leaves.
+enum class Who : std::uint8_t { kHost, kGuest, kOwner };
+
 /// What is the same for every finding of a kind.
 struct FindingType {
   FindingKind kind{};
@@ -59,11 +63,15 @@ struct FindingType {
   Severity severity{};
   /// What Fix does, as a sentence; empty where there is nothing that it may decide.
   std::string_view fix;
+  /// Who has to do what Fix leaves (docs/findings.md, "Who has to do what is left").
+  Who left_to{};
 };
 
 /// All kinds, in the order of FindingKind, which is the one in which they are reported and fixed.
 [[nodiscard]] std::span<const FindingType> FindingTypes();
 [[nodiscard]] const FindingType& TypeOf(FindingKind kind);
+/// "the host's administrator", "the guest's administrator" or "the owner of the keys".
+[[nodiscard]] std::string_view ToText(Who who);
 /// "error" or "warning".
 [[nodiscard]] std::string_view ToText(Severity severity);
 

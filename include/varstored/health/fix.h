@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "varstored/base/result.h"
+#include "varstored/engine/variable_services.h"
 #include "varstored/health/finding.h"
 #include "varstored/health/state.h"
 
@@ -27,5 +29,11 @@ struct Repaired {
 
 /// Fixes all that can be fixed.
 [[nodiscard]] Repaired FixAll(State state, const Context& context);
+
+/// `state` with the certificates of 2023 that are missing beside those of 2011, added from the
+/// host's `keys` exactly as an update at a start adds them (engine/certificate_update.h).
+/// Everything else is as it was, and in its place. The error says what stands in the way.
+[[nodiscard]] base::Result<State> WithSuccessors(State state, const Context& context,
+                                                 const engine::FirstBootKeys& keys);
 
 }  // namespace varstored::health
