@@ -67,6 +67,7 @@ base::Result<OpenSubject> OpenKept(const tool::PlaceOptions& options, base::Log&
   } else {
     context.secure_boot = *wish;
   }
+  context.secure_boot_at_last_start = subject.place.wanted_secure_boot_at_last_start();
   return subject;
 }
 

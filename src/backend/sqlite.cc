@@ -153,6 +153,43 @@ class SqliteBackend::Rows {
                               nullptr);
   }
 
+  /// Instead of what is there.
+  [[nodiscard]] base::Result<void> PutWish(bool wants_secure_boot) {
+    if (auto emptied = connection_.Execute("DELETE FROM last_start"); !emptied) {
+      return emptied;
+    }
+    auto put = connection_.Prepare("INSERT INTO last_start (secure_boot) VALUES (?1)");
+    if (!put) {
+      return put.failure();
+    }
+    put->Bind(1, std::int64_t{wants_secure_boot ? 1 : 0});
+    return put->Run();
+  }
+
+  /// Whether the host wanted Secure Boot at the last start. What is looked at may be of a version
+  /// that has no such table yet.
+  [[nodiscard]] base::Result<std::optional<bool>> ReadWish() const {
+    const auto table =
+        connection_.Query("SELECT count(*) FROM sqlite_schema WHERE name = 'last_start'");
+    if (!table) {
+      return table.failure();
+    }
+    if (table->Number(0) == 0) {
+      return std::optional<bool>();
+    }
+    const auto wish = connection_.Query("SELECT count(*), min(secure_boot) FROM last_start");
+    if (!wish) {
+      return wish.failure();
+    }
+    if (wish->Number(0) == 0) {
+      return std::optional<bool>();
+    }
+    if (wish->Number(0) != 1 || (wish->Number(1) != 0 && wish->Number(1) != 1)) {
+      return Damaged("its table last_start has to have one row at most, with secure_boot 0 or 1");
+    }
+    return std::optional(wish->Number(1) == 1);
+  }
+
   /// Nothing when nothing was ever kept.
   [[nodiscard]] base::Result<std::optional<std::vector<store::Entry>>> ReadAll() {
     const auto kept = connection_.Query("SELECT count(*), min(kept) FROM state");
@@ -324,6 +361,9 @@ base::Result<void> SqliteBackend::Prepare() {
 }
 
 base::Result<std::optional<std::vector<store::Entry>>> SqliteBackend::Load() {
+  if (const auto wish = rows_->ReadWish(); !wish) {
+    return wish.failure();
+  }
   auto entries = rows_->ReadAll();
   in_step_ = entries.ok();
   if (in_step_ && is_writable_) {
@@ -358,6 +398,29 @@ base::Result<void> SqliteBackend::Commit(const store::StagedStore& staged) {
     rows_->AcceptFile();
   }
   return written;
+}
+
+base::Result<void> SqliteBackend::KeepWishAtStart(bool wants_secure_boot) {
+  const auto before = rows_->ReadWish();
+  if (!before) {
+    return before.failure();
+  }
+  if (*before == wants_secure_boot) {
+    return {};
+  }
+  if (auto writable = Prepare(); !writable) {
+    return writable;
+  }
+  auto transaction = Transaction::Begin(rows_->connection());
+  if (!transaction) {
+    return transaction.failure();
+  }
+  auto written = rows_->PutWish(wants_secure_boot);
+  return written ? transaction->Commit() : written;
+}
+
+base::Result<std::optional<bool>> SqliteBackend::WantedSecureBootAtLastStart() {
+  return rows_->ReadWish();
 }
 
 base::Result<void> SqliteBackend::ReportSecureBootFailure() {

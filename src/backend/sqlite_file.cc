@@ -41,6 +41,9 @@ CREATE TABLE state (
   kept INTEGER NOT NULL          -- 0: nothing was ever kept, this is a first boot
 ) STRICT;
 INSERT INTO state (kept) VALUES (0);)sql",
+R"sql(CREATE TABLE last_start (
+  secure_boot INTEGER NOT NULL   -- 1: the host wanted Secure Boot when the VM was last started
+) STRICT;)sql",
     // clang-format on
 };
 constexpr std::uint32_t kVersion = kSteps.size();

@@ -207,6 +207,26 @@ VariableServices::VariableServices(const Policy& policy, store::Backend& backend
     : policy_(policy), backend_(backend), log_(log) {}
 
 base::Result<void> VariableServices::Boot(const FirstBootKeys& keys) {
+  auto booted = BootFromKept(keys);
+  if (booted) {
+    KeepWish();
+  }
+  return booted;
+}
+
+void VariableServices::KeepWish() {
+  // With a PK it is SecureBoot, which a resume has from before.
+  const bool wanted = store_.Find(store::KeyOf(efi::kPk)) != nullptr
+                          ? SingleByte(store_.Find(store::KeyOf(efi::kSecureBoot))) == 1
+                          : policy_.secure_boot;
+  // A full disk keeps no VM from its start that writes nothing else.
+  if (const auto kept = backend_.KeepWishAtStart(wanted); !kept) {
+    log_.Warning("that Secure Boot is wanted for this VM, or is not, could not be stored: " +
+                 kept.error().message);
+  }
+}
+
+base::Result<void> VariableServices::BootFromKept(const FirstBootKeys& keys) {
   auto kept = backend_.Load();
   if (!kept) {
     return kept.failure();
@@ -343,6 +363,7 @@ base::Result<void> VariableServices::Resume(base::ByteSpan saved) {
   if (auto kept = backend_.KeepResumed(store::StagedStore(store_)); !kept) {
     return base::Fail("the resumed state could not be stored: " + kept.error().message);
   }
+  KeepWish();
   return {};
 }
 

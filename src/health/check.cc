@@ -81,7 +81,10 @@ Judgement Judge(const Report& report, Check check) {
         "dbx counts where a PK is enrolled and db holds a certificate of Microsoft's");
   }
   if (check == Check::kSecureBoot || check == Check::kAll) {
-    if (!report.secure_boot) {
+    if (const auto& last = report.secure_boot_at_last_start) {
+      say(*last ? Verdict::kRight : Verdict::kNotRight,
+          *last ? "Secure Boot was on at its last start" : "Secure Boot was off at its last start");
+    } else if (!report.secure_boot) {
       say(Verdict::kNotKnown, "whether Secure Boot is on is not kept here");
     } else if (!*report.secure_boot) {
       say(Verdict::kNotRight, "Secure Boot is off");

@@ -267,6 +267,11 @@ Json JsonOf(const Report& report) {
   } else {
     json.AddNull("secure_boot");
   }
+  if (report.secure_boot_at_last_start) {
+    json.Add("secure_boot_at_last_start", *report.secure_boot_at_last_start);
+  } else {
+    json.AddNull("secure_boot_at_last_start");
+  }
   json.Add("keys", keys).Add("defaults", defaults);
   if (report.vendor_keys) {
     json.Add("vendor_keys", *report.vendor_keys);

@@ -253,7 +253,10 @@ void ShowSummary(Screen& screen, const Report& report) {
                  "host's keys");
   }
   screen.Field("Mode", ModeText(report));
-  if (!report.secure_boot) {
+  if (const auto& last = report.secure_boot_at_last_start) {
+    screen.Field("Secure Boot", *last ? "on at its last start" : "off at its last start",
+                 *last ? Colour::kGreen : Colour::kYellow);
+  } else if (!report.secure_boot) {
     screen.Field("Secure Boot", "not known: whether the host wants it is not kept here",
                  Colour::kDim);
   } else {

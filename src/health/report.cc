@@ -170,6 +170,9 @@ Report MakeReport(const State& state, const Context& context) {
   report.mode = chosen.value_or(report.is_user_mode ? engine::SecureBootMode::kDeployed
                                                     : engine::SecureBootMode::kSetup);
   report.secure_boot = IsSecureBootOn(state, context);
+  if (!report.secure_boot) {
+    report.secure_boot_at_last_start = context.secure_boot_at_last_start;
+  }
   const RevokedEntries revoked(state);
   for (const KeyRow& row : KeyRows()) {
     report.keys.push_back(KeyOf(state, row, revoked, context));

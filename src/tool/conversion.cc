@@ -78,10 +78,10 @@ base::Result<Input> ReadIn(const Conversion& conversion, base::Log& log) {
   if (!rows) {
     return rows.failure();
   }
-  if (!*rows) {
+  if (!rows->blob) {
     return base::Fail(conversion.in + ": nothing was ever kept in it");
   }
-  input->bytes = **std::move(rows);
+  input->bytes = *std::move(rows->blob);
   return input;
 }
 

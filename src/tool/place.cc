@@ -322,6 +322,9 @@ base::Bytes EncodeBlobFile(const BlobForm& form, const store::Ancillary& ancilla
 
 namespace {
 
+/// In the answer of a helper process: whether Secure Boot was wanted is not known.
+constexpr std::uint8_t kNoWish = 2;
+
 /// For a helper process: all rows as a raw blob.
 base::Result<std::optional<base::Bytes>> RowsOf(backend::SqliteBackend& database) {
   const auto entries = database.Load();
@@ -375,7 +378,7 @@ base::Result<void> ReplaceRows(const std::string& name, const std::optional<base
 
 }  // namespace
 
-base::Result<std::optional<base::Bytes>> ReadRows(base::HeldFile& file, base::Log& log) {
+base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log) {
   const auto files = backend::OpenDatabaseFiles(file, backend::DatabaseUse::kLook);
   if (!files) {
     return files.failure();
@@ -384,20 +387,39 @@ base::Result<std::optional<base::Bytes>> ReadRows(base::HeldFile& file, base::Lo
   if (!bytes) {
     return bytes.failure();
   }
-  auto rows = sandbox::InHelper(
+  const auto answer = sandbox::InHelper(
       [&bytes](base::Log& lines) -> base::Result<base::Bytes> {
         const auto database = backend::SqliteBackend::Look(*std::move(bytes), lines);
         if (!database) {
           return database.failure();
         }
         const auto all = RowsOf(**database);
-        return all ? base::Result<base::Bytes>(all->value_or(base::Bytes())) : all.failure();
+        const auto wanted = (*database)->WantedSecureBootAtLastStart();
+        if (!all || !wanted) {
+          return all ? wanted.failure() : all.failure();
+        }
+        base::Writer writer;
+        writer.WriteU8(*wanted ? static_cast<std::uint8_t>(**wanted ? 1 : 0) : kNoWish);
+        writer.WriteBytes(all->value_or(base::Bytes()));
+        return writer.Take();
       },
       log);
-  if (!rows) {
-    return rows.failure();
+  if (!answer) {
+    return answer.failure();
   }
-  return rows->empty() ? std::optional<base::Bytes>() : std::optional(*std::move(rows));
+  base::Reader reader(*answer);
+  std::uint8_t wanted = kNoWish;
+  if (!reader.ReadU8(wanted)) {
+    return base::Fail("the answer of the helper process is broken");
+  }
+  Rows rows;
+  if (wanted <= 1) {
+    rows.wanted_secure_boot = wanted == 1;
+  }
+  if (!reader.empty()) {
+    rows.blob = base::ToBytes(reader.ReadRest());
+  }
+  return rows;
 }
 
 base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
@@ -639,7 +661,15 @@ base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {
     return content ? base::Result<std::optional<base::Bytes>>(*std::move(content))
                    : content.failure();
   }
-  return database_ ? ReadRows(*database_, log) : toolstack_->KeptText(log);
+  if (!database_) {
+    return toolstack_->KeptText(log);
+  }
+  auto rows = ReadRows(*database_, log);
+  if (!rows) {
+    return rows.failure();
+  }
+  wanted_secure_boot_ = rows->wanted_secure_boot;
+  return std::move(rows->blob);
 }
 
 base::Result<void> Place::CheckUnchanged(base::Log& log) {

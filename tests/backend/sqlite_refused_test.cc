@@ -221,8 +221,8 @@ TEST_F(SqliteRefusedTest, ADatabaseOfAnotherProgramWithALogBesideIt) {
 
 TEST_F(SqliteRefusedTest, ANewerVersion) {
   MakeDatabase();
-  Run("PRAGMA user_version = 2");
-  ExpectRefused("newer varstored: its schema has version 2");
+  Run("PRAGMA user_version = 3");
+  ExpectRefused("newer varstored: its schema has version 3");
 }
 
 TEST_F(SqliteRefusedTest, ANewerVersionThatOnlyTheLogTells) {
@@ -231,13 +231,13 @@ TEST_F(SqliteRefusedTest, ANewerVersionThatOnlyTheLogTells) {
   if (child == 0) {
     sqlite3* newer = nullptr;
     sqlite3_open(path_.c_str(), &newer);
-    sqlite3_exec(newer, "PRAGMA user_version = 2", nullptr, nullptr, nullptr);
+    sqlite3_exec(newer, "PRAGMA user_version = 3", nullptr, nullptr, nullptr);
     ::_exit(0);
   }
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   const base::Bytes log = Content(path_ + "-wal");
   ASSERT_FALSE(log.empty());
-  ExpectRefused("newer varstored: its schema has version 2");
+  ExpectRefused("newer varstored: its schema has version 3");
   EXPECT_EQ(Content(path_ + "-wal"), log);
 }
 
@@ -340,6 +340,19 @@ TEST_F(SqliteRefusedTest, AStateThatIsNotOneRow) {
     MakeDatabase();
     Run(change);
     EXPECT_TRUE(Says(LoadError(path_), "its table state has to have one row, with kept 0 or 1"))
+        << change;
+  }
+}
+
+TEST_F(SqliteRefusedTest, AWishThatIsNotOneYesOrNo) {
+  for (const char* change : {"INSERT INTO last_start (secure_boot) VALUES (2)",
+                             "INSERT INTO last_start (secure_boot) VALUES (-1)",
+                             "INSERT INTO last_start (secure_boot) VALUES (1), (1)"}) {
+    RemoveDatabase();
+    MakeDatabase();
+    Run(change);
+    EXPECT_TRUE(Says(LoadError(path_),
+                     "its table last_start has to have one row at most, with secure_boot 0 or 1"))
         << change;
   }
 }

@@ -50,6 +50,55 @@ TEST_F(SqliteBackendTest, L10AStateThatBecameEmptyIsNoFirstBoot) {
   EXPECT_EQ(Reopen(path_), State{});
 }
 
+TEST_F(SqliteBackendTest, TheWishOfTheLastStartComesBackAndIsNoFirstBoot) {
+  EXPECT_EQ(*Session(path_).backend().WantedSecureBootAtLastStart(), std::nullopt);
+  for (const bool wish : {true, false, true}) {
+    ASSERT_TRUE(Session(path_).backend().KeepWishAtStart(wish).ok());
+    Session session(path_);
+    EXPECT_EQ(*session.backend().WantedSecureBootAtLastStart(), wish);
+    EXPECT_TRUE(session.is_first_boot());
+  }
+}
+
+TEST_F(SqliteBackendTest, TheSameWishAsBeforeIsNotWritten) {
+  Session session(path_);
+  ASSERT_TRUE(session.backend().KeepWishAtStart(true).ok());
+  const std::uintmax_t log_bytes = std::filesystem::file_size(path_ + "-wal");
+  ASSERT_TRUE(session.backend().KeepWishAtStart(true).ok());
+  EXPECT_EQ(std::filesystem::file_size(path_ + "-wal"), log_bytes);
+  ASSERT_TRUE(session.backend().KeepWishAtStart(false).ok());
+  EXPECT_GT(std::filesystem::file_size(path_ + "-wal"), log_bytes);
+}
+
+TEST_F(SqliteBackendTest, AFileOfVersion1IsReadAndIsBroughtUpToDateAtAStart) {
+  const store::Entry variable = MakeVariable("BootOrder", 2);
+  ASSERT_TRUE(Session(path_).Put(variable).ok());
+  sqlite3* older = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &older), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(older, "DROP TABLE last_start; PRAGMA user_version = 1", nullptr, nullptr,
+                         nullptr),
+            SQLITE_OK);
+  sqlite3_close(older);
+
+  {
+    Lines log;
+    const auto files = backend::OpenDatabaseFiles(path_, backend::DatabaseUse::kLook);
+    ASSERT_TRUE(files.ok());
+    const auto looker = backend::SqliteBackend::Look(*backend::ReadDatabase(*files), log);
+    ASSERT_TRUE(looker.ok());
+    EXPECT_EQ(*(*looker)->WantedSecureBootAtLastStart(), std::nullopt);
+    EXPECT_EQ((*looker)->Load()->value().size(), 1U);
+  }
+  {
+    Session session(path_);
+    EXPECT_EQ(session.Kept(), State{variable});
+    ASSERT_TRUE(session.backend().KeepWishAtStart(true).ok());
+  }
+  Session session(path_);
+  EXPECT_EQ(session.Kept(), State{variable});
+  EXPECT_EQ(*session.backend().WantedSecureBootAtLastStart(), true);
+}
+
 TEST_F(SqliteBackendTest, EveryFieldComesBack) {
   store::LegacyRecord record;
   record.name = std::string("d\0b\0", 4);

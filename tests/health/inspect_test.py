@@ -116,6 +116,29 @@ class Inspect(unittest.TestCase):
                 {"call": "SetVariable", "reason": "store-full", "status": "Out of Resources", "count": 7}])
         self.assertIn(b"2 requests in 1.5 ms, the longest in 1.0 ms", self.live(told).stdout)
 
+    def test_of_a_database_it_is_told_what_the_host_wanted_at_the_last_start(self):
+        programs = pathlib.Path(PROGRAM).parent
+        kept, database, door = (self.folder / name for name in ("kept", "vm.db", "door"))
+        kept.write_bytes(blob(record("PK", b"of anybody", 0x27)))
+        subprocess.run([programs / "varstore-convert", "--to", "sqlite", kept, database], check=True, timeout=60)
+        schema = json.loads((SOURCE / "docs/tools/varstore-inspect.schema.json").read_text(encoding="utf-8"))
+
+        def shown(*options):
+            return subprocess.run([PROGRAM, *options, database], capture_output=True, timeout=60, check=False).stdout
+
+        self.assertIn(b"Secure Boot   not known: whether the host wants it is not kept here", shown())
+        for wish, words in (("true", b"on"), ("false", b"off"), ("true", b"on")):
+            with subprocess.Popen([programs / "varstored-loopback", "--listen", door, "--backend", "sqlite", "--arg",
+                                   f"path:{database}", "--platform", f"secureboot={wish}"],
+                                  stderr=subprocess.PIPE) as daemon:
+                while b"ready: " not in daemon.stderr.readline():
+                    self.assertIsNone(daemon.poll())
+                daemon.terminate()
+            self.assertIn(b"Secure Boot   " + words + b" at its last start\n", shown())
+            value = json.loads(shown("--json"))
+            validate(value, schema, schema)
+            self.assertEqual((value["secure_boot"], value["secure_boot_at_last_start"]), (None, wish == "true"))
+
     def test_what_a_running_vm_lacks_is_mended_where_it_is_kept(self):
         uuid_text = "1c9a3a52-6d0a-4b3e-8e3d-0c2f6f7f2b11"
         commands = lambda *arguments, **names: [

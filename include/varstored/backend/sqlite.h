@@ -103,6 +103,10 @@ class SqliteBackend final : public store::Backend {
     return Commit(staged);
   }
 
+  /// One transaction, when it is another wish than at the start before.
+  [[nodiscard]] base::Result<void> KeepWishAtStart(bool wants_secure_boot) override;
+  [[nodiscard]] base::Result<std::optional<bool>> WantedSecureBootAtLastStart() override;
+
   /// A line in the log: without a toolstack there is nobody else to tell.
   [[nodiscard]] base::Result<void> ReportSecureBootFailure() override;
 

@@ -163,6 +163,10 @@ class VariableServices {
   [[nodiscard]] bool is_restricted() const { return at_runtime_ && !policy_.tool; }
   /// The operating system runs.
   void SetAtRuntime();
+  [[nodiscard]] base::Result<void> BootFromKept(const FirstBootKeys& keys);
+  /// Tells the backend whether the host wanted Secure Boot at this start; a failure is a line in
+  /// the log.
+  void KeepWish();
   void UpdateCertificates(const FirstBootKeys& keys);
   /// Of a boot that would go on with `staged`.
   [[nodiscard]] base::Result<void> CheckSecureBootInForce(const store::StagedStore& staged);

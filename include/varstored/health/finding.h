@@ -110,6 +110,8 @@ struct ListedRevocation {
 struct Context {
   /// Whether the host wants Secure Boot for the VM; nothing when nobody can tell.
   std::optional<bool> secure_boot;
+  /// Whether it did when the VM was last started. It may be otherwise by now.
+  std::optional<bool> secure_boot_at_last_start;
   /// Nothing was ever kept: the VM's next start is its first, and brings the host's keys.
   bool is_first_boot = false;
   /// Seconds since 1970, UTC.

@@ -174,6 +174,9 @@ struct Report {
   bool is_mode_chosen = false;
   /// Nothing when nobody can tell.
   std::optional<bool> secure_boot;
+  /// What it was when the VM was last started, where nobody can tell more than that: of today's
+  /// PK, and of the host's wish at that start.
+  std::optional<bool> secure_boot_at_last_start;
   std::vector<KeyVariable> keys;  // all six
   /// Of a running VM: PKDefault and the like, those that the guest is shown, and VendorKeys.
   std::vector<KeyVariable> defaults;

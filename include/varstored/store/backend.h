@@ -63,6 +63,16 @@ class Backend {
     return std::optional<bool>();
   }
 
+  /// The VM has started, and the host wants Secure Boot for it, or does not: for who asks while it
+  /// is off. A place that somebody else keeps that wish in has no use for it.
+  [[nodiscard]] virtual base::Result<void> KeepWishAtStart(bool /*wants_secure_boot*/) {
+    return {};
+  }
+  /// What was kept by KeepWishAtStart; nothing where that is not known.
+  [[nodiscard]] virtual base::Result<std::optional<bool>> WantedSecureBootAtLastStart() {
+    return std::optional<bool>();
+  }
+
   /// Tells the operator that the guest's firmware refused an image.
   [[nodiscard]] virtual base::Result<void> ReportSecureBootFailure() = 0;
 

@@ -159,6 +159,10 @@ class Place {
   [[nodiscard]] base::Result<std::optional<std::string>> VmState(base::Log& log);
   /// store::Backend::WantsSecureBoot, likewise.
   [[nodiscard]] base::Result<std::optional<bool>> WantsSecureBoot(base::Log& log);
+  /// store::Backend::WantedSecureBootAtLastStart; nothing but from a database.
+  [[nodiscard]] const std::optional<bool>& wanted_secure_boot_at_last_start() const {
+    return wanted_secure_boot_;
+  }
 
   /// Keeps `changed` instead of what is kept, in one write: all of it or nothing. A file keeps its
   /// owner and its mode.
@@ -175,6 +179,7 @@ class Place {
   [[nodiscard]] base::Result<std::optional<base::Bytes>> Read(base::Log& log);
 
   Kept kept_;
+  std::optional<bool> wanted_secure_boot_;
   // What it is kept in:
   std::optional<base::HeldFile> file_;
   std::optional<base::HeldFile> database_;
@@ -199,10 +204,16 @@ class KeptVariables : public store::Backend {
   std::optional<NewBytes> changed_;
 };
 
-/// The rows of the database `file` as a raw `VARS` blob; nothing when nothing was ever kept. That
-/// another process uses the database is an error.
-[[nodiscard]] base::Result<std::optional<base::Bytes>> ReadRows(base::HeldFile& file,
-                                                                base::Log& log);
+/// What a database holds.
+struct Rows {
+  /// The variables as a raw `VARS` blob; nothing when nothing was ever kept.
+  std::optional<base::Bytes> blob;
+  /// Whether the host wanted Secure Boot when the VM was last started, where that is known.
+  std::optional<bool> wanted_secure_boot;
+};
+
+/// The rows of the database `file`. That another process uses the database is an error.
+[[nodiscard]] base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log);
 /// Makes the variables of `blob` all rows of the database `file`, whose rows are `before` still;
 /// else nothing is written. It is made when there is none and `use` says so.
 [[nodiscard]] base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
