@@ -48,6 +48,7 @@ constexpr std::array<Row, kEventCount> kRows = {{
     {Event::kSecureBootRefusalNotReported, LogLevel::kError, "secure-boot-refusal-not-reported"},
     {Event::kLiveSocketFailed, LogLevel::kWarning, "live-socket-failed"},
     {Event::kBootTimeMarkFailed, LogLevel::kWarning, "boot-time-mark-failed"},
+    {Event::kWishNotStored, LogLevel::kWarning, "wish-not-stored"},
     {Event::kPagesNotMapped, LogLevel::kWarning, "pages-not-mapped"},
     {Event::kAccessIgnored, LogLevel::kInfo, "access-ignored"},
     {Event::kAccessOdd, LogLevel::kWarning, "access-odd"},

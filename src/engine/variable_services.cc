@@ -221,7 +221,8 @@ void VariableServices::KeepWish() {
                           : policy_.secure_boot;
   // A full disk keeps no VM from its start that writes nothing else.
   if (const auto kept = backend_.KeepWishAtStart(wanted); !kept) {
-    log_.Warning("that Secure Boot is wanted for this VM, or is not, could not be stored: " +
+    log_.Say(base::Event::kWishNotStored,
+             "that Secure Boot is wanted for this VM, or is not, could not be stored: " +
                  kept.error().message);
   }
 }

@@ -2,7 +2,7 @@
 """A term is a link where a page uses it first: usage: terms_test.py SOURCE_FOLDER
 
 The terms are those of the first table of docs/glossary.md, whose rows have anchors. README.md and each page of docs/
-(not of docs/tools, of which man pages are made) links the first use of each to its row. A use is the term as the
+(not of docs/tools, of which man pages are made, and no page that a test writes, which says "Made by") links the first use of each to its row. A use is the term as the
 glossary writes it, also with a capital letter at its beginning, with an "s" or an "'s" behind it, and over the end of a
 line. Headings, code, the text of other links, the head and the first column of a table, and tables that a
 program makes (<!-- begin NAME -->) are no places for such links, so what stands there is no use.
@@ -72,9 +72,11 @@ def main():
     assert len(list(problems_of("| a | b |\n| --- | --- |\n| db | guard |\n", known))) == 1
 
     all_terms = terms((top / "docs/glossary.md").read_text(encoding="utf-8"))
-    pages = [top / "README.md", *(page for page in sorted(top.glob("docs/*.md")) if page.name != "glossary.md")]
-    found = [f"{page.relative_to(top)}:{problem}" for page in pages
-             for problem in problems_of(page.read_text(encoding="utf-8"), all_terms)]
+    pages = {page: page.read_text(encoding="utf-8") for page in (top / "README.md", *sorted(top.glob("docs/*.md")))
+             if page.name != "glossary.md"}
+    pages = {page: text for page, text in pages.items() if "\nMade by `tests/" not in text}
+    found = [f"{page.relative_to(top)}:{problem}" for page, text in pages.items()
+             for problem in problems_of(text, all_terms)]
     assert all_terms, "docs/glossary.md has no table of terms"
     print("\n".join(found) or f"{len(all_terms)} terms are links where {len(pages)} pages use them first")
     return 1 if found else 0

@@ -55,7 +55,7 @@ def add_row_behind_the_index(database):
     connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'variable'", (sql,))
     # In its old place, so that the schema is the same to the letter.
     (state,) = connection.execute("SELECT rowid FROM sqlite_schema WHERE name = 'state'").fetchone()
-    connection.execute("UPDATE sqlite_schema SET rowid = ? WHERE name = 'state'", (state + 10,))
+    connection.execute("UPDATE sqlite_schema SET rowid = rowid + 10 WHERE rowid >= ?", (state,))
     connection.execute("INSERT INTO sqlite_schema (rowid, type, name, tbl_name, rootpage, sql)"
                        " VALUES (?, 'index', 'sqlite_autoindex_variable_1', 'variable', ?, NULL)", (state, root))
     connection.close()

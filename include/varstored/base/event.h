@@ -50,6 +50,7 @@ enum class Event : std::uint8_t {
   kSecureBootRefusalNotReported,
   kLiveSocketFailed,
   kBootTimeMarkFailed,
+  kWishNotStored,
   kPagesNotMapped,
   kAccessIgnored,
   kAccessOdd,
