@@ -54,6 +54,7 @@ Vm Read(const FolderOptions& options, const std::string& uuid, base::Log& log) {
     vm.error = place.operand + ": not a database of the sqlite backend";
   } else {
     vm.bytes = opened->kept().bytes;
+    vm.secure_boot_at_last_start = opened->wanted_secure_boot_at_last_start();
     vm.target = place.operand;
   }
   return vm;

@@ -19,8 +19,10 @@ namespace {
 
 /// A helper has two seconds of processor time, of which a usual VM takes a few milliseconds.
 constexpr std::size_t kMostOfAHelper = 50;
-/// Of VM::wants_secure_boot, when nobody can tell.
+/// Of a flag about Secure Boot, when nobody can tell.
 constexpr std::uint8_t kNotKnown = 2;
+
+std::uint8_t ByteOf(std::optional<bool> wish) { return !wish ? kNotKnown : *wish ? 1 : 0; }
 
 base::Failure<base::Error> Broken() {
   return base::Fail("the answer of the helper process is broken");
@@ -35,7 +37,8 @@ base::Bytes Encode(const Vm& vm) {
   for (const std::string* text : TextsOf(vm)) {
     tool::WriteText(writer, *text);
   }
-  writer.WriteU8(!vm.wants_secure_boot ? kNotKnown : *vm.wants_secure_boot ? 1 : 0);
+  writer.WriteU8(ByteOf(vm.wants_secure_boot));
+  writer.WriteU8(ByteOf(vm.secure_boot_at_last_start));
   writer.WriteU8(static_cast<std::uint8_t>(vm.form));
   WriteFlag(writer, vm.is_vm);
   WriteFlag(writer, vm.bytes.has_value());
@@ -48,11 +51,16 @@ base::Bytes Encode(const Vm& vm) {
 
 // From here on it is for the helper process.
 
+std::optional<bool> WishOf(std::uint8_t byte) {
+  return byte == kNotKnown ? std::nullopt : std::optional(byte != 0);
+}
+
 /// What the caller, which is trusted, has encoded.
 base::Result<Vm> Decode(base::ByteSpan request) {
   base::Reader reader(request);
   Vm vm;
   std::uint8_t wish = 0;
+  std::uint8_t last_wish = 0;
   std::uint8_t form = 0;
   bool has_bytes = false;
   bool is_right = true;
@@ -60,11 +68,12 @@ base::Result<Vm> Decode(base::ByteSpan request) {
        {&vm.uuid, &vm.name, &vm.kind, &vm.power_state, &vm.error, &vm.socket_name, &vm.target}) {
     is_right = is_right && tool::ReadText(reader, *text);
   }
-  if (!is_right || !reader.ReadU8(wish) || !reader.ReadU8(form) || !ReadFlag(reader, vm.is_vm) ||
-      !ReadFlag(reader, has_bytes)) {
+  if (!is_right || !reader.ReadU8(wish) || !reader.ReadU8(last_wish) || !reader.ReadU8(form) ||
+      !ReadFlag(reader, vm.is_vm) || !ReadFlag(reader, has_bytes)) {
     return base::Fail("a request that is broken");
   }
-  vm.wants_secure_boot = wish == kNotKnown ? std::nullopt : std::optional(wish != 0);
+  vm.wants_secure_boot = WishOf(wish);
+  vm.secure_boot_at_last_start = WishOf(last_wish);
   vm.form = static_cast<Vm::Form>(form);
   if (has_bytes) {
     vm.bytes = base::ToBytes(reader.ReadRest());
@@ -82,6 +91,7 @@ base::Result<Inspected> Inspect(const Vm& vm) {
   seen.context.target = vm.target;
   seen.context.is_vm = vm.is_vm;
   seen.context.secure_boot = vm.wants_secure_boot;
+  seen.context.secure_boot_at_last_start = vm.secure_boot_at_last_start;
   seen.context.is_first_boot = !vm.bytes;
   seen.context.now = std::time(nullptr);
   if (!vm.bytes) {

@@ -312,6 +312,20 @@ class OfAFolder(InspectPool):
         self.assertEqual([finding["name"] for finding in vms[0]["report"]["findings"]], ["boot-order-dangling"])
         self.assertIn(f"{uuid_of(1)}: boot-order-dangling\n", self.inspect(2, *self.where))
 
+    def test_of_a_database_the_report_is_that_of_this_database_alone(self):
+        self.add(2, guest.blob(guest.entry("PK", b"of anybody", 0x27, guest.GLOBAL)))
+        path = self.databases / uuid_of(2) / "variables.sqlite"
+        with subprocess.Popen([PROGRAMS / "varstored-loopback", "--listen", self.folder / "door", "--backend", "sqlite",
+                               "--arg", f"path:{path}", "--platform", "secureboot=true"],
+                              stderr=subprocess.PIPE, text=True) as daemon:
+            for line in daemon.stderr:
+                if "ready: " in line:
+                    break
+            daemon.terminate()
+        one = json.loads(subprocess.run([PROGRAM, "--json", path], capture_output=True, check=False, timeout=60).stdout)
+        self.assertEqual(one["secure_boot_at_last_start"], True)
+        self.assertEqual(self.document(2, *self.where)[2]["report"], one)
+
     def test_one_that_cannot_be_read_is_a_row_with_the_reason(self):
         (self.databases / uuid_of(1) / "variables.sqlite").write_bytes(b"no database")
         (self.databases / uuid_of(2)).mkdir()

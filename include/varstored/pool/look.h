@@ -31,6 +31,8 @@ struct Vm {
   std::string kind;
   std::string power_state;
   std::optional<bool> wants_secure_boot;
+  /// Of a database (health::Context).
+  std::optional<bool> secure_boot_at_last_start;
   /// Why nobody has its variables; then `bytes` do not count.
   std::string error;
   Form form = Form::kBlob;
