@@ -8,6 +8,7 @@
 
 #include "authority.h"
 #include "esp.h"
+#include "inspect_pool.h"
 #include "kept_state.h"
 #include "page.h"
 #include "screen_here.h"
@@ -52,6 +53,10 @@ struct Wishes {
   std::string dbx_update;
   std::string lists;
   std::string check;
+  bool pool = false;
+  bool jsonl = false;
+  std::string live_folder;
+  std::vector<std::string> filter;
 };
 
 /// What was read for an inspection, and looked into by nobody.
@@ -387,46 +392,102 @@ base::Result<std::string> CheckAll(Wishes wishes, const std::vector<std::string>
   return lines;
 }
 
+/// All VMs.
+base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std::string>& operands,
+                                     int& exit_code, base::Log& log) {
+  if (operands.size() > 1 || (!operands.empty() && wishes.place.socket)) {
+    return tool::Misuse("--pool takes one folder of databases, or the socket of -s");
+  }
+  if (wishes.live || wishes.is_short || wishes.svg || wishes.pcr7 || !wishes.esp.empty() ||
+      !wishes.check.empty() || !wishes.dbx_update.empty() || !wishes.place.backend.empty() ||
+      (wishes.json && wishes.jsonl)) {
+    return tool::Misuse("--pool goes with --json or --jsonl, --filter, --lists and --live-folder");
+  }
+  const auto files = ReadFiles(wishes);
+  if (!files) {
+    return files.failure();
+  }
+  if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
+    return dropped.failure();
+  }
+  tools::PoolLook look;
+  look.folder = operands.empty() ? "" : operands.front();
+  look.toolstack = {wishes.place.socket, wishes.place.wait};
+  look.live_folder = wishes.live_folder;
+  look.filter = wishes.filter;
+  look.output = wishes.json    ? tools::PoolOutput::kJson
+                : wishes.jsonl ? tools::PoolOutput::kJsonLines
+                               : tools::PoolOutput::kTable;
+  look.list = [&]() -> base::Result<std::vector<health::ListedRevocation>> {
+    return files->lists
+               ? RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *files->lists)
+               : std::vector<health::ListedRevocation>();
+  };
+  return tools::InspectPool(look, exit_code, log);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Wishes wishes;
   int exit_code = 0;
-  const int failed = tool::Main(
-      {page::kName, page::kHelp}, argc, argv,
-      tool::Joined({tool::OptionsOf(wishes.rights),
-                    tool::OptionsOf(wishes.place),
-                    {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
-                     tool::Flag('\0', "short", wishes.is_short),
-                     tool::Flag('\0', "svg", wishes.svg), tool::Flag('\0', "pcr7", wishes.pcr7),
-                     tool::Value('\0', "esp", wishes.esp), tool::Value('\0', "check", wishes.check),
-                     tool::Value('\0', "dbx-update", wishes.dbx_update),
-                     tool::Value('\0', "lists", wishes.lists)}}),
-      [&](auto operands, auto& log) -> base::Result<std::string> {
-        if (static_cast<int>(wishes.json) + static_cast<int>(wishes.svg) +
-                static_cast<int>(wishes.is_short) + static_cast<int>(!wishes.check.empty()) >
-            1) {
-          return tool::Misuse("--short, --json, --svg and --check exclude each other");
-        }
-        if (wishes.pcr7 &&
-            (wishes.json || wishes.svg || wishes.is_short || !wishes.check.empty())) {
-          return tool::Misuse("--pcr7 is of the screen; 'varstore pcr7 --json' prints JSON");
-        }
-        if (!wishes.esp.empty() && (wishes.svg || wishes.is_short || !wishes.check.empty())) {
-          return tool::Misuse("--esp goes with the screen and with --json");
-        }
-        const bool has_many = !wishes.check.empty() && wishes.place.backend.empty() &&
-                              !wishes.live && !operands.empty();
-        const std::vector<std::string> vms = operands;
-        if (auto taken = tool::TakePlace(wishes.place, operands, has_many ? operands.size() - 1 : 0,
-                                         wishes.live);
-            !taken) {
-          return taken.failure();
-        }
-        return wishes.check.empty()
-                   ? Inspect(wishes, exit_code, log)
-                   : CheckAll(wishes, has_many ? vms : std::vector{wishes.place.operand}, exit_code,
-                              log);
-      });
-  return failed != 0 ? failed : exit_code;
+  const int failed =
+      tool::Main(
+          {page::kName, page::kHelp}, argc, argv,
+          tool::Joined({tool::OptionsOf(wishes.rights),
+                        tool::OptionsOf(wishes.place),
+                        {tool::Flag('\0', "live", wishes.live),
+                         tool::Flag('\0', "json", wishes.json),
+                         tool::Flag('\0', "short", wishes.is_short),
+                         tool::Flag('\0', "svg", wishes.svg),
+                         tool::Flag('\0', "pcr7", wishes.pcr7),
+                         tool::Value('\0', "esp", wishes.esp),
+                         tool::Value('\0', "check", wishes.check),
+                         tool::Value('\0', "dbx-update", wishes.dbx_update),
+                         tool::Value('\0', "lists", wishes.lists),
+                         tool::Flag('\0', "pool", wishes.pool),
+                         tool::Flag('\0', "jsonl", wishes.jsonl),
+                         tool::Value('\0', "live-folder", wishes.live_folder),
+                         {.name = "filter",
+                          .has_value = true,
+                          .apply =
+                              [&](std::string_view name) {
+                                wishes.filter.emplace_back(name);
+                                return base::Result<void>();
+                              }}}}),
+          [&](auto operands, auto& log) -> base::Result<std::string> {
+            if (wishes.pool) {
+              return LookAtPool(wishes, operands, exit_code, log);
+            }
+            if (wishes.jsonl || !wishes.filter.empty() || !wishes.live_folder.empty()) {
+              return tool::Misuse("--jsonl, --filter and --live-folder go with --pool");
+            }
+            if (static_cast<int>(wishes.json) + static_cast<int>(wishes.svg) +
+                    static_cast<int>(wishes.is_short) + static_cast<int>(!wishes.check.empty()) >
+                1) {
+              return tool::Misuse("--short, --json, --svg and --check exclude each other");
+            }
+            if (wishes.pcr7 &&
+                (wishes.json || wishes.svg || wishes.is_short || !wishes.check.empty())) {
+              return tool::Misuse("--pcr7 is of the screen; 'varstore pcr7 --json' prints JSON");
+            }
+            if (!wishes.esp.empty() && (wishes.svg || wishes.is_short || !wishes.check.empty())) {
+              return tool::Misuse("--esp goes with the screen and with --json");
+            }
+            const bool has_many = !wishes.check.empty() && wishes.place.backend.empty() &&
+                                  !wishes.live && !operands.empty();
+            const std::vector<std::string> vms = operands;
+            if (auto taken = tool::TakePlace(wishes.place, operands,
+                                             has_many ? operands.size() - 1 : 0, wishes.live);
+                !taken) {
+              return taken.failure();
+            }
+            return wishes.check.empty()
+                       ? Inspect(wishes, exit_code, log)
+                       : CheckAll(wishes, has_many ? vms : std::vector{wishes.place.operand},
+                                  exit_code, log);
+          });
+  // Only a look at a pool has signals wait.
+  const int interrupted = pool::StopSignals::ExitCode();
+  return interrupted != 0 ? interrupted : failed != 0 ? failed : exit_code;
 }

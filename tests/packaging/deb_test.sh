@@ -85,7 +85,8 @@ for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service /usr/
   /usr/share/bash-completion/completions/varstore /usr/share/bash-completion/completions/varstore-edit \
   /usr/share/bash-completion/completions/varstore-keys /usr/share/man/man1/varstore-keys.1.gz \
   /usr/share/bash-completion/completions/varstore-ls \
-  /usr/share/doc/varstored/tools/varstore-inspect.schema.json; do
+  /usr/share/doc/varstored/tools/varstore-inspect.schema.json \
+  /usr/share/doc/varstored/tools/varstore-inspect-pool.schema.json; do
   mode "$file" 644
 done
 for page in boot-and-tpm findings glossary keys troubleshooting tools/varstore-repair; do

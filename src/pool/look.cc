@@ -1,0 +1,248 @@
+#include "varstored/pool/look.h"
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <memory>
+#include <string_view>
+
+#include "varstored/base/reader.h"
+#include "varstored/base/writer.h"
+#include "varstored/health/report.h"
+#include "varstored/health/state.h"
+#include "varstored/live/snapshot.h"
+#include "varstored/pool/texts.h"
+#include "varstored/tool/place.h"
+
+namespace varstored::pool {
+namespace {
+
+/// A helper has two seconds of processor time, of which a usual VM takes a few milliseconds.
+constexpr std::size_t kMostOfAHelper = 50;
+/// Of a flag about Secure Boot, when nobody can tell.
+constexpr std::uint8_t kNotKnown = 2;
+
+std::uint8_t ByteOf(std::optional<bool> wish) { return !wish ? kNotKnown : *wish ? 1 : 0; }
+
+base::Failure<base::Error> Broken() {
+  return base::Fail("the answer of the helper process is broken");
+}
+
+std::array<const std::string*, 7> TextsOf(const Vm& vm) {
+  return {&vm.uuid, &vm.name, &vm.kind, &vm.power_state, &vm.error, &vm.socket_name, &vm.target};
+}
+
+base::Bytes Encode(const Vm& vm) {
+  base::Writer writer;
+  for (const std::string* text : TextsOf(vm)) {
+    tool::WriteText(writer, *text);
+  }
+  writer.WriteU8(ByteOf(vm.wants_secure_boot));
+  writer.WriteU8(ByteOf(vm.secure_boot_at_last_start));
+  writer.WriteU8(static_cast<std::uint8_t>(vm.form));
+  WriteFlag(writer, vm.is_vm);
+  WriteFlag(writer, vm.bytes.has_value());
+  base::Bytes request = writer.Take();
+  if (vm.bytes) {
+    request.insert(request.end(), vm.bytes->begin(), vm.bytes->end());
+  }
+  return request;
+}
+
+// From here on it is for the helper process.
+
+std::optional<bool> WishOf(std::uint8_t byte) {
+  return byte == kNotKnown ? std::nullopt : std::optional(byte != 0);
+}
+
+/// What the caller, which is trusted, has encoded.
+base::Result<Vm> Decode(base::ByteSpan request) {
+  base::Reader reader(request);
+  Vm vm;
+  std::uint8_t wish = 0;
+  std::uint8_t last_wish = 0;
+  std::uint8_t form = 0;
+  bool has_bytes = false;
+  bool is_right = true;
+  for (std::string* text :
+       {&vm.uuid, &vm.name, &vm.kind, &vm.power_state, &vm.error, &vm.socket_name, &vm.target}) {
+    is_right = is_right && tool::ReadText(reader, *text);
+  }
+  if (!is_right || !reader.ReadU8(wish) || !reader.ReadU8(last_wish) || !reader.ReadU8(form) ||
+      !ReadFlag(reader, vm.is_vm) || !ReadFlag(reader, has_bytes)) {
+    return base::Fail("a request that is broken");
+  }
+  vm.wants_secure_boot = WishOf(wish);
+  vm.secure_boot_at_last_start = WishOf(last_wish);
+  vm.form = static_cast<Vm::Form>(form);
+  if (has_bytes) {
+    vm.bytes = base::ToBytes(reader.ReadRest());
+  }
+  return vm;
+}
+
+struct Inspected {
+  health::State state;
+  health::Context context;
+};
+
+base::Result<Inspected> Inspect(const Vm& vm) {
+  Inspected seen;
+  seen.context.target = vm.target;
+  seen.context.is_vm = vm.is_vm;
+  seen.context.secure_boot = vm.wants_secure_boot;
+  seen.context.secure_boot_at_last_start = vm.secure_boot_at_last_start;
+  seen.context.is_first_boot = !vm.bytes;
+  seen.context.now = std::time(nullptr);
+  if (!vm.bytes) {
+    return seen;
+  }
+  switch (vm.form) {
+    case Vm::Form::kText:
+      seen.state = health::ReadStateFromText(base::ToString(*vm.bytes));
+      break;
+    case Vm::Form::kBlob:
+      seen.state = health::ReadState(*vm.bytes);
+      break;
+    case Vm::Form::kSnapshot: {
+      auto snapshot = live::DecodeSnapshot(*vm.bytes);
+      const auto name = live::ParseSocketName(vm.socket_name);
+      if (!snapshot || !name) {
+        return snapshot ? base::Fail("the socket has no name of a daemon's") : snapshot.failure();
+      }
+      seen.state = health::ReadState(snapshot->blob);
+      seen.context.running = {*name, std::move(snapshot->counts)};
+      break;
+    }
+  }
+  return seen;
+}
+
+Entry EntryOf(const Vm& vm, const std::vector<health::ListedRevocation>& list) {
+  Entry entry{.uuid = vm.uuid,
+              .name = vm.name,
+              .kind = vm.kind,
+              .power_state = vm.power_state,
+              .wants_secure_boot = vm.wants_secure_boot,
+              .error = vm.error,
+              .report = std::nullopt};
+  if (!vm.error.empty()) {
+    return entry;
+  }
+  auto inspected = Inspect(vm);
+  if (!inspected) {
+    entry.error = inspected.error().message;
+    return entry;
+  }
+  inspected->context.microsoft_list = list;
+  entry.report = health::MakeReport(inspected->state, inspected->context);
+  if (inspected->context.running && !vm.is_vm) {
+    // They would need a file that the daemon has locked.
+    for (health::Finding& finding : entry.report->findings) {
+      finding.command.clear();
+    }
+  }
+  entry.are_certificates_up_to_date = tool::AreCertificatesUpToDate(inspected->state.entries);
+  return entry;
+}
+
+sandbox::Helper::Work WorkOf(const LookOptions& options) {
+  const auto list =
+      std::make_shared<base::Result<std::vector<health::ListedRevocation>>>(options.list());
+  return
+      [list, wants_json = options.wants_json](base::ByteSpan request) -> base::Result<base::Bytes> {
+        if (!*list) {
+          return list->failure();
+        }
+        if (request.empty()) {
+          return base::Bytes();
+        }
+        const auto vm = Decode(request);
+        if (!vm) {
+          return vm.failure();
+        }
+        const Entry entry = EntryOf(*vm, **list);
+        base::Writer error;
+        tool::WriteText(error, entry.error);
+        base::Bytes answer = EncodeRow(RowOf(entry));
+        const base::Bytes encoded = error.Take();
+        answer.insert(answer.end(), encoded.begin(), encoded.end());
+        if (wants_json) {
+          const base::Bytes json = base::ToBytes(JsonOf(entry));
+          answer.insert(answer.end(), json.begin(), json.end());
+        }
+        return answer;
+      };
+}
+
+// And up to here.
+
+}  // namespace
+
+base::Result<void> Looker::Begin(base::Log& log) {
+  helper_.reset();
+  asked_ = 0;
+  auto helper = sandbox::Helper::Start(
+      {.stop = options_.stop},
+      [this](int /*stop_fd*/, base::Log& /*lines*/) { return WorkOf(options_); });
+  if (!helper) {
+    return helper.failure();
+  }
+  helper_.emplace(*std::move(helper));
+  const auto is_ready = helper_->Ask({}, log);
+  return is_ready ? base::Result<void>() : is_ready.failure();
+}
+
+base::Result<Seen> Looker::Ask(const Vm& vm, base::Log& log) {
+  ++asked_;
+  const auto answer = helper_->Ask(Encode(vm), log);
+  if (!answer) {
+    return answer.failure();
+  }
+  base::ByteSpan rest;
+  auto row = DecodeRow(*answer, rest);
+  if (!row) {
+    return row.failure();
+  }
+  base::Reader reader(rest);
+  if (!tool::ReadText(reader, row->error)) {
+    return Broken();
+  }
+  Seen seen{*std::move(row), base::ToString(reader.ReadRest())};
+  // It goes out as one line, and nothing behind escapes it.
+  if (!std::all_of(seen.json.begin(), seen.json.end(),
+                   [](char c) { return c >= ' ' && c <= '~'; })) {
+    return Broken();
+  }
+  seen.row.uuid = vm.uuid;
+  seen.row.cells[0] = !vm.name.empty() ? vm.name : !vm.uuid.empty() ? vm.uuid : "--";
+  return seen;
+}
+
+base::Result<Seen> Looker::Look(const Vm& vm, base::Log& log) {
+  if (!helper_ || asked_ >= kMostOfAHelper) {
+    if (auto begun = Begin(log); !begun) {
+      return begun.failure();
+    }
+  }
+  const bool is_fresh = asked_ == 0;
+  auto seen = Ask(vm, log);
+  if (!seen && !is_fresh) {
+    if (auto begun = Begin(log); !begun) {
+      return begun.failure();
+    }
+    seen = Ask(vm, log);
+  }
+  if (seen || !vm.error.empty()) {
+    return seen;
+  }
+  Vm blamed = vm;
+  blamed.error = seen.error().message;
+  blamed.bytes.reset();
+  if (auto begun = Begin(log); !begun) {
+    return begun.failure();
+  }
+  return Ask(blamed, log);
+}
+
+}  // namespace varstored::pool

@@ -1,0 +1,188 @@
+#include "inspect_pool.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <string_view>
+#include <utility>
+
+#include "screen_here.h"
+#include "varstored/backend/xapi.h"
+#include "varstored/base/file.h"
+#include "varstored/live/snapshot.h"
+#include "varstored/pool/databases.h"
+#include "varstored/pool/entry.h"
+#include "varstored/pool/look.h"
+#include "varstored/sandbox/helper.h"
+#include "varstored/tool/command_line.h"
+#include "varstored/tool/progress.h"
+
+namespace varstored::tools {
+namespace {
+
+constexpr const char* kDefaultFolder = "/var/lib/varstored";
+constexpr int kFoundExitCode = 2;
+/// What the VM at hand may still take after a signal.
+constexpr std::chrono::milliseconds kMostAtTheEnd(200);
+
+base::Result<std::vector<health::FindingKind>> KindsOf(const std::vector<std::string>& names) {
+  std::vector<health::FindingKind> kinds;
+  for (const std::string& name : names) {
+    const auto types = health::FindingTypes();
+    const auto found =
+        std::find_if(types.begin(), types.end(),
+                     [&name](const health::FindingType& type) { return type.name == name; });
+    if (found == types.end()) {
+      return tool::Misuse("--filter takes the name of a finding (varstore help findings)");
+    }
+    kinds.push_back(found->kind);
+  }
+  return kinds;
+}
+
+class Walk {
+ public:
+  Walk(const PoolLook& look, std::vector<health::FindingKind> filter, base::Log& log)
+      : look_(look),
+        filter_(std::move(filter)),
+        log_(log),
+        looker_(
+            {.list = look.list, .wants_json = look.output != PoolOutput::kTable, .stop = &soon_}) {}
+
+  base::Result<std::string> Run(int& exit_code) {
+    const auto signals = pool::StopSignals::Block();
+    if (!signals) {
+      return signals.failure();
+    }
+    soon_.fd = signals->fd();
+    auto ended_early = Visit(*signals);
+    progress_.reset();
+    if (!ended_early || !failure_.empty()) {
+      return ended_early ? base::Fail(failure_) : ended_early.failure();
+    }
+    totals_.ended_early = *std::move(ended_early);
+    exit_code = totals_.failed != 0 || !totals_.ended_early.empty() ? 1
+                : has_findings_                                     ? kFoundExitCode
+                                                                    : 0;
+    if (look_.output == PoolOutput::kTable) {
+      pool::Sort(rows_);
+      return Table();
+    }
+    if (!totals_.ended_early.empty()) {
+      log_.Error(totals_.ended_early);
+    }
+    return std::string(look_.output == PoolOutput::kJsonLines ? "" : is_begun_ ? "\n]\n" : "[]\n");
+  }
+
+ private:
+  base::Result<std::string> Visit(const pool::StopSignals& signals) {
+    const auto begin = [this](std::size_t done, std::size_t total) {
+      if (!progress_ && look_.output != PoolOutput::kJsonLines) {
+        progress_.emplace(total);
+      }
+      done_ = done;
+      Show({});
+    };
+    const bool has_toolstack =
+        look_.folder.empty() &&
+        (look_.toolstack.socket || ::access(backend::XapiOptions().socket_path.c_str(), F_OK) == 0);
+    if (!has_toolstack) {
+      return pool::VisitFolder(
+          {look_.folder.empty() ? kDefaultFolder : look_.folder,
+           look_.live_folder.empty() ? std::string(live::kFolder) : look_.live_folder},
+          signals, {begin, [this](const pool::Vm& vm) { LookAt(vm); }}, log_);
+    }
+    return pool::VisitToolstack(
+        look_.toolstack, signals,
+        {begin,
+         [this](const backend::PoolVm& vm) {
+           if (vm.is_control_domain || vm.is_default_template || !vm.is_uefi) {
+             ++totals_.count;
+             ++totals_.skipped;
+           } else {
+             LookAt(pool::OfToolstack(vm));
+           }
+         },
+         [this](const std::string& why) {
+           pool::Vm vm;
+           vm.error = why;
+           LookAt(vm);
+         }},
+        log_);
+  }
+
+  void Show(std::string_view name) {
+    if (progress_) {
+      progress_->Show(done_, name);
+    }
+  }
+
+  void LookAt(const pool::Vm& vm) {
+    if (!failure_.empty()) {
+      return;
+    }
+    Show(vm.name.empty() ? vm.uuid : vm.name);
+    auto seen = looker_.Look(vm, log_);
+    if (!seen) {
+      failure_ = seen.error().message;
+      return;
+    }
+    totals_.Count(seen->row);
+    if (!seen->row.Matches(filter_)) {
+      return;
+    }
+    has_findings_ = has_findings_ || !seen->row.findings.empty();
+    if (look_.output == PoolOutput::kTable) {
+      rows_.push_back(std::move(seen->row));
+    } else {
+      Write(seen->json);
+    }
+  }
+
+  void Write(const std::string& json) {
+    const bool is_lines = look_.output == PoolOutput::kJsonLines;
+    const std::string text = (is_lines    ? ""
+                              : is_begun_ ? ",\n"
+                                          : "[\n") +
+                             json + (is_lines ? "\n" : "");
+    is_begun_ = true;
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
+        (is_lines && std::fflush(stdout) != 0)) {
+      failure_ = "cannot write to standard output: " + base::ErrnoText();
+    }
+  }
+
+  base::Result<std::string> Table() {
+    const health::ScreenOptions screen = ScreenOptionsHere();
+    return sandbox::TextInHelper(
+        [&](base::Log& /*lines*/) {
+          return base::Result<std::string>(pool::RenderTable(rows_, totals_, screen));
+        },
+        log_);
+  }
+
+  const PoolLook& look_;
+  std::vector<health::FindingKind> filter_;
+  base::Log& log_;
+  sandbox::Stop soon_{.grace = kMostAtTheEnd};
+  pool::Looker looker_;
+  std::optional<tool::Progress> progress_;
+  std::size_t done_ = 0;
+  std::vector<pool::Row> rows_;
+  pool::Totals totals_;
+  bool has_findings_ = false;
+  bool is_begun_ = false;
+  /// Why nothing more can be done.
+  std::string failure_;
+};
+
+}  // namespace
+
+base::Result<std::string> InspectPool(const PoolLook& look, int& exit_code, base::Log& log) {
+  auto kinds = KindsOf(look.filter);
+  return kinds ? Walk(look, *std::move(kinds), log).Run(exit_code) : kinds.failure();
+}
+
+}  // namespace varstored::tools
