@@ -89,7 +89,7 @@ for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service /usr/
   /usr/share/doc/varstored/tools/varstore-inspect-pool.schema.json; do
   mode "$file" 644
 done
-for page in boot-and-tpm findings glossary keys troubleshooting tools/varstore-repair; do
+for page in boot-and-tpm documents findings firmware glossary keys packaging troubleshooting tools/varstore-repair; do
   mode "/usr/share/doc/varstored/${page}.md" 644
 done
 
