@@ -10,6 +10,7 @@
 #include "varstored/efi/guid.h"
 #include "varstored/health/text.h"
 #include "varstored/store/vars_blob.h"
+#include "varstored/tool/vm_name.h"
 
 namespace varstored::tools {
 namespace {
@@ -51,13 +52,17 @@ bool IsBase64(const tool::Kept& kept) {
 
 base::Result<OpenSubject> OpenKept(const tool::PlaceOptions& options, base::Log& log,
                                    sandbox::Stop* stop) {
-  auto place = tool::Place::Open(options, log, stop);
+  const auto understood = tool::Understood(options, log, stop);
+  if (!understood) {
+    return understood.failure();
+  }
+  auto place = tool::Place::Open(*understood, log, stop);
   if (!place) {
     return place.failure();
   }
   OpenSubject subject{*std::move(place), {}};
   health::Context& context = subject.context;
-  context.target = TargetOf(options);
+  context.target = TargetOf(*understood);
   context.is_vm = efi::ParseGuid(context.target).has_value();
   context.now = std::time(nullptr);
   context.is_first_boot = !subject.place.kept().bytes;

@@ -62,18 +62,24 @@ Pool::Pool(const PoolOptions& options)
 
 Pool::~Pool() = default;
 
-base::Result<std::vector<std::string>> Pool::List() {
-  constexpr std::string_view kMethod = "VM.get_all";
-  const auto answer = calls_->Ask(kMethod, {}, Clock::now() + kCallBudget);
+base::Result<std::vector<std::string>> Pool::List() { return Ask("VM.get_all", {}); }
+
+base::Result<std::vector<std::string>> Pool::ListByName(const std::string& name) {
+  return Ask("VM.get_by_name_label", name);
+}
+
+base::Result<std::vector<std::string>> Pool::Ask(std::string_view method,
+                                                 std::string_view parameter) {
+  const auto answer = calls_->Ask(method, parameter, Clock::now() + kCallBudget);
   if (!answer) {
     return Failed(answer.error().message);
   }
   if (!*answer) {
-    return Failed(std::string(kMethod) + ": " + answer->error().Text());
+    return Failed(std::string(method) + ": " + answer->error().Text());
   }
   const XmlRpcValue& list = **answer;
   if (list.kind != XmlRpcValue::Kind::kArray) {
-    return base::Fail(std::string(kMethod) + ": the answer is no list");
+    return base::Fail(std::string(method) + ": the answer is no list");
   }
   std::vector<std::string> references;
   references.reserve(list.items.size());

@@ -149,6 +149,20 @@ base::Result<LiveAnswer> AskLive(const std::string& vm, const Rights& rights, ba
   return LiveAnswer{answering->name, answering->path, *std::move(bytes)};
 }
 
+base::Result<std::optional<efi::Guid>> UuidOfListening(const std::string& folder,
+                                                       const std::string& number) {
+  const auto sockets = FindSockets(folder, number);
+  if (!sockets) {
+    return sockets.failure();
+  }
+  for (const Socket& socket : *sockets) {
+    if (socket.name.uuid && Connect(socket.path).valid()) {
+      return socket.name.uuid;
+    }
+  }
+  return std::optional<efi::Guid>();
+}
+
 base::Result<live::Snapshot> ReadLive(const LiveAnswer& answer) {
   auto snapshot = live::DecodeSnapshot(answer.bytes);
   return snapshot ? std::move(snapshot) : base::Fail(answer.path + ": " + snapshot.error().message);

@@ -21,6 +21,7 @@
 #include "varstored/sandbox/sandbox.h"
 #include "varstored/store/store.h"
 #include "varstored/tool/format.h"
+#include "varstored/tool/vm_name.h"
 
 namespace varstored::tool {
 namespace {
@@ -167,13 +168,6 @@ Option IdOption(char letter, std::string name, std::optional<Id>& id) {
             id = static_cast<Id>(*number);
             return {};
           }};
-}
-
-/// Whether a toolstack is on this host, running or not: at its own socket, as nobody said another.
-bool HasToolstack() {
-  std::error_code error;
-  return std::filesystem::exists(
-      std::filesystem::path(backend::XapiOptions().socket_path).parent_path(), error);
 }
 
 /// The file or folder that the operand means; nothing: what a backend has. Without a toolstack a
@@ -564,7 +558,12 @@ Place::Place() = default;
 Place::~Place() = default;
 Place::Place(Place&&) noexcept = default;
 
-base::Result<Place> Place::Open(const PlaceOptions& options, base::Log& log, sandbox::Stop* stop) {
+base::Result<Place> Place::Open(const PlaceOptions& given, base::Log& log, sandbox::Stop* stop) {
+  const auto understood = Understood(given, log, stop);
+  if (!understood) {
+    return understood.failure();
+  }
+  const PlaceOptions& options = *understood;
   const auto path = PathOf(options);
   if (!path) {
     return path.failure();
@@ -614,7 +613,7 @@ base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
     return input.failure();
   }
   if (input->file && !input->file->exists()) {
-    return base::Fail(path + ": no VM's uuid, and there is no such file");
+    return base::Fail(path + ": there is no such file");
   }
   if (input->format == Format::kSqlite) {
     database_ = std::move(input->file);

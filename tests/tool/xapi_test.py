@@ -7,6 +7,7 @@
 import argparse
 import concurrent.futures
 import contextlib
+import json
 import os
 import socket
 import struct
@@ -337,6 +338,61 @@ def without_a_toolstack_a_uuid_is_the_database_of_a_vm_of_xls_and_nobody_waits()
             code, output, errors = host.run("varstore-get", UUID, VENDOR, "Note", "-r", root, "--wait", "0")
             expect((code, output), (1, ""))
             expect("given up" in errors, True)
+
+
+@story
+def without_a_toolstack_a_name_is_that_of_a_vm_of_xls():
+    with Host("xapi", usual()) as host:
+        if os.geteuid() != 0:
+            raise Skipped("needs root")
+        root = host.path("root")
+        vms = f"{root}/var/lib/varstored"
+        os.makedirs(f"{root}/tmp")
+        blob = host.path("blob", guest.blob(*usual()))
+        other = UUID[:-1] + "0"
+        for uuid in (UUID, other):
+            os.makedirs(f"{vms}/{uuid}")
+            expect(host.run("varstore-convert", blob, f"{vms}/{uuid}/variables.sqlite")[0], 0)
+        host.path(f"{vms}/{UUID}.name", b"web")
+        expect(host.run("varstore-get", "web", VENDOR, "Note", "-r", root), (0, "kept", ""))
+        # Findings and commands speak of the uuid.
+        expect(json.loads(host.run("varstore-inspect", "web", "--json", "-r", root)[1])["target"], UUID)
+        host.path(f"{vms}/{other}.name", b"web")
+        code, output, errors = host.run("varstore-get", "web", VENDOR, "Note", "-r", root)
+        expect((code, output), (2, ""))
+        expect(f"'web' is the name of 2 VMs ({other}, {UUID}): give the uuid" in errors, True)
+
+
+@story
+def a_name_is_asked_for_at_the_toolstack():
+    with Host("xapi", usual()) as host:
+        named = {"web": ["vm"], "two": ["vm", "more"], "with templates": ["template", "snapshot", "vm"],
+                  "<&>": ["vm"], "gone": ["absent"], "many": ["vm"] * 65, "odd": ["odd"]}
+        records = {"vm": {}, "more": {"uuid": UUID[:-1] + "0"}, "template": {"is_a_template": True},
+                   "snapshot": {"is_a_snapshot": True, "is_a_template": True}, "odd": {"uuid": "../../etc"}}
+        answer = host.toolstack.answer
+
+        def with_names(method, parameters):
+            if method == "VM.get_by_name_label":
+                return ["OpaqueRef:" + name for name in named.get(parameters[1], [])]
+            if method == "VM.get_record":
+                name = parameters[1].removeprefix("OpaqueRef:")
+                if name not in records:
+                    raise peer.Refused(["HANDLE_INVALID", "VM", parameters[1]])
+                return {"uuid": UUID, "is_a_template": False, "is_a_snapshot": False, "NVRAM": {}, **records[name]}
+            return answer(method, parameters)
+
+        host.toolstack.answer = with_names
+        host.listen()
+        for name in ("web", "with templates", "<&>"):
+            expect(host.here("varstore-get", name, VENDOR, "Note"), (0, "kept", ""))
+        for name, wanted, says in (
+                ("two", 2, f"'two' is the name of 2 VMs ({UUID[:-1]}0, {UUID}): give the uuid"),
+                ("gone", 1, "no VM has this name in the toolstack"), ("absent", 1, "no VM has this name"),
+                ("many", 1, "more than 64"), ("odd", 1, "is no uuid"), ("\x1b[2J", 1, "'?[2J'")):
+            code, output, errors = host.here("varstore-get", name, VENDOR, "Note")
+            expect((code, output), (wanted, ""))
+            expect(errors if says not in errors else says, says)
 
 
 @story

@@ -42,6 +42,25 @@ TEST_F(VmFolderTest, IsMadeForItsUserAlone) {
   EXPECT_EQ(status.st_mode & 022, 0U);
 }
 
+TEST_F(VmFolderTest, TheNameIsKeptWhereNoDaemonCanWrite) {
+  const std::string path = folders_.File(std::string(kUuid) + ".name");
+  const auto kept = [&](const std::string& name) {
+    EXPECT_TRUE(Open().KeepName(name)) << name;
+    std::ifstream file(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  EXPECT_EQ(kept("web"), "web");
+  EXPECT_EQ(kept("../x/\n"), "../x/\n");
+  EXPECT_EQ(kept("web--incoming"), "web");
+  EXPECT_EQ(kept(std::string(VmFolder::kMaxNameBytes, 'n')),
+            std::string(VmFolder::kMaxNameBytes, 'n'));
+  EXPECT_EQ(kept(std::string(VmFolder::kMaxNameBytes + 1, 'n')), "") << "no name, and not the last";
+  EXPECT_EQ(kept(""), "");
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  EXPECT_FALSE(Open().KeepName("web"));
+}
+
 TEST_F(VmFolderTest, WhereOthersMayWriteNoVariablesAreKept) {
   const std::string path = folders_.File(kUuid);
   ASSERT_TRUE(VmFolder::Open(folders_.path(), kUuid));

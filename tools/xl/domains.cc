@@ -92,6 +92,10 @@ base::Result<std::string> Domains::UuidOf(std::uint16_t domain) const {
   return vm->substr(kVmPrefix.size());
 }
 
+std::optional<std::string> Domains::NameOf(std::uint16_t domain) const {
+  return Read(domain, "name");
+}
+
 bool Domains::IsThere(std::uint16_t domain, const std::string& uuid) const {
   return Read(domain, "vm") == std::string(kVmPrefix) + uuid;
 }

@@ -23,6 +23,8 @@ class Domains {
   [[nodiscard]] base::Result<std::uint16_t> Find(const std::string& text) const;
   /// The UUID of the VM that runs as this domain.
   [[nodiscard]] base::Result<std::string> UuidOf(std::uint16_t domain) const;
+  /// The name that the toolstack gave to the domain.
+  [[nodiscard]] std::optional<std::string> NameOf(std::uint16_t domain) const;
   /// Whether the toolstack still has this domain, as that VM.
   [[nodiscard]] bool IsThere(std::uint16_t domain, const std::string& uuid) const;
 

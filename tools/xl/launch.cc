@@ -203,6 +203,12 @@ base::Result<Daemon> Daemon::Start(const Domains& domains, const Settings& setti
     if (const auto given = folder->GiveTo(launch.domain); !given) {
       return base::Fail(given.error().message);
     }
+    if (const auto kept = folder->KeepName(domains.NameOf(launch.domain).value_or("")); !kept) {
+      // The VM needs its variables, and no name.
+      const std::string line =
+          "the tools do not find the VM by its name: " + kept.error().message + "\n";
+      [[maybe_unused]] const ssize_t written = ::write(launch.log, line.data(), line.size());
+    }
   }
   if (const auto said = domains.WantSecureBoot(launch.domain, settings.secure_boot); !said) {
     return base::Fail(said.error().message);

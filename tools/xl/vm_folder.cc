@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "varstored/base/bytes.h"
 #include "varstored/base/file.h"
 #include "varstored/base/held_file.h"
 
@@ -90,6 +91,23 @@ base::Result<void> VmFolder::GiveTo(std::uint16_t domain) const {
     }
   }
   return ::fchown(fd_.get(), user, user) == 0 ? base::Result<void>() : failed(path_);
+}
+
+base::Result<void> VmFolder::KeepName(std::string name) const {
+  constexpr std::string_view kIncoming = "--incoming";
+  if (name.ends_with(kIncoming)) {
+    name.resize(name.size() - kIncoming.size());
+  }
+  if (name.empty() || name.size() > kMaxNameBytes) {
+    name.clear();
+  }
+  auto file = base::HeldFile::Open(path_ + ".name");
+  if (!file) {
+    return base::Fail(file.error().message);
+  }
+  constexpr mode_t kMode = 0644;
+  return file->exists() ? file->Replace(base::ToBytes(name))
+                        : file->Make(base::ToBytes(name), kMode);
 }
 
 bool VmFolder::Has(std::string_view name) const {

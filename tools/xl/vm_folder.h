@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -16,6 +17,8 @@ namespace varstored::xl {
 /// acknowledged. In between its file is empty: the daemon has it open, and can make no other.
 class VmFolder {
  public:
+  static constexpr std::size_t kMaxNameBytes = 255;
+
   /// Opens the folder, which is made when it is missing. Fails where somebody else than root, the
   /// caller and a VM's user may have written in it, or may put another one in its place.
   [[nodiscard]] static base::Result<VmFolder> Open(const std::string& folder,
@@ -24,6 +27,11 @@ class VmFolder {
   /// Gives the folder and the files in it to the user of this domain. Fails at one that is no
   /// regular file, or has a second name: it may be a file of the host's.
   [[nodiscard]] base::Result<void> GiveTo(std::uint16_t domain) const;
+
+  /// Keeps the VM's name for the tools, in the file UUID.name beside the folder, where no daemon
+  /// can write. What xl adds to it while it receives the VM ("--incoming") is left out. A name that
+  /// is empty or longer than kMaxNameBytes is not kept: then the VM has none.
+  [[nodiscard]] base::Result<void> KeepName(std::string name) const;
 
   /// How a domain starts that goes on in the middle of its work. Fails when this host knows nothing
   /// of the VM.

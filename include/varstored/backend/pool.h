@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "varstored/base/result.h"
@@ -46,10 +47,15 @@ class Pool {
 
   /// References, in no order. On a host that is not the master the error says where the master is.
   [[nodiscard]] base::Result<std::vector<std::string>> List();
+  /// The references of the VMs, snapshots and templates that have this name.
+  [[nodiscard]] base::Result<std::vector<std::string>> ListByName(const std::string& name);
   /// Nothing when it is gone meanwhile.
   [[nodiscard]] base::Result<std::optional<PoolVm>> Find(const std::string& reference);
 
  private:
+  [[nodiscard]] base::Result<std::vector<std::string>> Ask(std::string_view method,
+                                                           std::string_view parameter);
+
   class Calls;
 
   std::unique_ptr<Calls> calls_;

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "varstored/base/bytes.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
+#include "varstored/efi/guid.h"
 #include "varstored/live/snapshot.h"
 #include "varstored/tool/place.h"
 
@@ -22,6 +24,10 @@ struct LiveAnswer {
 /// gives up `rights`. The error says which socket did not answer, and what to do.
 [[nodiscard]] base::Result<LiveAnswer> AskLive(const std::string& vm, const Rights& rights,
                                                base::Log& log);
+
+/// The uuid in the name of the socket in `folder` at which the daemon of this domain listens.
+[[nodiscard]] base::Result<std::optional<efi::Guid>> UuidOfListening(const std::string& folder,
+                                                                     const std::string& number);
 
 /// Looks into the answer: for a helper process.
 [[nodiscard]] base::Result<live::Snapshot> ReadLive(const LiveAnswer& answer);

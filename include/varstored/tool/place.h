@@ -46,7 +46,7 @@ struct PlaceOptions {
   /// --backend and --arg; empty: the operand says it.
   std::string backend;
   backend::BackendArguments arguments;
-  /// A VM's uuid, whose variables the toolstack has; or the path of a file.
+  /// A VM's uuid, name or number, or the path of a file: KindOf says which (vm_name.h).
   std::string operand;
   std::optional<std::string> socket;
   /// The tool changes nothing: a database is looked at as bytes.
@@ -134,12 +134,12 @@ class ToolstackHelper;
 /// none: that is for a helper process (sandbox::InHelper).
 class Place {
  public:
-  /// Opens what `options` name. A file is told by its first bytes: a database of the sqlite
+  /// Opens what `given` names. A file is told by its first bytes: a database of the sqlite
   /// backend, a `VARS` blob, or something else. Into that, and into a folder, a helper process
   /// looks: what is in another program's format can be looked at only. Nothing is made that is not
   /// there. A database that the VM's daemon has open is an error, since the daemon locks it. With
   /// `stop` a toolstack is given up when it says so.
-  [[nodiscard]] static base::Result<Place> Open(const PlaceOptions& options, base::Log& log,
+  [[nodiscard]] static base::Result<Place> Open(const PlaceOptions& given, base::Log& log,
                                                 sandbox::Stop* stop = nullptr);
   ~Place();
   Place(Place&& other) noexcept;

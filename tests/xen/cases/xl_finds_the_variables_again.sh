@@ -29,6 +29,7 @@ serving() {
   if echo "$opened" | grep /var/lib/xen; then
     fail "it holds what xl has opened for the device model"
   fi
+  [ "$(cat "$folder.name")" = vm ] || fail "the tools do not know its name"
   varstore-inspect --live "$uuid" >/run/told || fail "root cannot look into it by its uuid"
   say "domain $DOMAIN is served by process $DAEMON"
 }
