@@ -107,6 +107,10 @@ base::Result<void> ReadVm(const Wishes& wishes, Input& input, base::Log& log) {
   if (!opened) {
     return opened.failure();
   }
+  if (opened->place.running() != nullptr) {
+    input.live = *opened->place.running();
+    return {};
+  }
   input.subject = opened->subject();
   return {};
 }
@@ -204,7 +208,7 @@ base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input,
   }
   health::Report report = health::MakeReport(inspected.state, context);
   tools::BeginWithACopy(input.subject.kept, report.findings);
-  if (wishes.live && !context.is_vm) {
+  if (input.live && !context.is_vm) {
     // They would need the file in which the variables are kept, of which nothing is known here.
     for (health::Finding& finding : report.findings) {
       finding.command.clear();
@@ -430,6 +434,7 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
 
 int main(int argc, char** argv) {
   Wishes wishes;
+  wishes.place.only_looks = true;
   int exit_code = 0;
   const int failed =
       tool::Main(

@@ -273,8 +273,9 @@ base::Result<DatabaseFiles> OpenDatabaseFiles(const std::string& path, DatabaseU
 
 base::Result<DatabaseBytes> ReadDatabase(const DatabaseFiles& files) {
   const auto failed = [&files] {
-    return errno == EAGAIN || errno == EACCES ? base::Fail(files.name + ": another process uses it")
-                                              : FailWithErrno(files.name, "cannot lock");
+    return errno == EAGAIN || errno == EACCES
+               ? base::Fail(files.name + ": " + std::string(kDatabaseInUse))
+               : FailWithErrno(files.name, "cannot lock");
   };
   const int fd = files.database.get();
   if (!BeginLooking(fd)) {

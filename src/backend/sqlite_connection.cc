@@ -31,7 +31,7 @@ base::Failure<base::Error> FailureOf(sqlite3* connection) {
   const std::string file = FileName(connection) + ": ";
   switch (sqlite3_errcode(connection) & 0xFF) {
     case SQLITE_BUSY:
-      return base::Fail(file + "another process uses it");
+      return base::Fail(file + std::string(kDatabaseInUse));
     case SQLITE_IOERR:
       return base::Fail(file + sqlite3_errmsg(connection) + SystemError(connection));
     default:

@@ -21,6 +21,7 @@
 #include "varstored/sandbox/sandbox.h"
 #include "varstored/store/store.h"
 #include "varstored/tool/format.h"
+#include "varstored/tool/live.h"
 #include "varstored/tool/vm_name.h"
 
 namespace varstored::tool {
@@ -600,11 +601,48 @@ base::Result<Place> Place::Open(const PlaceOptions& given, base::Log& log, sandb
     place.toolstack_ = *std::move(toolstack);
   }
   auto bytes = place.Read(log);
+  if (!bytes && place.database_ && bytes.error().message.ends_with(backend::kDatabaseInUse)) {
+    const std::string database = place.database_->path();
+    if (!options.only_looks) {
+      return base::Fail(bytes.error().message +
+                        ": the VM runs, as a rule. Shut it down, then run this again");
+    }
+    const auto asked = place.AskDaemon(database, log);
+    return asked ? base::Result<Place>(std::move(place))
+                 : base::Fail(bytes.error().message + "; " + asked.error().message);
+  }
   if (!bytes) {
     return bytes.failure();
   }
   place.kept_.bytes = *std::move(bytes);
   return place;
+}
+
+base::Result<void> Place::AskDaemon(const std::string& path, base::Log& log) {
+  const std::string folder = std::filesystem::path(path).parent_path().filename();
+  if (!efi::ParseGuid(folder)) {
+    return base::Fail("if a VM runs with it, `--live` and the VM's uuid show it (varstore-ls)");
+  }
+  auto live = AskLive(folder, {}, log);
+  if (!live) {
+    return base::Fail("its varstored cannot be asked: " + live.error().message);
+  }
+  auto blob = sandbox::InHelper(
+      [&live](base::Log& /*lines*/) -> base::Result<base::Bytes> {
+        auto snapshot = ReadLive(*live);
+        return snapshot ? base::Result<base::Bytes>(std::move(snapshot->blob)) : snapshot.failure();
+      },
+      log);
+  if (!blob) {
+    return blob.failure();
+  }
+  log.Info("the VM runs: this is what its varstored has in memory now (" + live->path + ")");
+  database_.reset();
+  kept_.form = Kept::Form::kFile;
+  kept_.path = live->path;
+  kept_.bytes = *std::move(blob);
+  running_ = std::make_unique<LiveAnswer>(*std::move(live));
+  return {};
 }
 
 base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
@@ -646,6 +684,9 @@ base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
 }
 
 base::Result<void> Place::CheckMayKeep() const {
+  if (!kept_.foreign && !file_ && !database_ && !toolstack_) {
+    return base::Fail(kept_.path + ": nothing was written: it can be looked at only");
+  }
   return !kept_.foreign
              ? base::Result<void>()
              : base::Fail(

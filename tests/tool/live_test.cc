@@ -1,6 +1,7 @@
 // A running VM, looked into with the tools, and whether the guest notices.
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -24,6 +25,7 @@ namespace varstored::test {
 namespace {
 
 constexpr const char* kUuid = "c0acc535-2c4e-4d3b-8f0a-1d2e3f405162";
+constexpr const char* kNoVendor = "00000000-0000-0000-0000-000000000000";
 const Guid kMorControlGuid = efi::ParseGuid("e20939be-32d4-41be-a150-897f85d49829")->bytes;
 const Guid kMorLockGuid = efi::ParseGuid("bb983ccf-151d-40e1-a07b-4a17be168292")->bytes;
 
@@ -126,6 +128,60 @@ TEST_F(LiveTest, AModeThatWasChosenIsShown) {
   EXPECT_TRUE(Has(Run("varstore-inspect", {Vm(), "--json"}).output,
                   R"("secure_boot_mode":"audit","is_mode_chosen":true)"));
   EXPECT_TRUE(Has(Run("varstore-inspect", {Vm()}).output, "Mode          audit, which was chosen"));
+}
+
+TEST_F(LiveTest, OfALockedDatabaseToolsThatLookAskTheDaemonAndOthersSayWhatToDo) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "needs root, for a root folder of its own";
+  }
+  // The tools find both where they are on a host.
+  const std::string root = folder_.File("root");
+  const std::string vm_folder = root + "/var/lib/varstored/" + kUuid;
+  const std::string path = std::string("/var/lib/varstored/") + kUuid + "/variables.sqlite";
+  std::filesystem::create_directories(vm_folder);
+  std::filesystem::create_directories(root + "/tmp");
+  std::filesystem::create_directories(root + "/run/varstored");
+  const auto run = [&root](const std::string& tool, std::vector<std::string> words) {
+    words.insert(words.begin(), std::string(TOOLS) + "/" + tool);
+    words.insert(words.end(), {"-r", root});
+    return RunProgram(words);
+  };
+  const std::string socket = std::string("/run/varstored/live/0.") + kUuid;
+  const std::string said =
+      ": the VM runs: this is what its varstored has in memory now (" + socket + ")\n";
+  {
+    const Process vm = StartLoopback(
+        socket_, {"--backend", "sqlite", "--arg", "path:" + root + path, "--arg",
+                  std::string("uuid:") + kUuid, "--live", root + "/run/varstored/live"});
+    LoopbackClient guest(socket_);
+    ASSERT_EQ(guest.SetVariable(u"Kept", {}, 7, Bytes{'k'}), kEfiSuccess);
+    ASSERT_EQ(guest.SetVariable(u"Volatile", {}, 6, Bytes{'v'}), kEfiSuccess);
+    for (const std::string& word : {std::string(kUuid), path}) {
+      const Ended got = run("varstore-get", {word, kNoVendor, "Volatile"});
+      EXPECT_EQ(got.exit_code, 0);
+      EXPECT_EQ(got.output, "v");
+      EXPECT_EQ(got.errors, "varstore-get" + said);
+      const Ended listed = run("varstore-ls", {word});
+      EXPECT_EQ(listed.errors, "varstore-ls" + said);
+      EXPECT_EQ(listed.output, Run("varstore-ls", {root + "/run/varstored/live/" + kUuid}).output);
+      const Ended shown = run("varstore-inspect", {word});
+      EXPECT_EQ(shown.errors, "varstore-inspect" + said);
+      EXPECT_TRUE(Has(shown.output, "Running\n")) << shown.output;
+      const Ended removed = run("varstore-rm", {word, kNoVendor, "Kept"});
+      EXPECT_EQ(removed.exit_code, 1);
+      EXPECT_EQ(removed.errors, "varstore-rm: " + path +
+                                    ": another process uses it: the VM runs, as a rule. Shut it "
+                                    "down, then run this again\n");
+    }
+    std::filesystem::remove(root + socket);
+    const Ended deaf = run("varstore-ls", {kUuid});
+    EXPECT_EQ(deaf.exit_code, 1);
+    EXPECT_TRUE(Has(deaf.errors, "its varstored cannot be asked: /run/varstored/live: no socket"))
+        << deaf.errors;
+  }
+  const Ended off = run("varstore-ls", {kUuid});
+  EXPECT_EQ(off.exit_code, 0);
+  EXPECT_EQ(off.errors, "");
 }
 
 TEST_F(LiveTest, OfAVmThatHasEndedTheToolSaysSo) {

@@ -204,7 +204,9 @@ TEST_F(PlaceTest, ADatabaseThatTheDaemonHasOpenIsRefused) {
   const test::Ended ended =
       workshop_.Run("varstore-set @vm.db " + std::string(kVendorText) + " Note 7 @data");
   EXPECT_EQ(ended.exit_code, 1);
-  EXPECT_EQ(ended.errors, "varstore-set: @vm.db: another process uses it\n");
+  EXPECT_EQ(ended.errors,
+            "varstore-set: @vm.db: another process uses it: the VM runs, as a rule. Shut it "
+            "down, then run this again\n");
 }
 
 TEST_F(PlaceTest, WhatIsInAnotherProgramsFormatIsReadAndNothingIsKeptThere) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "varstored/base/bytes.h"
@@ -28,6 +29,9 @@ struct DatabaseFiles {
   base::UniqueFd database;  // for reading and writing; for kLook for reading
   base::UniqueFd log;       // NAME-wal: likewise; for kLook none where there is none
 };
+
+/// The end of the failure of all that finds the database locked.
+inline constexpr std::string_view kDatabaseInUse = "another process uses it";
 
 /// What a database is opened for.
 enum class DatabaseUse : std::uint8_t {

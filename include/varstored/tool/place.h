@@ -49,7 +49,7 @@ struct PlaceOptions {
   /// A VM's uuid, name or number, or the path of a file: KindOf says which (vm_name.h).
   std::string operand;
   std::optional<std::string> socket;
-  /// The tool changes nothing: a database is looked at as bytes.
+  /// The tool changes nothing: of a VM that runs it may have what the daemon has in memory.
   bool only_looks = false;
   /// How long a toolstack that does not listen is waited for: a restart of it takes seconds.
   std::chrono::seconds wait = std::chrono::seconds(10);
@@ -129,6 +129,8 @@ void WriteText(base::Writer& writer, std::string_view text);
 
 /// The conversation with a toolstack, in a helper process.
 class ToolstackHelper;
+/// What the daemon of a running VM says (live.h).
+struct LiveAnswer;
 
 /// The place where a VM's variables are kept, open. It reads and replaces bytes, and looks into
 /// none: that is for a helper process (sandbox::InHelper).
@@ -137,7 +139,8 @@ class Place {
   /// Opens what `given` names. A file is told by its first bytes: a database of the sqlite
   /// backend, a `VARS` blob, or something else. Into that, and into a folder, a helper process
   /// looks: what is in another program's format can be looked at only. Nothing is made that is not
-  /// there. A database that the VM's daemon has open is an error, since the daemon locks it. With
+  /// there. A database that the VM's daemon has open is locked: a tool that `only_looks` gets what the
+  /// daemon has in memory, when it is known which VM's it is; else that is an error. With
   /// `stop` a toolstack is given up when it says so.
   [[nodiscard]] static base::Result<Place> Open(const PlaceOptions& given, base::Log& log,
                                                 sandbox::Stop* stop = nullptr);
@@ -148,6 +151,8 @@ class Place {
   Place& operator=(const Place&) = delete;
 
   [[nodiscard]] const Kept& kept() const { return kept_; }
+  /// Where the VM runs, and its daemon was asked instead: its answer; else null.
+  [[nodiscard]] const LiveAnswer* running() const { return running_.get(); }
   /// The file, or null.
   [[nodiscard]] const base::HeldFile* file() const { return file_ ? &*file_ : nullptr; }
 
@@ -177,6 +182,8 @@ class Place {
   /// What is in a file; true when it is a database's.
   [[nodiscard]] base::Result<bool> OpenPath(const std::string& path, base::Log& log);
   [[nodiscard]] base::Result<std::optional<base::Bytes>> Read(base::Log& log);
+  /// Asks the daemon that has locked the database at `path`.
+  [[nodiscard]] base::Result<void> AskDaemon(const std::string& path, base::Log& log);
 
   Kept kept_;
   std::optional<bool> wanted_secure_boot_;
@@ -184,6 +191,7 @@ class Place {
   std::optional<base::HeldFile> file_;
   std::optional<base::HeldFile> database_;
   std::unique_ptr<ToolstackHelper> toolstack_;
+  std::unique_ptr<LiveAnswer> running_;
 };
 
 /// The variables in what is kept, in the process that looks at them. Load gives the non-volatile
