@@ -139,8 +139,8 @@ class Place {
   /// Opens what `given` names. A file is told by its first bytes: a database of the sqlite
   /// backend, a `VARS` blob, or something else. Into that, and into a folder, a helper process
   /// looks: what is in another program's format can be looked at only. Nothing is made that is not
-  /// there. A database that the VM's daemon has open is locked: a tool that `only_looks` gets what the
-  /// daemon has in memory, when it is known which VM's it is; else that is an error. With
+  /// there. A database that the VM's daemon has open is locked: a tool that `only_looks` gets what
+  /// the daemon has in memory, when it is known which VM's it is; else that is an error. With
   /// `stop` a toolstack is given up when it says so.
   [[nodiscard]] static base::Result<Place> Open(const PlaceOptions& given, base::Log& log,
                                                 sandbox::Stop* stop = nullptr);
