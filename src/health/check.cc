@@ -42,6 +42,19 @@ bool IsAbout(FindingKind kind, Check check) {
   }
 }
 
+/// Of Secure Boot itself; nothing where it is on.
+std::optional<Judgement> SecureBootJudged(const Report& report) {
+  if (const auto& last = report.secure_boot_at_last_start) {
+    return *last ? Judgement{Verdict::kRight, "Secure Boot was on at its last start"}
+                 : Judgement{Verdict::kNotRight, "Secure Boot was off at its last start"};
+  }
+  if (!report.secure_boot) {
+    return Judgement{Verdict::kNotKnown, "whether Secure Boot is on is not kept here"};
+  }
+  return *report.secure_boot ? std::nullopt
+                             : std::optional(Judgement{Verdict::kNotRight, "Secure Boot is off"});
+}
+
 }  // namespace
 
 std::optional<Check> CheckOf(std::string_view name) {
@@ -81,13 +94,8 @@ Judgement Judge(const Report& report, Check check) {
         "dbx counts where a PK is enrolled and db holds a certificate of Microsoft's");
   }
   if (check == Check::kSecureBoot || check == Check::kAll) {
-    if (const auto& last = report.secure_boot_at_last_start) {
-      say(*last ? Verdict::kRight : Verdict::kNotRight,
-          *last ? "Secure Boot was on at its last start" : "Secure Boot was off at its last start");
-    } else if (!report.secure_boot) {
-      say(Verdict::kNotKnown, "whether Secure Boot is on is not kept here");
-    } else if (!*report.secure_boot) {
-      say(Verdict::kNotRight, "Secure Boot is off");
+    if (const auto judged = SecureBootJudged(report)) {
+      say(judged->verdict, judged->why);
     }
   }
   return judgement;

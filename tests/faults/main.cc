@@ -96,7 +96,8 @@ std::string Document(const std::string& before) {
         "write that\n"
         "is answered with SUCCESS all the same did not need that memory. OpenSSL takes a want of "
         "memory\n"
-        "for a signature that it cannot verify at some places, hence SECURITY_VIOLATION.\n",
+        "for a signature that it cannot verify at some places; the guest gets SECURITY_VIOLATION "
+        "then.\n",
         memory);
   Write(out, "The disk",
         "Every system call on the database and on the save file fails once. A log that cannot be "

@@ -8,9 +8,9 @@
 
 tell "The host's keys, and a VM with two disks"
 # Everything is as docs/xl.md tells it, but what this small host has not: memory, a volume group and a bridge.
-mkdir -p /usr/share/varstored /etc/secureboot
+mkdir -p /usr/share/varstored /var/lib/varstored
 cp /test/OVMF.fd /usr/share/varstored
-cp /test/keys/*.auth /etc/secureboot
+cp /test/keys/*.auth /var/lib/varstored
 config=/etc/xen/vm1.cfg
 sed -n '/^`\/etc\/xen\/vm1.cfg`:$/,/^\*\*/s/^    //p' /test/page >"$config"
 grep '^bios_path_override\|^device_model_' "$config" | sed 's/ *#.*//; s/^/demo line /'

@@ -160,6 +160,15 @@ base::Result<std::string> DaemonProgram() {
   return program;
 }
 
+/// For the tools. The VM needs its variables, and no name: a failure is a line in the log.
+void KeepName(VmFolder& folder, const Domains& domains, const Launch& launch) {
+  if (const auto kept = folder.KeepName(domains.NameOf(launch.domain).value_or("")); !kept) {
+    const std::string line =
+        "the tools do not find the VM by its name: " + kept.error().message + "\n";
+    [[maybe_unused]] const ssize_t written = ::write(launch.log, line.data(), line.size());
+  }
+}
+
 }  // namespace
 
 base::Result<Daemon> Daemon::Start(const Domains& domains, const Settings& settings,
@@ -203,12 +212,7 @@ base::Result<Daemon> Daemon::Start(const Domains& domains, const Settings& setti
     if (const auto given = folder->GiveTo(launch.domain); !given) {
       return base::Fail(given.error().message);
     }
-    if (const auto kept = folder->KeepName(domains.NameOf(launch.domain).value_or("")); !kept) {
-      // The VM needs its variables, and no name.
-      const std::string line =
-          "the tools do not find the VM by its name: " + kept.error().message + "\n";
-      [[maybe_unused]] const ssize_t written = ::write(launch.log, line.data(), line.size());
-    }
+    KeepName(*folder, domains, launch);
   }
   if (const auto said = domains.WantSecureBoot(launch.domain, settings.secure_boot); !said) {
     return base::Fail(said.error().message);
