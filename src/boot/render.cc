@@ -312,12 +312,7 @@ std::string RenderScreen(const BootReport& report, const health::ScreenOptions& 
 
 Json JsonOf(const BootReport& report) {
   Json json = Json::Object();
-  json.Add("format", 1).Add("target", report.target);
-  if (report.secure_boot) {
-    json.Add("secure_boot", *report.secure_boot);
-  } else {
-    json.AddNull("secure_boot");
-  }
+  json.Add("format", 1).Add("target", report.target).Add("secure_boot", report.secure_boot);
   Json loaders = Json::Array();
   for (const Loader& loader : report.loaders) {
     loaders.Append(JsonOf(loader));

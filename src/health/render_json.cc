@@ -17,29 +17,6 @@
 namespace varstored::health {
 namespace {
 
-/// Null for an empty text.
-void AddText(Json& json, std::string_view name, std::string_view text) {
-  if (text.empty()) {
-    json.AddNull(name);
-  } else {
-    json.Add(name, text);
-  }
-}
-
-std::string_view ModeText(engine::SecureBootMode mode) {
-  switch (mode) {
-    case engine::SecureBootMode::kSetup:
-      return "setup";
-    case engine::SecureBootMode::kUser:
-      return "user";
-    case engine::SecureBootMode::kAudit:
-      return "audit";
-    case engine::SecureBootMode::kDeployed:
-      return "deployed";
-  }
-  return "";
-}
-
 Json KeyJson(const KeyVariable& key) {
   Json certificates = Json::Array();
   for (const CertificateInfo& certificate : key.certificates) {
@@ -51,8 +28,8 @@ Json KeyJson(const KeyVariable& key) {
         .Add("sha256", base::ToHex(certificate.sha256))
         .Add("sha1", base::ToHex(certificate.sha1))
         .Add("is_secret", certificate.not_secret.empty());
-    AddText(one, "revoked_by", RevokedByText(certificate.revoked_by));
-    AddText(one, "revoked_since", certificate.revoked_since);
+    one.AddText("revoked_by", RevokedByText(certificate.revoked_by));
+    one.AddText("revoked_since", certificate.revoked_since);
     if (certificate.not_after) {
       one.Add("not_after", DateText(*certificate.not_after));
     } else {
@@ -67,7 +44,7 @@ Json KeyJson(const KeyVariable& key) {
   Json versions = Json::Array();
   for (const MinimumVersion& version : key.versions) {
     Json one = Json::Object();
-    AddText(one, "program", version.program);
+    one.AddText("program", version.program);
     versions.Append(one.Add("major", version.major)
                         .Add("minor", version.minor)
                         .Add("is_superseded", version.is_superseded));
@@ -85,7 +62,7 @@ Json KeyJson(const KeyVariable& key) {
 Json SuccessionJson(const SuccessionInfo& row) {
   Json json = Json::Object();
   json.Add("variable", row.variable);
-  AddText(json, "old", row.old_name);
+  json.AddText("old", row.old_name);
   return json.Add("has_old", row.has_old)
       .Add("is_old_revoked", row.is_old_revoked)
       .Add("new", row.new_name)
@@ -96,7 +73,7 @@ Json SuccessionJson(const SuccessionInfo& row) {
 Json RevocationsJson(const Revocations& revocations) {
   Json json = Json::Object();
   json.Add("distinct", revocations.distinct);
-  AddText(json, "newest_seen", revocations.newest_seen);
+  json.AddText("newest_seen", revocations.newest_seen);
   json.Add("newest_known", revocations.newest_known)
       .Add("newest_known_count", revocations.newest_known_count)
       .Add("seems_current", revocations.seems_current)
@@ -260,25 +237,14 @@ Json JsonOf(const Report& report) {
       .Add("target", report.target)
       .Add("is_first_boot", report.is_first_boot)
       .Add("mode", report.is_user_mode ? "user" : "setup")
-      .Add("secure_boot_mode", ModeText(report.mode))
-      .Add("is_mode_chosen", report.is_mode_chosen);
-  if (report.secure_boot) {
-    json.Add("secure_boot", *report.secure_boot);
-  } else {
-    json.AddNull("secure_boot");
-  }
-  if (report.secure_boot_at_last_start) {
-    json.Add("secure_boot_at_last_start", *report.secure_boot_at_last_start);
-  } else {
-    json.AddNull("secure_boot_at_last_start");
-  }
-  json.Add("keys", keys).Add("defaults", defaults);
-  if (report.vendor_keys) {
-    json.Add("vendor_keys", *report.vendor_keys);
-  } else {
-    json.AddNull("vendor_keys");
-  }
-  json.Add("successions", successions)
+      .Add("secure_boot_mode", ModeName(report.mode))
+      .Add("is_mode_chosen", report.is_mode_chosen)
+      .Add("secure_boot", report.secure_boot)
+      .Add("secure_boot_at_last_start", report.secure_boot_at_last_start)
+      .Add("keys", keys)
+      .Add("defaults", defaults)
+      .Add("vendor_keys", report.vendor_keys)
+      .Add("successions", successions)
       .Add("revocations", RevocationsJson(report.revocations))
       .Add("boot", BootJson(report))
       .Add("usage", UsageJson(report.usage))

@@ -159,6 +159,20 @@ std::vector<BootOption> BootOptionsIn(const State& state) {
 
 }  // namespace
 
+std::string_view ModeName(engine::SecureBootMode mode) {
+  switch (mode) {
+    case engine::SecureBootMode::kSetup:
+      return "setup";
+    case engine::SecureBootMode::kUser:
+      return "user";
+    case engine::SecureBootMode::kAudit:
+      return "audit";
+    case engine::SecureBootMode::kDeployed:
+      return "deployed";
+  }
+  return "";
+}
+
 Report MakeReport(const State& state, const Context& context) {
   Report report;
   report.target = context.target;

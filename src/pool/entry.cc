@@ -21,20 +21,7 @@ constexpr std::size_t kMaxCellBytes = 20;
 std::string Words(std::optional<bool> value) { return !value ? "?" : *value ? "yes" : "no"; }
 
 std::string ModeOf(const health::Report& report) {
-  if (report.is_first_boot) {
-    return "new";
-  }
-  switch (report.mode) {
-    case engine::SecureBootMode::kSetup:
-      return "setup";
-    case engine::SecureBootMode::kUser:
-      return "user";
-    case engine::SecureBootMode::kAudit:
-      return "audit";
-    case engine::SecureBootMode::kDeployed:
-      break;
-  }
-  return "deployed";
+  return report.is_first_boot ? "new" : std::string(health::ModeName(report.mode));
 }
 
 bool IsOptional(std::string_view name) {
@@ -72,14 +59,6 @@ auto KeyOf(const Row& row) {
   constexpr auto kMost = std::numeric_limits<std::uint32_t>::max();
   return std::tuple<bool, std::uint32_t, std::uint32_t, const std::string&, const std::string&>(
       row.error.empty(), kMost - row.errors, kMost - row.warnings, row.cells[0], row.uuid);
-}
-
-void AddFlag(health::Json& json, std::string_view name, std::optional<bool> value) {
-  value ? json.Add(name, *value) : json.AddNull(name);
-}
-
-void AddText(health::Json& json, std::string_view name, const std::string& text) {
-  text.empty() ? json.AddNull(name) : json.Add(name, text);
 }
 
 }  // namespace
@@ -174,17 +153,16 @@ void Sort(std::vector<Row>& rows) {
 
 std::string JsonOf(const Entry& entry) {
   health::Json json = health::Json::Object();
-  json.Add("name", entry.name);
-  AddText(json, "uuid", entry.uuid);
-  AddText(json, "kind", entry.kind);
-  AddText(json, "power_state", entry.power_state);
-  AddFlag(json, "wants_secure_boot", entry.wants_secure_boot);
-  // XAPI's words.
-  AddText(json, "certificate_state",
-          !entry.report || entry.report->is_first_boot ? ""
-          : entry.are_certificates_up_to_date          ? "update_ok"
-                                                       : "update_required");
-  AddText(json, "error", entry.error);
+  json.Add("name", entry.name)
+      .AddText("uuid", entry.uuid)
+      .AddText("kind", entry.kind)
+      .AddText("power_state", entry.power_state)
+      .Add("wants_secure_boot", entry.wants_secure_boot)
+      // XAPI's words.
+      .AddText("certificate_state", !entry.report || entry.report->is_first_boot ? ""
+                                    : entry.are_certificates_up_to_date          ? "update_ok"
+                                                                        : "update_required")
+      .AddText("error", entry.error);
   if (entry.report) {
     json.Add("report", health::JsonOf(*entry.report));
   }

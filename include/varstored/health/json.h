@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -25,6 +26,15 @@ class Json {
     }
   }
   Json& AddNull(std::string_view name) { return AddRaw(name, "null"); }
+  /// Null for nothing.
+  template <class Value>
+  Json& Add(std::string_view name, const std::optional<Value>& value) {
+    return value ? Add(name, *value) : AddNull(name);
+  }
+  /// Null for an empty text.
+  Json& AddText(std::string_view name, std::string_view text) {
+    return text.empty() ? AddNull(name) : Add(name, text);
+  }
   Json& Add(std::string_view name, const Json& value) {
     AddRaw(name, value.text_).text_ += value.close_;
     return *this;

@@ -193,4 +193,7 @@ struct Report {
 
 [[nodiscard]] Report MakeReport(const State& state, const Context& context);
 
+/// UEFI's word for it (UEFI 2.10, 32.3), in small letters.
+[[nodiscard]] std::string_view ModeName(engine::SecureBootMode mode);
+
 }  // namespace varstored::health
