@@ -110,7 +110,7 @@ base::Result<Changed> Decode(base::ByteSpan answer) {
   base::Reader reader(answer);
   Changed changed;
   if (!tool::ReadText(reader, changed.text) || !tool::ReadText(reader, changed.findings)) {
-    return base::Fail("the answer of the helper process is broken");
+    return sandbox::BrokenAnswer();
   }
   if (!reader.empty()) {
     auto bytes = tool::ReadNewBytes(reader);

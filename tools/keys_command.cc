@@ -281,7 +281,7 @@ base::Result<std::string> MakeCommand(const Wishes& wishes, base::Log& log) {
                         ReadFiles(reader, secret) && reader.empty();
   crypto::Cleanse(*answer);
   if (!is_whole) {
-    return base::Fail("the answer of the helper process is broken");
+    return sandbox::BrokenAnswer();
   }
   const auto done = WriteMade(output, auth, secret_folder, secret);
   Clear(secret);

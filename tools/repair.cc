@@ -179,10 +179,6 @@ base::Result<base::Bytes> Mend(const Subject& subject, const RepairOptions& opti
   return writer.Take();
 }
 
-base::Failure<base::Error> Broken() {
-  return base::Fail("the answer of the helper process is broken");
-}
-
 std::string Joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) {
@@ -267,7 +263,7 @@ base::Result<Fixed> FixPlace(OpenSubject& subject, const RepairOptions& options,
   base::ByteSpan shown;
   if (!reader.ReadU8(has_fixed) || !reader.ReadU8(has_left) || !reader.ReadU32(size) ||
       !reader.ReadBytes(size, shown)) {
-    return Broken();
+    return sandbox::BrokenAnswer();
   }
   Fixed fixed{has_fixed != 0, has_left != 0, {}, base::ToBytes(shown)};
   if (!fixed.has_fixed) {
@@ -336,7 +332,7 @@ base::Result<std::string> RestorePlace(OpenSubject& subject, const std::string& 
   base::Reader reader(*answer);
   std::string words;
   if (!tool::ReadText(reader, words)) {
-    return Broken();
+    return sandbox::BrokenAnswer();
   }
   const auto changed = tool::ReadNewBytes(reader);
   if (!changed) {

@@ -49,10 +49,6 @@ bool IsSkipped(const backend::PoolVm& vm) {
 
 // ---- what goes between processes ----
 
-base::Failure<base::Error> Broken() {
-  return base::Fail("the answer of the helper process is broken");
-}
-
 /// What a helper process says of one VM's variables.
 struct Look {
   bool is_clean = false;
@@ -79,7 +75,7 @@ base::Result<Look> Decode(base::ByteSpan answer) {
   if (!ReadFlag(reader, look.is_clean) || !ReadFlag(reader, look.is_fixable) ||
       !ReadTexts(reader, look.fixed) || !ReadTexts(reader, look.left) ||
       !ReadTexts(reader, look.keys)) {
-    return Broken();
+    return sandbox::BrokenAnswer();
   }
   return look;
 }

@@ -9,6 +9,7 @@
 #include "varstored/base/writer.h"
 #include "varstored/health/json.h"
 #include "varstored/health/known_certificates.h"
+#include "varstored/sandbox/helper.h"
 #include "varstored/tool/place.h"
 
 namespace varstored::pool {
@@ -135,7 +136,7 @@ base::Result<Row> DecodeRow(base::ByteSpan bytes, base::ByteSpan& rest) {
     }
   }
   if (!is_right) {
-    return base::Fail("the answer of the helper process is broken");
+    return sandbox::BrokenAnswer();
   }
   rest = reader.ReadRest();
   return row;

@@ -24,10 +24,6 @@ constexpr std::uint8_t kNotKnown = 2;
 
 std::uint8_t ByteOf(std::optional<bool> wish) { return !wish ? kNotKnown : *wish ? 1 : 0; }
 
-base::Failure<base::Error> Broken() {
-  return base::Fail("the answer of the helper process is broken");
-}
-
 std::array<const std::string*, 7> TextsOf(const Vm& vm) {
   return {&vm.uuid, &vm.name, &vm.kind, &vm.power_state, &vm.error, &vm.socket_name, &vm.target};
 }
@@ -206,13 +202,13 @@ base::Result<Seen> Looker::Ask(const Vm& vm, base::Log& log) {
   }
   base::Reader reader(rest);
   if (!tool::ReadText(reader, row->error)) {
-    return Broken();
+    return sandbox::BrokenAnswer();
   }
   Seen seen{*std::move(row), base::ToString(reader.ReadRest())};
   // It goes out as one line, and nothing behind escapes it.
   if (!std::all_of(seen.json.begin(), seen.json.end(),
                    [](char c) { return c >= ' ' && c <= '~'; })) {
-    return Broken();
+    return sandbox::BrokenAnswer();
   }
   seen.row.uuid = vm.uuid;
   seen.row.cells[0] = !vm.name.empty() ? vm.name : !vm.uuid.empty() ? vm.uuid : "--";

@@ -28,10 +28,6 @@ constexpr int kMostFailuresInARow = 3;
 
 constexpr std::array<int, 3> kSignals = {SIGINT, SIGTERM, SIGHUP};
 
-base::Failure<base::Error> Broken() {
-  return base::Fail("the answer of the helper process is broken");
-}
-
 /// The pool, in a helper process that can connect and nothing else: an empty request asks for the
 /// list, another one for the VM of that reference.
 class PoolHelper {
@@ -59,7 +55,7 @@ class PoolHelper {
     base::Reader reader(*answer);
     std::vector<std::string> references;
     if (!ReadTexts(reader, references)) {
-      return Broken();
+      return sandbox::BrokenAnswer();
     }
     return references;
   }
@@ -78,13 +74,13 @@ class PoolHelper {
     std::string variables;
     for (std::string* text : {&vm.uuid, &vm.name, &vm.power_state, &variables}) {
       if (!tool::ReadText(reader, *text)) {
-        return Broken();
+        return sandbox::BrokenAnswer();
       }
     }
     for (bool* flag : {&vm.is_template, &vm.is_snapshot, &vm.is_default_template,
                        &vm.is_control_domain, &vm.is_uefi, &vm.wants_secure_boot, &has_variables}) {
       if (!ReadFlag(reader, *flag)) {
-        return Broken();
+        return sandbox::BrokenAnswer();
       }
     }
     // It becomes the name of a backup, and of the place that is repaired.

@@ -225,24 +225,23 @@ void Serve(const Helper::Begin& begin) {
 }
 
 base::Result<base::Bytes> Open(base::ByteSpan answer, base::Log& log) {
-  const auto broken = [] { return base::Fail("the answer of the helper process is broken"); };
   base::Reader reader(answer);
   std::uint32_t count = 0;
   if (!reader.ReadU32(count)) {
-    return broken();
+    return BrokenAnswer();
   }
   for (std::uint32_t i = 0; i < count; ++i) {
     std::uint8_t level = 0;
     base::ByteSpan text;
     if (!reader.ReadU8(level) || !ReadText(reader, text) ||
         level > static_cast<std::uint8_t>(base::LogLevel::kDebug)) {
-      return broken();
+      return BrokenAnswer();
     }
     log.Write(static_cast<base::LogLevel>(level), {}, base::ToString(text));
   }
   std::uint8_t is_done = 0;
   if (!reader.ReadU8(is_done)) {
-    return broken();
+    return BrokenAnswer();
   }
   const base::ByteSpan rest = reader.ReadRest();
   return is_done != 0 ? base::Result<base::Bytes>(base::ToBytes(rest))
@@ -387,6 +386,10 @@ base::Result<base::Bytes> Helper::Ask(base::ByteSpan request, base::Log& log) {
     return base::Fail("the helper process answers with more than there can be");
   }
   return Receive(length, answer) ? Open(answer, log) : Ended();
+}
+
+base::Failure<base::Error> BrokenAnswer() {
+  return base::Fail("the answer of the helper process is broken");
 }
 
 base::Result<base::Bytes> InHelper(

@@ -335,8 +335,7 @@ base::Result<Target> Decode(base::ByteSpan answer) {
     is_whole = is_whole && IsFileName(file.name);
     target.files.push_back(std::move(file));
   }
-  return is_whole ? base::Result<Target>(std::move(target))
-                  : base::Fail("the answer of the helper process is broken");
+  return is_whole ? base::Result<Target>(std::move(target)) : sandbox::BrokenAnswer();
 }
 
 base::Result<void> WriteTarget(const NewName& out, Format format, const Target& target,

@@ -405,7 +405,7 @@ base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log) {
   base::Reader reader(*answer);
   std::uint8_t wanted = kNoWish;
   if (!reader.ReadU8(wanted)) {
-    return base::Fail("the answer of the helper process is broken");
+    return sandbox::BrokenAnswer();
   }
   Rows rows;
   if (wanted <= 1) {
@@ -668,7 +668,7 @@ base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
     std::uint8_t format = 0;
     if (reader.ReadU8(format)) {
       if (format > static_cast<std::uint8_t>(kLastFormat)) {
-        return base::Fail("the answer of the helper process is broken");
+        return sandbox::BrokenAnswer();
       }
       kept_.foreign = static_cast<Format>(format);
       input->bytes = base::ToBytes(reader.ReadRest());

@@ -76,7 +76,7 @@ base::Result<Done> Decode(base::ByteSpan answer) {
   base::Reader reader(answer);
   Done done;
   if (!ReadText(reader, done.text)) {
-    return base::Fail("the answer of the helper process is broken");
+    return sandbox::BrokenAnswer();
   }
   if (!reader.empty()) {
     auto changed = ReadNewBytes(reader);

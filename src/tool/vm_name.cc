@@ -106,7 +106,7 @@ base::Result<std::string> UuidInToolstack(const PlaceOptions& options, base::Log
   while (!reader.empty()) {
     std::string uuid;
     if (!ReadText(reader, uuid) || !efi::ParseGuid(uuid)) {
-      return base::Fail("the answer of the helper process is broken");
+      return sandbox::BrokenAnswer();
     }
     uuids.push_back(std::move(uuid));
   }

@@ -91,6 +91,9 @@ class Helper {
   base::UniqueFd socket_;
 };
 
+/// For who decodes an answer: it has not the form that the work gives it.
+[[nodiscard]] base::Failure<base::Error> BrokenAnswer();
+
 /// Does `work` in a helper that keeps nothing, on bytes that the caller's memory holds.
 [[nodiscard]] base::Result<base::Bytes> InHelper(
     const std::function<base::Result<base::Bytes>(base::Log& log)>& work, base::Log& log,
