@@ -111,13 +111,8 @@ int BootCheckMain(int argc, char** argv) {
       {"varstore bootcheck", page::kHelp}, argc, argv,
       tool::Joined({tool::OptionsOf(wishes.rights),
                     tool::OptionsOf(wishes.place),
-                    {tool::Value('\0', "esp", wishes.esp),
-                     tool::Flag('\0', "json", wishes.json),
-                     {'\0', "after", true,
-                      [&wishes](std::string_view value) -> base::Result<void> {
-                        wishes.after.emplace_back(value);
-                        return {};
-                      }}}}),
+                    {tool::Value('\0', "esp", wishes.esp), tool::Flag('\0', "json", wishes.json),
+                     tool::Values("after", wishes.after)}}),
       [&](auto operands, auto& log) { return Run(wishes, std::move(operands), exit_code, log); });
   return failed != 0 ? failed : exit_code;
 }

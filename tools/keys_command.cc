@@ -485,13 +485,6 @@ tool::Option Profile(std::optional<keys::Profile>& profile) {
           }};
 }
 
-tool::Option From(std::vector<std::string>& paths) {
-  return {'\0', "from", true, [&paths](std::string_view value) -> base::Result<void> {
-            paths.emplace_back(value);
-            return {};
-          }};
-}
-
 /// Those of `options` that are given are noted.
 std::vector<tool::Option> Noted(std::vector<tool::Option> options, std::set<std::string>& given) {
   for (tool::Option& option : options) {
@@ -580,7 +573,7 @@ int KeysMain(int argc, char** argv) {
   const int failed =
       tool::Main({"varstore keys", page::kHelp}, argc, argv,
                  Noted(tool::Joined({OptionsOf(wishes.host),
-                                     {Profile(wishes.profile), From(wishes.from),
+                                     {Profile(wishes.profile), tool::Values("from", wishes.from),
                                       tool::Value('\0', "output", wishes.output),
                                       tool::Value('\0', "private", wishes.secret_folder),
                                       tool::Value('\0', "backup-folder", wishes.backup_folder),

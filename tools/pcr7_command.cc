@@ -50,11 +50,7 @@ std::vector<tool::Option> OptionsOf(Wishes& wishes) {
              wishes.banks.push_back(*bank);
              return {};
            }},
-          {'\0', "after", true,
-           [&wishes](std::string_view value) -> base::Result<void> {
-             wishes.after.emplace_back(value);
-             return {};
-           }},
+          tool::Values("after", wishes.after),
           tool::Value('\0', "authority", wishes.authority),
           tool::Value('\0', "esp", wishes.esp),
           {'\0', "secure-boot", true,

@@ -455,49 +455,39 @@ int main(int argc, char** argv) {
   Wishes wishes;
   wishes.place.only_looks = true;
   int exit_code = 0;
-  const int failed =
-      tool::Main({page::kName, page::kHelp}, argc, argv,
-                 tool::Joined({tool::OptionsOf(wishes.rights),
-                               tool::OptionsOf(wishes.place),
-                               {tool::Flag('\0', "live", wishes.live),
-                                tool::Flag('\0', "json", wishes.json),
-                                tool::Flag('\0', "short", wishes.is_short),
-                                tool::Flag('\0', "svg", wishes.svg),
-                                tool::Flag('\0', "pcr7", wishes.pcr7),
-                                tool::Value('\0', "esp", wishes.esp),
-                                tool::Value('\0', "check", wishes.check),
-                                tool::Value('\0', "dbx-update", wishes.dbx_update),
-                                tool::Value('\0', "lists", wishes.lists),
-                                tool::Flag('\0', "pool", wishes.pool),
-                                tool::Flag('\0', "jsonl", wishes.jsonl),
-                                tool::Value('\0', "live-folder", wishes.live_folder),
-                                {.name = "filter",
-                                 .has_value = true,
-                                 .apply =
-                                     [&](std::string_view name) {
-                                       wishes.filter.emplace_back(name);
-                                       return base::Result<void>();
-                                     }}}}),
-                 [&](auto operands, auto& log) -> base::Result<std::string> {
-                   if (wishes.pool) {
-                     return LookAtPool(wishes, operands, exit_code, log);
-                   }
-                   if (auto fits = CheckTogether(wishes); !fits) {
-                     return fits.failure();
-                   }
-                   const bool has_many = !wishes.check.empty() && wishes.place.backend.empty() &&
-                                         !wishes.live && !operands.empty();
-                   const std::vector<std::string> vms = operands;
-                   if (auto taken = tool::TakePlace(
-                           wishes.place, operands, has_many ? operands.size() - 1 : 0, wishes.live);
-                       !taken) {
-                     return taken.failure();
-                   }
-                   return wishes.check.empty()
-                              ? Inspect(wishes, exit_code, log)
-                              : CheckAll(wishes, has_many ? vms : std::vector{wishes.place.operand},
-                                         exit_code, log);
-                 });
+  const int failed = tool::Main(
+      {page::kName, page::kHelp}, argc, argv,
+      tool::Joined({tool::OptionsOf(wishes.rights),
+                    tool::OptionsOf(wishes.place),
+                    {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
+                     tool::Flag('\0', "short", wishes.is_short),
+                     tool::Flag('\0', "svg", wishes.svg), tool::Flag('\0', "pcr7", wishes.pcr7),
+                     tool::Value('\0', "esp", wishes.esp), tool::Value('\0', "check", wishes.check),
+                     tool::Value('\0', "dbx-update", wishes.dbx_update),
+                     tool::Value('\0', "lists", wishes.lists),
+                     tool::Flag('\0', "pool", wishes.pool), tool::Flag('\0', "jsonl", wishes.jsonl),
+                     tool::Value('\0', "live-folder", wishes.live_folder),
+                     tool::Values("filter", wishes.filter)}}),
+      [&](auto operands, auto& log) -> base::Result<std::string> {
+        if (wishes.pool) {
+          return LookAtPool(wishes, operands, exit_code, log);
+        }
+        if (auto fits = CheckTogether(wishes); !fits) {
+          return fits.failure();
+        }
+        const bool has_many = !wishes.check.empty() && wishes.place.backend.empty() &&
+                              !wishes.live && !operands.empty();
+        const std::vector<std::string> vms = operands;
+        if (auto taken = tool::TakePlace(wishes.place, operands, has_many ? operands.size() - 1 : 0,
+                                         wishes.live);
+            !taken) {
+          return taken.failure();
+        }
+        return wishes.check.empty()
+                   ? Inspect(wishes, exit_code, log)
+                   : CheckAll(wishes, has_many ? vms : std::vector{wishes.place.operand}, exit_code,
+                              log);
+      });
   // Only a look at a pool has signals wait.
   const int interrupted = pool::StopSignals::ExitCode();
   return interrupted != 0 ? interrupted : failed != 0 ? failed : exit_code;

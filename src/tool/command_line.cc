@@ -157,6 +157,13 @@ Option Value(char letter, std::string name, std::string& value) {
           }};
 }
 
+Option Values(std::string name, std::vector<std::string>& values) {
+  return {'\0', std::move(name), true, [&values](std::string_view given) -> base::Result<void> {
+            values.emplace_back(given);
+            return {};
+          }};
+}
+
 std::vector<Option> Joined(std::initializer_list<std::vector<Option>> lists) {
   std::vector<Option> all;
   for (const std::vector<Option>& list : lists) {

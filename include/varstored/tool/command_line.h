@@ -33,6 +33,8 @@ struct Option {
 [[nodiscard]] Option Flag(char letter, std::string name, bool& flag);
 /// An option whose value is put into `value`, which belongs to the caller; the last one counts.
 [[nodiscard]] Option Value(char letter, std::string name, std::string& value);
+/// One that may be given more than once: each value, even an empty one, is put behind the others.
+[[nodiscard]] Option Values(std::string name, std::vector<std::string>& values);
 
 /// All of several lists.
 [[nodiscard]] std::vector<Option> Joined(std::initializer_list<std::vector<Option>> lists);
