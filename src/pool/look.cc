@@ -19,10 +19,6 @@ namespace {
 
 /// A helper has two seconds of processor time, of which a usual VM takes a few milliseconds.
 constexpr std::size_t kMostOfAHelper = 50;
-/// Of a flag about Secure Boot, when nobody can tell.
-constexpr std::uint8_t kNotKnown = 2;
-
-std::uint8_t ByteOf(std::optional<bool> wish) { return !wish ? kNotKnown : *wish ? 1 : 0; }
 
 std::array<const std::string*, 7> TextsOf(const Vm& vm) {
   return {&vm.uuid, &vm.name, &vm.kind, &vm.power_state, &vm.error, &vm.socket_name, &vm.target};
@@ -33,8 +29,8 @@ base::Bytes Encode(const Vm& vm) {
   for (const std::string* text : TextsOf(vm)) {
     tool::WriteText(writer, *text);
   }
-  writer.WriteU8(ByteOf(vm.wants_secure_boot));
-  writer.WriteU8(ByteOf(vm.secure_boot_at_last_start));
+  tool::WriteWish(writer, vm.wants_secure_boot);
+  tool::WriteWish(writer, vm.secure_boot_at_last_start);
   writer.WriteU8(static_cast<std::uint8_t>(vm.form));
   WriteFlag(writer, vm.is_vm);
   WriteFlag(writer, vm.bytes.has_value());
@@ -47,16 +43,10 @@ base::Bytes Encode(const Vm& vm) {
 
 // From here on it is for the helper process.
 
-std::optional<bool> WishOf(std::uint8_t byte) {
-  return byte == kNotKnown ? std::nullopt : std::optional(byte != 0);
-}
-
 /// What the caller, which is trusted, has encoded.
 base::Result<Vm> Decode(base::ByteSpan request) {
   base::Reader reader(request);
   Vm vm;
-  std::uint8_t wish = 0;
-  std::uint8_t last_wish = 0;
   std::uint8_t form = 0;
   bool has_bytes = false;
   bool is_right = true;
@@ -64,12 +54,11 @@ base::Result<Vm> Decode(base::ByteSpan request) {
        {&vm.uuid, &vm.name, &vm.kind, &vm.power_state, &vm.error, &vm.socket_name, &vm.target}) {
     is_right = is_right && tool::ReadText(reader, *text);
   }
-  if (!is_right || !reader.ReadU8(wish) || !reader.ReadU8(last_wish) || !reader.ReadU8(form) ||
+  if (!is_right || !tool::ReadWish(reader, vm.wants_secure_boot) ||
+      !tool::ReadWish(reader, vm.secure_boot_at_last_start) || !reader.ReadU8(form) ||
       !ReadFlag(reader, vm.is_vm) || !ReadFlag(reader, has_bytes)) {
     return base::Fail("a request that is broken");
   }
-  vm.wants_secure_boot = WishOf(wish);
-  vm.secure_boot_at_last_start = WishOf(last_wish);
   vm.form = static_cast<Vm::Form>(form);
   if (has_bytes) {
     vm.bytes = base::ToBytes(reader.ReadRest());

@@ -317,9 +317,6 @@ base::Bytes EncodeBlobFile(const BlobForm& form, const store::Ancillary& ancilla
 
 namespace {
 
-/// In the answer of a helper process: whether Secure Boot was wanted is not known.
-constexpr std::uint8_t kNoWish = 2;
-
 /// For a helper process: all rows as a raw blob.
 base::Result<std::optional<base::Bytes>> RowsOf(backend::SqliteBackend& database) {
   const auto entries = database.Load();
@@ -394,7 +391,7 @@ base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log) {
           return all ? wanted.failure() : all.failure();
         }
         base::Writer writer;
-        writer.WriteU8(*wanted ? static_cast<std::uint8_t>(**wanted ? 1 : 0) : kNoWish);
+        WriteWish(writer, *wanted);
         writer.WriteBytes(all->value_or(base::Bytes()));
         return writer.Take();
       },
@@ -403,13 +400,9 @@ base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log) {
     return answer.failure();
   }
   base::Reader reader(*answer);
-  std::uint8_t wanted = kNoWish;
-  if (!reader.ReadU8(wanted)) {
-    return sandbox::BrokenAnswer();
-  }
   Rows rows;
-  if (wanted <= 1) {
-    rows.wanted_secure_boot = wanted == 1;
+  if (!ReadWish(reader, rows.wanted_secure_boot)) {
+    return sandbox::BrokenAnswer();
   }
   if (!reader.empty()) {
     rows.blob = base::ToBytes(reader.ReadRest());
@@ -448,6 +441,20 @@ bool ReadText(base::Reader& reader, std::string& text) {
     return false;
   }
   text = base::ToString(bytes);
+  return true;
+}
+
+void WriteWish(base::Writer& writer, std::optional<bool> wish) {
+  constexpr std::uint8_t kNoWish = 2;
+  writer.WriteU8(!wish ? kNoWish : *wish ? 1 : 0);
+}
+
+bool ReadWish(base::Reader& reader, std::optional<bool>& wish) {
+  std::uint8_t byte = 0;
+  if (!reader.ReadU8(byte)) {
+    return false;
+  }
+  wish = byte <= 1 ? std::optional(byte == 1) : std::nullopt;
   return true;
 }
 

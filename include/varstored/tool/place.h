@@ -126,6 +126,9 @@ void WriteNewBytes(base::Writer& writer, const NewBytes& changed);
 /// early.
 void WriteText(base::Writer& writer, std::string_view text);
 [[nodiscard]] bool ReadText(base::Reader& reader, std::string& text);
+/// A byte on the same way: 1 for true, 0 for false, and anything else for nothing.
+void WriteWish(base::Writer& writer, std::optional<bool> wish);
+[[nodiscard]] bool ReadWish(base::Reader& reader, std::optional<bool>& wish);
 
 /// The conversation with a toolstack, in a helper process.
 class ToolstackHelper;
