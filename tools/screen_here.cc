@@ -1,37 +1,19 @@
 #include "screen_here.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
-#include <string_view>
 
 #include "varstored/health/text.h"
-#include "varstored/tool/command_line.h"
+#include "varstored/tool/terminal.h"
 
 namespace varstored::tools {
-namespace {
-
-/// The environment's variable, empty when it is not there.
-std::string_view Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string_view() : value;
-}
-
-}  // namespace
 
 health::ScreenOptions ScreenOptionsHere() {
   health::ScreenOptions options;
-  options.has_colours = ::isatty(STDOUT_FILENO) == 1 && Environment("NO_COLOR").empty() &&
-                        Environment("TERM") != "dumb";
-  winsize size = {};
-  if (const auto columns = tool::ParseNumber(Environment("COLUMNS"), 1000)) {
-    options.width = static_cast<std::size_t>(*columns);
-  } else if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0) {
-    options.width = size.ws_col;
-  }
+  options.has_colours = tool::IsTerminal(STDOUT_FILENO) && tool::Environment("NO_COLOR").empty();
+  options.width = tool::ColumnsOf(STDOUT_FILENO).value_or(options.width);
   return options;
 }
 

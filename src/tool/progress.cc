@@ -1,15 +1,13 @@
 #include "varstored/tool/progress.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 
 #include "varstored/health/text.h"
-#include "varstored/tool/command_line.h"
+#include "varstored/tool/terminal.h"
 
 namespace varstored::tool {
 namespace {
@@ -20,21 +18,9 @@ constexpr std::size_t kBarColumns = 20;
 constexpr std::size_t kFewestColumns = 20;
 constexpr std::chrono::minutes kBetweenPlainLines(1);
 
-std::string_view Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string_view() : value;
-}
-
 std::size_t Columns() {
-  winsize size = {};
-  std::size_t columns = 80;
-  if (const auto number = ParseNumber(Environment("COLUMNS"), 1000)) {
-    columns = static_cast<std::size_t>(*number);
-  } else if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0) {
-    columns = size.ws_col;
-  }
   // A character in the last column would make some terminals begin a new line.
-  return std::max(columns, kFewestColumns) - 1;
+  return std::max(ColumnsOf(STDERR_FILENO).value_or(80), kFewestColumns) - 1;
 }
 
 void Write(const std::string& text) {
@@ -89,7 +75,7 @@ std::string ProgressBar(const ProgressState& state, std::size_t columns) {
 
 Progress::Progress(std::size_t total)
     : total_(total),
-      is_terminal_(::isatty(STDERR_FILENO) == 1 && Environment("TERM") != "dumb"),
+      is_terminal_(IsTerminal(STDERR_FILENO)),
       begin_(std::chrono::steady_clock::now()),
       said_(begin_) {}
 
