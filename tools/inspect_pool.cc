@@ -11,21 +11,18 @@
 #include "screen_here.h"
 #include "varstored/backend/xapi.h"
 #include "varstored/base/file.h"
-#include "varstored/live/snapshot.h"
 #include "varstored/pool/databases.h"
 #include "varstored/pool/entry.h"
 #include "varstored/pool/look.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/progress.h"
+#include "varstored/tool/vm_name.h"
 
 namespace varstored::tools {
 namespace {
 
-constexpr const char* kDefaultFolder = "/var/lib/varstored";
 constexpr int kFoundExitCode = 2;
-/// What the VM at hand may still take after a signal.
-constexpr std::chrono::milliseconds kMostAtTheEnd(200);
 
 base::Result<std::vector<health::FindingKind>> KindsOf(const std::vector<std::string>& names) {
   std::vector<health::FindingKind> kinds;
@@ -89,10 +86,10 @@ class Walk {
         look_.folder.empty() &&
         (look_.toolstack.socket || ::access(backend::XapiOptions().socket_path.c_str(), F_OK) == 0);
     if (!has_toolstack) {
-      return pool::VisitFolder(
-          {look_.folder.empty() ? kDefaultFolder : look_.folder,
-           look_.live_folder.empty() ? std::string(live::kFolder) : look_.live_folder},
-          signals, {begin, [this](const pool::Vm& vm) { LookAt(vm); }}, log_);
+      const tool::HostFolders host;
+      return pool::VisitFolder({look_.folder.empty() ? host.vms : look_.folder,
+                                look_.live_folder.empty() ? host.live : look_.live_folder},
+                               signals, {begin, [this](const pool::Vm& vm) { LookAt(vm); }}, log_);
     }
     return pool::VisitToolstack(
         look_.toolstack, signals,
@@ -166,7 +163,7 @@ class Walk {
   const PoolLook& look_;
   std::vector<health::FindingKind> filter_;
   base::Log& log_;
-  sandbox::Stop soon_{.grace = kMostAtTheEnd};
+  sandbox::Stop soon_{.grace = pool::kMostAtTheEnd};
   pool::Looker looker_;
   std::optional<tool::Progress> progress_;
   std::size_t done_ = 0;

@@ -1,7 +1,5 @@
 #include "repair_pool.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <ctime>
@@ -28,9 +26,6 @@ using pool::ReadFlag;
 using pool::ReadTexts;
 using pool::WriteFlag;
 using pool::WriteTexts;
-
-/// What the VM at hand may still take after a signal; a second with what comes behind it.
-constexpr std::chrono::milliseconds kMostAtTheEnd(200);
 
 std::vector<std::string> NamesOf(const std::vector<health::Finding>& findings) {
   std::vector<std::string> names;
@@ -252,7 +247,7 @@ class Walk {
   PoolWishes wishes_;
   base::Log& log_;
   PoolSummary summary_;
-  sandbox::Stop soon_{.grace = kMostAtTheEnd};
+  sandbox::Stop soon_{.grace = pool::kMostAtTheEnd};
 };
 
 constexpr std::size_t kResultColumns = 8;

@@ -80,20 +80,4 @@ base::Result<std::string> VisitFolder(const FolderOptions& options, const StopSi
   return std::string();
 }
 
-Vm OfToolstack(const backend::PoolVm& vm) {
-  Vm seen;
-  seen.uuid = vm.uuid;
-  seen.name = vm.name;
-  seen.kind = vm.is_snapshot ? "snapshot" : vm.is_template ? "template" : "vm";
-  seen.power_state = vm.power_state;
-  seen.wants_secure_boot = vm.wants_secure_boot;
-  seen.form = Vm::Form::kText;
-  if (vm.variables) {
-    seen.bytes = base::ToBytes(*vm.variables);
-  }
-  seen.target = vm.uuid;
-  seen.is_vm = true;
-  return seen;
-}
-
 }  // namespace varstored::pool

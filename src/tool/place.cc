@@ -182,7 +182,7 @@ base::Result<std::optional<std::string>> PathOf(const PlaceOptions& options) {
   if (options.socket || HasToolstack()) {
     return std::optional<std::string>();
   }
-  const std::string path = "/var/lib/varstored/" + efi::ToText(*uuid) + "/variables.sqlite";
+  const std::string path = HostFolders().vms + "/" + efi::ToText(*uuid) + "/variables.sqlite";
   std::error_code error;
   if (std::filesystem::exists(path, error)) {
     return std::optional(path);

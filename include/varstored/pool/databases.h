@@ -32,7 +32,4 @@ struct FolderVisitor {
                                                     const StopSignals& signals,
                                                     const FolderVisitor& visitor, base::Log& log);
 
-/// The same VM, as it is looked at.
-[[nodiscard]] Vm OfToolstack(const backend::PoolVm& vm);
-
 }  // namespace varstored::pool

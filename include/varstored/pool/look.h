@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "varstored/backend/pool.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/log.h"
 #include "varstored/base/result.h"
@@ -44,6 +45,9 @@ struct Vm {
   std::string target;
   bool is_vm = false;
 };
+
+/// A VM of XAPI's pool, as it is looked at.
+[[nodiscard]] Vm OfToolstack(const backend::PoolVm& vm);
 
 struct Seen {
   Row row;

@@ -32,6 +32,9 @@ class StopSignals {
   base::UniqueFd fd_;
 };
 
+/// What the VM at hand may still take after a signal; a second with what comes behind it.
+inline constexpr std::chrono::milliseconds kMostAtTheEnd(200);
+
 struct ToolstackOptions {
   /// XAPI's socket, if it is not the usual one.
   std::optional<std::string> socket;
