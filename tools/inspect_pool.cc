@@ -1,15 +1,11 @@
 #include "inspect_pool.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <string_view>
 #include <utility>
 
 #include "screen_here.h"
-#include "varstored/backend/xapi.h"
 #include "varstored/base/file.h"
 #include "varstored/pool/databases.h"
 #include "varstored/pool/entry.h"
@@ -83,8 +79,7 @@ class Walk {
       Show({});
     };
     const bool has_toolstack =
-        look_.folder.empty() &&
-        (look_.toolstack.socket || ::access(backend::XapiOptions().socket_path.c_str(), F_OK) == 0);
+        look_.folder.empty() && (look_.toolstack.socket || tool::HasToolstack());
     if (!has_toolstack) {
       const tool::HostFolders host;
       return pool::VisitFolder({look_.folder.empty() ? host.vms : look_.folder,
