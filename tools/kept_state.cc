@@ -10,7 +10,6 @@
 #include "varstored/efi/guid.h"
 #include "varstored/health/text.h"
 #include "varstored/store/vars_blob.h"
-#include "varstored/tool/vm_name.h"
 
 namespace varstored::tools {
 namespace {
@@ -31,9 +30,9 @@ bool IsRawBlob(std::string_view content) {
 }
 
 /// Which name the tools have for the place.
-std::string TargetOf(const tool::PlaceOptions& options) {
+std::string TargetOf(const tool::PlaceOptions& options, const tool::Place& place) {
   if (options.backend.empty()) {
-    return options.operand;
+    return place.operand();
   }
   for (const char* argument : {"uuid", "path"}) {
     if (const auto found = options.arguments.find(argument); found != options.arguments.end()) {
@@ -52,17 +51,13 @@ bool IsBase64(const tool::Kept& kept) {
 
 base::Result<OpenSubject> OpenKept(const tool::PlaceOptions& options, base::Log& log,
                                    sandbox::Stop* stop) {
-  const auto understood = tool::Understood(options, log, stop);
-  if (!understood) {
-    return understood.failure();
-  }
-  auto place = tool::Place::Open(*understood, log, stop);
+  auto place = tool::Place::Open(options, log, stop);
   if (!place) {
     return place.failure();
   }
   OpenSubject subject{*std::move(place), {}};
   health::Context& context = subject.context;
-  context.target = TargetOf(*understood);
+  context.target = TargetOf(options, subject.place);
   context.is_vm = efi::ParseGuid(context.target).has_value();
   context.now = std::time(nullptr);
   context.is_first_boot = !subject.place.kept().bytes;

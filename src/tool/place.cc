@@ -577,6 +577,7 @@ base::Result<Place> Place::Open(const PlaceOptions& given, base::Log& log, sandb
     return path.failure();
   }
   Place place;
+  place.operand_ = options.operand;
   if (*path) {
     const auto is_database = place.OpenPath(**path, log);
     if (!is_database) {

@@ -154,6 +154,8 @@ class Place {
   Place& operator=(const Place&) = delete;
 
   [[nodiscard]] const Kept& kept() const { return kept_; }
+  /// The operand, with a VM's uuid in the place of its name or number.
+  [[nodiscard]] const std::string& operand() const { return operand_; }
   /// Where the VM runs, and its daemon was asked instead: its answer; else null.
   [[nodiscard]] const LiveAnswer* running() const { return running_.get(); }
   /// The file, or null.
@@ -189,6 +191,7 @@ class Place {
   [[nodiscard]] base::Result<void> AskDaemon(const std::string& path, base::Log& log);
 
   Kept kept_;
+  std::string operand_;
   std::optional<bool> wanted_secure_boot_;
   // What it is kept in:
   std::optional<base::HeldFile> file_;
