@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import pathlib
-import pty
 import signal
 import socket
 import struct
@@ -23,6 +22,7 @@ sys.path += [str(SOURCE / "tests/backend/xapi"), str(SOURCE / "tests/support")]
 import guest  # noqa: E402  pylint: disable=import-error,wrong-import-position
 import peer  # noqa: E402  pylint: disable=import-error,wrong-import-position
 from json_schema import validate  # noqa: E402  pylint: disable=wrong-import-position
+from terminal import on_terminal  # noqa: E402  pylint: disable=wrong-import-position
 
 HOSTILE = "a \x9b31mname\u202e\"'</script>{} that is longer than the column is, " * 3
 CLEAN = guest.blob(guest.entry("Lang", b"eng\0", 7, guest.GLOBAL))
@@ -245,18 +245,7 @@ class OfXapi(InspectPool):
 
     def test_a_bar_is_shown_on_a_terminal(self):
         self.some()
-        ours, theirs = pty.openpty()
-        with subprocess.Popen([PROGRAM, "--pool", *self.where], stdout=subprocess.PIPE, stderr=theirs,
-                              env={"PATH": os.environ["PATH"], "TERM": "xterm"}) as process:
-            os.close(theirs)
-            process.stdout.read()
-            shown = b""
-            try:
-                while part := os.read(ours, 65536):
-                    shown += part
-            except OSError:  # the other side is closed
-                pass
-        os.close(ours)
+        shown, _ = on_terminal([PROGRAM, "--pool", *self.where], "stderr", TERM="xterm")
         self.assertIn(b"] 2 of 8", shown)
         self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)
 

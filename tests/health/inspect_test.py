@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import pathlib
-import pty
 import re
 import socket
 import struct
@@ -22,6 +21,7 @@ import xml.dom.minidom
 PROGRAM, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
 sys.path.insert(0, str(SOURCE / "tests/support"))
 from json_schema import validate  # noqa: E402
+from terminal import on_terminal  # noqa: E402
 GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c").bytes_le
 HOSTILE = "\x1b]0;t\x07\x1b[31m\u202e\u200b\u2066\x9b\n\r\0x</text><script>\"'&\ud800"
 
@@ -215,22 +215,7 @@ class Inspect(unittest.TestCase):
         (self.folder / "vm").write_bytes(DANGLING)
         for environment, is_coloured in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False),
                                          ({"TERM": "xterm", "NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)):
-            self.assertEqual(b"\x1b[" in self.on_terminal(environment), is_coloured, environment)
-
-    def on_terminal(self, environment):
-        ours, theirs = pty.openpty()
-        with subprocess.Popen([PROGRAM, self.folder / "vm"], stdout=theirs, stdin=subprocess.DEVNULL,
-                              env={"PATH": os.environ["PATH"], **environment}) as process:
-            os.close(theirs)
-            shown = b""
-            try:
-                while part := os.read(ours, 65536):
-                    shown += part
-            except OSError:  # the other side is closed
-                pass
-            process.wait(60)
-        os.close(ours)
-        return shown
+            self.assertEqual(b"\x1b[" in on_terminal([PROGRAM, self.folder / "vm"], "stdout", **environment)[0], is_coloured, environment)
 
     def test_options_that_exclude_each_other_and_bad_updates_fail(self):
         for words in (("--json", "--svg"), ("--short", "--json"), ("--short", "--pcr7")):

@@ -164,16 +164,12 @@ class Places(Case):
         self.assertEqual(toolstack.writes, 0)
 
     def test_a_database(self):
-        database = self.folder / "web.db"
-        with subprocess.Popen([BIN / "varstored-loopback", "--listen", self.folder / "guest", "--backend", "sqlite",
-                               "--arg", f"path:{database}"], stderr=subprocess.PIPE, text=True) as process:
-            while "ready: " not in process.stderr.readline():
-                self.assertIsNone(process.poll())
-            process.terminate()
+        with self.daemon():
+            pass
         self.file.write_bytes(old_vm())
-        self.repair(0, "--restore", self.file, "--force", "--backup-folder", self.folder / "before", database)
-        self.certificates(2, "--backup-folder", self.backups, database)
-        self.assertNotIn("certificates-2011-only", self.run_tool(database).stdout)
+        self.repair(0, "--restore", self.file, "--force", "--backup-folder", self.folder / "before", self.database)
+        self.certificates(2, "--backup-folder", self.backups, self.database)
+        self.assertNotIn("certificates-2011-only", self.run_tool(self.database).stdout)
         self.assertEqual(len(self.backup_files()), 1)
 
 

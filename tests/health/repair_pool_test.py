@@ -6,7 +6,6 @@ XAPI_FOLDER has the toolstack of Python. --write makes the golden files anew.
 import base64
 import os
 import pathlib
-import pty
 import re
 import signal
 import struct
@@ -19,9 +18,10 @@ import unittest
 
 PROGRAM, XAPI = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
 IS_WRITING = "--write" in sys.argv
-sys.path.insert(0, XAPI)
+sys.path[:0] = [XAPI, str(pathlib.Path(__file__).parent.parent / "support")]
 import guest  # pylint: disable=import-error,wrong-import-position
 import peer  # pylint: disable=import-error,wrong-import-position
+from terminal import on_terminal  # pylint: disable=import-error,wrong-import-position
 
 SCREENS = pathlib.Path(__file__).parent / "screens"
 BACKUP = re.compile(r"\.\d{8}T\d{6}Z\.(\d+\.)?[0-9a-f]{32}\.backup")
@@ -372,18 +372,7 @@ class PoolTest(unittest.TestCase):
         for _ in range(3):
             self.pool.add(CLEAN, name_label="web\u202e")
         for terminal, is_shown in (("xterm", True), ("dumb", False)):
-            ours, theirs = pty.openpty()
-            with subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=theirs,
-                                  env={"PATH": os.environ["PATH"], "TERM": terminal}) as process:
-                os.close(theirs)
-                output = process.stdout.read()
-                shown = b""
-                try:
-                    while part := os.read(ours, 65536):
-                        shown += part
-                except OSError:  # the other side is closed
-                    pass
-            os.close(ours)
+            shown, output = on_terminal(self.command(), "stderr", TERM=terminal)
             self.assertEqual(b"] 2 of 4" in shown and shown.endswith(b"\r\x1b[K"), is_shown, shown)
             # The name is made fit for a terminal.
             self.assertEqual(re.search(rb"\] 2 of 4[^\r]*: web\\u\{202E\}\x1b\[K", shown) is not None, is_shown, shown)

@@ -62,6 +62,7 @@ class Repair(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.file = self.folder / "vm"
+        self.database = self.folder / "web.db"
         self.backups = self.folder
 
     def run_tool(self, *words, **environment):
@@ -80,6 +81,20 @@ class Repair(unittest.TestCase):
             return done.stderr
         self.assertEqual(done.stderr, "")
         return done.stdout
+
+    @contextlib.contextmanager
+    def daemon(self):
+        process = subprocess.Popen(
+            [BIN / "varstored-loopback", "--listen", self.folder / "guest", "--backend", "sqlite", "--arg",
+             f"path:{self.database}"], stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stderr.close)
+        try:
+            while "ready: " not in process.stderr.readline():
+                self.assertIsNone(process.poll())
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
 
     def backup_files(self):
         return sorted(path for path in self.backups.glob("*") if BACKUP.search(path.name))
@@ -293,7 +308,6 @@ def golden(test, name, shown):
 class Databases(Repair):
     def setUp(self):
         super().setUp()
-        self.database = self.folder / "web.db"
         with self.daemon():
             client = guest.Guest(str(self.folder / "guest"))
             self.addCleanup(client.socket.close)
@@ -303,20 +317,6 @@ class Databases(Repair):
             self.assertEqual(client.set("Later", b"2"), 0)
             self.assertIn("another process uses it", self.repair(1, "--fix", self.database))
             self.assertIn("another process uses it", self.repair(1, "--fix", "--force", self.database))
-
-    @contextlib.contextmanager
-    def daemon(self):
-        process = subprocess.Popen(
-            [BIN / "varstored-loopback", "--listen", self.folder / "guest", "--backend", "sqlite", "--arg",
-             f"path:{self.database}"], stderr=subprocess.PIPE, text=True)
-        self.addCleanup(process.stderr.close)
-        try:
-            while "ready: " not in process.stderr.readline():
-                self.assertIsNone(process.poll())
-            yield
-        finally:
-            process.terminate()
-            process.wait(60)
 
     def names(self):
         done = subprocess.run([BIN / "varstore-ls", self.database], capture_output=True, text=True, check=True)
@@ -607,16 +607,12 @@ class EachFinding(VmTest):
             self.assertEqual(toolstack.writes, 1)
 
     def test_in_a_database(self):
-        database = self.folder / "web.db"
-        with subprocess.Popen([BIN / "varstored-loopback", "--listen", self.folder / "guest", "--backend", "sqlite",
-                               "--arg", f"path:{database}"], stderr=subprocess.PIPE, text=True) as process:
-            while "ready: " not in process.stderr.readline():
-                self.assertIsNone(process.poll())
-            process.terminate()
+        with self.daemon():
+            pass
         for name, content in self.found.items():
             self.file.write_bytes(content)
-            self.repair(0, "--restore", self.file, "--force", database)
-            self.check(name, database)
+            self.repair(0, "--restore", self.file, "--force", self.database)
+            self.check(name, self.database)
 
 
 class October2025(VmTest):
