@@ -178,6 +178,7 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   if (!wishes.authority.empty() && !wishes.esp.empty()) {
     return tool::Misuse("--authority and --esp exclude each other");
   }
+  wishes.place.only_looks = true;
   if (auto taken = tool::TakePlace(wishes.place, operands, 0); !taken) {
     return taken.failure();
   }
@@ -198,7 +199,6 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
     return dropped.failure();
   }
-  wishes.place.only_looks = true;
   const auto opened = OpenKept(wishes.place, log);
   if (!opened) {
     return opened.failure();

@@ -28,6 +28,7 @@
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/live.h"
 #include "varstored/tool/place.h"
+#include "varstored/tool/standard_input.h"
 
 namespace {
 
@@ -208,7 +209,7 @@ base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input,
   }
   health::Report report = health::MakeReport(inspected.state, context);
   tools::BeginWithACopy(input.subject.kept, report.findings);
-  if (input.live && !context.is_vm) {
+  if ((input.live && !context.is_vm) || wishes.place.operand == tool::kStandardInput) {
     // They would need the file in which the variables are kept, of which nothing is known here.
     for (health::Finding& finding : report.findings) {
       finding.command.clear();

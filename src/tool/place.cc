@@ -22,6 +22,7 @@
 #include "varstored/store/store.h"
 #include "varstored/tool/format.h"
 #include "varstored/tool/live.h"
+#include "varstored/tool/standard_input.h"
 #include "varstored/tool/vm_name.h"
 
 namespace varstored::tool {
@@ -272,6 +273,9 @@ base::Result<void> TakePlace(PlaceOptions& place, std::vector<std::string>& oper
     }
     place.operand = operands.front();
     operands.erase(operands.begin());
+    if (place.operand == kStandardInput && !place.only_looks) {
+      return Misuse("'-', standard input, cannot be written back to: give a VM or a file");
+    }
   }
   if (operands.size() < others) {
     return Misuse("an operand is missing");
@@ -368,20 +372,11 @@ base::Result<void> ReplaceRows(const std::string& name, const std::optional<base
   return (*database)->KeepResumed(staged);
 }
 
-}  // namespace
-
-base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log) {
-  const auto files = backend::OpenDatabaseFiles(file, backend::DatabaseUse::kLook);
-  if (!files) {
-    return files.failure();
-  }
-  auto bytes = backend::ReadDatabase(*files);
-  if (!bytes) {
-    return bytes.failure();
-  }
+/// Looks into a database in a helper process.
+base::Result<Rows> RowsIn(backend::DatabaseBytes bytes, base::Log& log) {
   const auto answer = sandbox::InHelper(
       [&bytes](base::Log& lines) -> base::Result<base::Bytes> {
-        const auto database = backend::SqliteBackend::Look(*std::move(bytes), lines);
+        const auto database = backend::SqliteBackend::Look(std::move(bytes), lines);
         if (!database) {
           return database.failure();
         }
@@ -408,6 +403,17 @@ base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log) {
     rows.blob = base::ToBytes(reader.ReadRest());
   }
   return rows;
+}
+
+}  // namespace
+
+base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log) {
+  const auto files = backend::OpenDatabaseFiles(file, backend::DatabaseUse::kLook);
+  if (!files) {
+    return files.failure();
+  }
+  auto bytes = backend::ReadDatabase(*files);
+  return bytes ? RowsIn(*std::move(bytes), log) : bytes.failure();
 }
 
 base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
@@ -654,9 +660,24 @@ base::Result<void> Place::AskDaemon(const std::string& path, base::Log& log) {
 }
 
 base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
-  auto input = ReadInput(path, std::nullopt, log);
+  const bool is_standard_input = path == kStandardInput;
+  auto input = is_standard_input ? ReadStandardInput(log) : ReadInput(path, std::nullopt, log);
   if (!input) {
     return input.failure();
+  }
+  if (is_standard_input) {
+    operand_ = input->path;
+    if (input->format == Format::kSqlite) {
+      auto rows = RowsIn({input->path, std::move(input->bytes), {}}, log);
+      if (!rows) {
+        return rows.failure();
+      }
+      kept_.form = Kept::Form::kRows;
+      kept_.path = input->path;
+      kept_.bytes = std::move(rows->blob);
+      wanted_secure_boot_ = rows->wanted_secure_boot;
+      return false;
+    }
   }
   if (input->file && !input->file->exists()) {
     return base::Fail(path + ": there is no such file");
@@ -683,9 +704,9 @@ base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
     }
   }
   if (input->bytes.size() > kMaxFileBytes) {
-    return base::Fail(path + ": larger than " + std::to_string(kMaxFileBytes) + " bytes");
+    return base::Fail(input->path + ": larger than " + std::to_string(kMaxFileBytes) + " bytes");
   }
-  kept_.path = path;
+  kept_.path = input->path;
   kept_.bytes = std::move(input->bytes);
   file_ = std::move(input->file);
   return false;

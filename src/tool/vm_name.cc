@@ -17,6 +17,7 @@
 #include "varstored/efi/guid.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/live.h"
+#include "varstored/tool/standard_input.h"
 
 namespace varstored::tool {
 namespace {
@@ -116,7 +117,8 @@ base::Result<std::string> UuidInToolstack(const PlaceOptions& options, base::Log
 }  // namespace
 
 OperandKind KindOf(std::string_view operand) {
-  if (operand.find('/') != std::string_view::npos || operand == "." || operand == "..") {
+  if (operand.find('/') != std::string_view::npos || operand == "." || operand == ".." ||
+      operand == kStandardInput) {
     return OperandKind::kPath;
   }
   if (efi::ParseGuid(operand)) {

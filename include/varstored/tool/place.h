@@ -46,7 +46,7 @@ struct PlaceOptions {
   /// --backend and --arg; empty: the operand says it.
   std::string backend;
   backend::BackendArguments arguments;
-  /// A VM's uuid, name or number, or the path of a file: KindOf says which (vm_name.h).
+  /// A VM's uuid, name or number, a file's path, or "-": KindOf says which (vm_name.h).
   std::string operand;
   std::optional<std::string> socket;
   /// The tool changes nothing: of a VM that runs it may have what the daemon has in memory.
@@ -58,8 +58,8 @@ struct PlaceOptions {
 /// The options -s, --backend, --arg and --wait, which set `place`.
 [[nodiscard]] std::vector<Option> OptionsOf(PlaceOptions& place);
 
-/// Takes the first of `operands` as the place, unless --backend names one already. Fails when there
-/// is none, or not exactly `others` are left. A running VM, with `is_live`, is not in a backend.
+/// Takes the first of `operands` as the place, unless --backend names one already. Fails without
+/// one, when not exactly `others` are left, or of "-" to write to. `is_live`: not in a backend.
 [[nodiscard]] base::Result<void> TakePlace(PlaceOptions& place, std::vector<std::string>& operands,
                                            std::size_t others, bool is_live = false);
 
@@ -154,7 +154,7 @@ class Place {
   Place& operator=(const Place&) = delete;
 
   [[nodiscard]] const Kept& kept() const { return kept_; }
-  /// The operand, with a VM's uuid in the place of its name or number.
+  /// The operand; of a VM's name or number its uuid, and of "-" "standard input".
   [[nodiscard]] const std::string& operand() const { return operand_; }
   /// Where the VM runs, and its daemon was asked instead: its answer; else null.
   [[nodiscard]] const LiveAnswer* running() const { return running_.get(); }
