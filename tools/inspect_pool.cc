@@ -1,15 +1,19 @@
 #include "inspect_pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <string_view>
 #include <utility>
 
+#include "metrics_file.h"
 #include "screen_here.h"
 #include "varstored/base/file.h"
 #include "varstored/pool/databases.h"
 #include "varstored/pool/entry.h"
 #include "varstored/pool/look.h"
+#include "varstored/pool/metrics.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/progress.h"
@@ -35,14 +39,26 @@ base::Result<std::vector<health::FindingKind>> KindsOf(const std::vector<std::st
   return kinds;
 }
 
+pool::Wanted WantedBy(PoolOutput output) {
+  switch (output) {
+    case PoolOutput::kTable:
+      break;
+    case PoolOutput::kJson:
+    case PoolOutput::kJsonLines:
+      return pool::Wanted::kJson;
+    case PoolOutput::kMetrics:
+      return pool::Wanted::kMetrics;
+  }
+  return pool::Wanted::kRowOnly;
+}
+
 class Walk {
  public:
   Walk(const PoolLook& look, std::vector<health::FindingKind> filter, base::Log& log)
       : look_(look),
         filter_(std::move(filter)),
         log_(log),
-        looker_(
-            {.list = look.list, .wants_json = look.output != PoolOutput::kTable, .stop = &soon_}) {}
+        looker_({.list = look.list, .wanted = WantedBy(look.output), .stop = &soon_}) {}
 
   base::Result<std::string> Run(int& exit_code) {
     const auto signals = pool::StopSignals::Block();
@@ -50,6 +66,13 @@ class Walk {
       return signals.failure();
     }
     soon_.fd = signals->fd();
+    if (look_.output == PoolOutput::kMetrics) {
+      auto file = MetricsFile::Open(look_.metrics);
+      if (!file) {
+        return file.failure();
+      }
+      metrics_file_.emplace(*std::move(file));
+    }
     auto ended_early = Visit(*signals);
     progress_.reset();
     if (!ended_early || !failure_.empty()) {
@@ -59,6 +82,9 @@ class Walk {
     exit_code = totals_.failed != 0 || !totals_.ended_early.empty() ? 1
                 : has_findings_                                     ? kFoundExitCode
                                                                     : 0;
+    if (metrics_file_) {
+      return WriteMetrics();
+    }
     if (look_.output == PoolOutput::kTable) {
       pool::Sort(rows_);
       return Table();
@@ -126,7 +152,9 @@ class Walk {
       return;
     }
     has_findings_ = has_findings_ || !seen->row.findings.empty();
-    if (look_.output == PoolOutput::kTable) {
+    if (metrics_file_) {
+      metrics_.Add(vm, seen->row.cells[0], std::move(seen->samples));
+    } else if (look_.output == PoolOutput::kTable) {
       rows_.push_back(std::move(seen->row));
     } else {
       Write(seen->json);
@@ -146,6 +174,18 @@ class Walk {
     }
   }
 
+  /// A VM that is missing there would look as if it were gone.
+  base::Result<std::string> WriteMetrics() {
+    if (!totals_.ended_early.empty()) {
+      return base::Fail(totals_.ended_early + ". No metrics were written");
+    }
+    const auto duration = std::chrono::steady_clock::now() - begin_;
+    return metrics_file_->Write(metrics_.Render(
+        totals_, {std::time(nullptr),
+                  static_cast<std::uint64_t>(
+                      std::chrono::duration_cast<std::chrono::microseconds>(duration).count())}));
+  }
+
   base::Result<std::string> Table() {
     const health::ScreenOptions screen = ScreenOptionsHere();
     return sandbox::TextInHelper(
@@ -163,6 +203,10 @@ class Walk {
   std::optional<tool::Progress> progress_;
   std::size_t done_ = 0;
   std::vector<pool::Row> rows_;
+  /// With PoolOutput::kMetrics.
+  std::optional<MetricsFile> metrics_file_;
+  pool::Metrics metrics_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   pool::Totals totals_;
   bool has_findings_ = false;
   bool is_begun_ = false;

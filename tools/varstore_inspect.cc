@@ -56,6 +56,7 @@ struct Wishes {
   std::string check;
   bool pool = false;
   bool jsonl = false;
+  std::string metrics;
   std::string live_folder;
   std::vector<std::string> filter;
 };
@@ -405,8 +406,11 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
   }
   if (wishes.live || wishes.is_short || wishes.svg || wishes.pcr7 || !wishes.esp.empty() ||
       !wishes.check.empty() || !wishes.dbx_update.empty() || !wishes.place.backend.empty() ||
-      (wishes.json && wishes.jsonl)) {
-    return tool::Misuse("--pool goes with --json or --jsonl, --filter, --lists and --live-folder");
+      static_cast<int>(wishes.json) + static_cast<int>(wishes.jsonl) +
+              static_cast<int>(!wishes.metrics.empty()) >
+          1) {
+    return tool::Misuse(
+        "--pool goes with --json, --jsonl or --openmetrics, --filter, --lists and --live-folder");
   }
   const auto files = ReadFiles(wishes);
   if (!files) {
@@ -420,9 +424,11 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
   look.toolstack = {wishes.place.socket, wishes.place.wait};
   look.live_folder = wishes.live_folder;
   look.filter = wishes.filter;
-  look.output = wishes.json    ? tools::PoolOutput::kJson
-                : wishes.jsonl ? tools::PoolOutput::kJsonLines
-                               : tools::PoolOutput::kTable;
+  look.metrics = wishes.metrics;
+  look.output = wishes.json               ? tools::PoolOutput::kJson
+                : wishes.jsonl            ? tools::PoolOutput::kJsonLines
+                : !wishes.metrics.empty() ? tools::PoolOutput::kMetrics
+                                          : tools::PoolOutput::kTable;
   look.list = [&]() -> base::Result<std::vector<health::ListedRevocation>> {
     return files->lists
                ? RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *files->lists)
@@ -433,8 +439,9 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
 
 /// That options which stand together on a command line, without --pool, have a meaning together.
 base::Result<void> CheckTogether(const Wishes& wishes) {
-  if (wishes.jsonl || !wishes.filter.empty() || !wishes.live_folder.empty()) {
-    return tool::Misuse("--jsonl, --filter and --live-folder go with --pool");
+  if (wishes.jsonl || !wishes.metrics.empty() || !wishes.filter.empty() ||
+      !wishes.live_folder.empty()) {
+    return tool::Misuse("--jsonl, --openmetrics, --filter and --live-folder go with --pool");
   }
   if (static_cast<int>(wishes.json) + static_cast<int>(wishes.svg) +
           static_cast<int>(wishes.is_short) + static_cast<int>(!wishes.check.empty()) >
@@ -467,6 +474,7 @@ int main(int argc, char** argv) {
                      tool::Value('\0', "dbx-update", wishes.dbx_update),
                      tool::Value('\0', "lists", wishes.lists),
                      tool::Flag('\0', "pool", wishes.pool), tool::Flag('\0', "jsonl", wishes.jsonl),
+                     tool::Value('\0', "openmetrics", wishes.metrics),
                      tool::Value('\0', "live-folder", wishes.live_folder),
                      tool::Values("filter", wishes.filter)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {

@@ -131,33 +131,42 @@ Entry EntryOf(const Vm& vm, const std::vector<health::ListedRevocation>& list) {
   return entry;
 }
 
+base::Bytes MoreOf(const Entry& entry, Wanted wanted) {
+  switch (wanted) {
+    case Wanted::kRowOnly:
+      break;
+    case Wanted::kJson:
+      return base::ToBytes(JsonOf(entry));
+    case Wanted::kMetrics:
+      return EncodeSamples(SamplesOf(entry));
+  }
+  return {};
+}
+
 sandbox::Helper::Work WorkOf(const LookOptions& options) {
   const auto list =
       std::make_shared<base::Result<std::vector<health::ListedRevocation>>>(options.list());
-  return
-      [list, wants_json = options.wants_json](base::ByteSpan request) -> base::Result<base::Bytes> {
-        if (!*list) {
-          return list->failure();
-        }
-        if (request.empty()) {
-          return base::Bytes();
-        }
-        const auto vm = Decode(request);
-        if (!vm) {
-          return vm.failure();
-        }
-        const Entry entry = EntryOf(*vm, **list);
-        base::Writer error;
-        tool::WriteText(error, entry.error);
-        base::Bytes answer = EncodeRow(RowOf(entry));
-        const base::Bytes encoded = error.Take();
-        answer.insert(answer.end(), encoded.begin(), encoded.end());
-        if (wants_json) {
-          const base::Bytes json = base::ToBytes(JsonOf(entry));
-          answer.insert(answer.end(), json.begin(), json.end());
-        }
-        return answer;
-      };
+  return [list, wanted = options.wanted](base::ByteSpan request) -> base::Result<base::Bytes> {
+    if (!*list) {
+      return list->failure();
+    }
+    if (request.empty()) {
+      return base::Bytes();
+    }
+    const auto vm = Decode(request);
+    if (!vm) {
+      return vm.failure();
+    }
+    const Entry entry = EntryOf(*vm, **list);
+    base::Writer error;
+    tool::WriteText(error, entry.error);
+    base::Bytes answer = EncodeRow(RowOf(entry));
+    const base::Bytes encoded = error.Take();
+    answer.insert(answer.end(), encoded.begin(), encoded.end());
+    const base::Bytes more = MoreOf(entry, wanted);
+    answer.insert(answer.end(), more.begin(), more.end());
+    return answer;
+  };
 }
 
 // And up to here.
@@ -209,7 +218,15 @@ base::Result<Seen> Looker::Ask(const Vm& vm, base::Log& log) {
   if (!tool::ReadText(reader, row->error)) {
     return sandbox::BrokenAnswer();
   }
-  Seen seen{*std::move(row), base::ToString(reader.ReadRest())};
+  Seen seen{*std::move(row), {}, {}};
+  if (options_.wanted == Wanted::kMetrics) {
+    auto samples = DecodeSamples(reader.ReadRest());
+    if (!samples) {
+      return samples.failure();
+    }
+    seen.samples = *std::move(samples);
+  }
+  seen.json = base::ToString(reader.ReadRest());
   // It goes out as one line, and nothing behind escapes it.
   if (!std::all_of(seen.json.begin(), seen.json.end(),
                    [](char c) { return c >= ' ' && c <= '~'; })) {

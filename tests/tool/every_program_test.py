@@ -68,7 +68,7 @@ class EveryProgram(unittest.TestCase):
                     ("varstore", "pcr7", vm, "--bank", "x"), ("varstore", "bootcheck", vm),
                     ("varstore-inspect", vm, "--check", "x"), ("varstore-inspect", vm, "--json", "--svg"),
                     ("varstore-inspect", "--pool", vm, "x"), ("varstore-inspect", "--pool", "--short"),
-                    ("varstore-inspect", "--pool", "--filter", "x"), ("varstore-inspect", vm, "--jsonl"), ("varstore-ls", vm, "x"),
+                    ("varstore-inspect", "--pool", "--filter", "x"), ("varstore-inspect", "--pool", "--json", "--openmetrics", "-"), ("varstore-inspect", vm, "--openmetrics", "-"), ("varstore-inspect", vm, "--jsonl"), ("varstore-ls", vm, "x"),
                     ("varstore-ls", vm, "--wait", "x"), ("varstore-get", vm, "x", "Note"), ("varstore-get", vm, guid, "Note", "x"),
                     ("varstore-set", vm, "x", "Note", "7", vm), ("varstore-set", vm, guid, "Note", "x", vm),
                     ("varstore-rm", vm, "x", "Note"), ("varstore-sb-state", vm, "x"), ("varstore-repair", vm, "--auth-dir", "x"),

@@ -14,6 +14,7 @@
 #include "varstored/base/result.h"
 #include "varstored/health/finding.h"
 #include "varstored/pool/entry.h"
+#include "varstored/pool/metrics.h"
 #include "varstored/sandbox/helper.h"
 
 /// A look at the variables of many VMs, one after the other.
@@ -49,16 +50,21 @@ struct Vm {
 /// A VM of XAPI's pool, as it is looked at.
 [[nodiscard]] Vm OfToolstack(const backend::PoolVm& vm);
 
+/// What is made of a VM beside its row.
+enum class Wanted : std::uint8_t { kRowOnly, kJson, kMetrics };
+
 struct Seen {
   Row row;
   /// JsonOf; empty when it was not wished.
   std::string json;
+  /// SamplesOf; empty when it was not wished.
+  std::vector<Sample> samples;
 };
 
 struct LookOptions {
   /// Gives Microsoft's list of revocations (health::Context), in the helper process.
   std::function<base::Result<std::vector<health::ListedRevocation>>()> list;
-  bool wants_json = false;
+  Wanted wanted = Wanted::kRowOnly;
   sandbox::Stop* stop = nullptr;
 };
 
