@@ -29,6 +29,7 @@
 #include "varstored/tool/live.h"
 #include "varstored/tool/place.h"
 #include "varstored/tool/standard_input.h"
+#include "varstored/tool/xl_vms.h"
 
 namespace {
 
@@ -483,6 +484,10 @@ int main(int argc, char** argv) {
         }
         if (auto fits = CheckTogether(wishes); !fits) {
           return fits.failure();
+        }
+        auto vms_here = argc == 1 ? tool::ListOfVms() : base::Result(std::string());
+        if (!vms_here || !vms_here->empty()) {
+          return vms_here;
         }
         const bool has_many = !wishes.check.empty() && wishes.place.backend.empty() &&
                               !wishes.live && !operands.empty();

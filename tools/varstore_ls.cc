@@ -4,6 +4,7 @@
 #include "varstored/tool/listing.h"
 #include "varstored/tool/live.h"
 #include "varstored/tool/session.h"
+#include "varstored/tool/xl_vms.h"
 
 namespace {
 
@@ -74,6 +75,10 @@ int main(int argc, char** argv) {
       [&](auto operands, auto& log) -> base::Result<std::string> {
         if (wishes.is_long && wishes.is_json) {
           return tool::Misuse("--long and --json exclude each other");
+        }
+        auto vms_here = argc == 1 ? tool::ListOfVms() : base::Result(std::string());
+        if (!vms_here || !vms_here->empty()) {
+          return vms_here;
         }
         if (auto taken = tool::TakePlace(wishes.place, operands, 0, wishes.is_live); !taken) {
           return taken.failure();
