@@ -123,7 +123,7 @@ struct Series {
 
 /// All of them, in the order of their families.
 const std::vector<Series>& AllSeries() {
-  static const std::vector<Series> all = [] {
+  static const std::vector<Series> kAll = [] {
     std::vector<Series> made;
     for (std::uint8_t i = 0; i < kFamilyCount; ++i) {
       const auto family = static_cast<FamilyNumber>(i);
@@ -147,7 +147,7 @@ const std::vector<Series>& AllSeries() {
     }
     return made;
   }();
-  return all;
+  return kAll;
 }
 
 /// The index of the first series of `family`.
