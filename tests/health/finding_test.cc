@@ -536,8 +536,9 @@ TEST_F(RealCertificatesTest, OnlyTheOldOnesAreAFindingInEachVariable) {
             "will be refused.");
   EXPECT_NE(findings[1].explanation.find("which expires on 2026-10-19"), std::string::npos)
       << findings[1].explanation;
-  EXPECT_EQ(findings[0].command,
-            "xe vm-update-secureboot-certificates-on-boot mark=true uuid=" + VmContext().target);
+  // The same for a file, and for each of the two.
+  EXPECT_EQ(findings[0].command, "varstore-repair --fix-certificates " + VmContext().target);
+  EXPECT_EQ(findings[1].command, findings[0].command);
   const Report report = MakeReport(state, VmContext());
   EXPECT_EQ(report.keys[1].certificates[0].name, "Microsoft Corporation KEK CA 2011");
   EXPECT_EQ(report.keys[1].certificates[0].not_after, 1782334289);
