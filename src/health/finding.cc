@@ -384,12 +384,16 @@ class Search {
   }
 
   void CheckSecureBoot() {
-    if (!IsUserMode(state_) && !context_.is_first_boot && context_.secure_boot.value_or(false)) {
+    const auto& last = context_.secure_boot_at_last_start;
+    if (!IsUserMode(state_) && !context_.is_first_boot &&
+        context_.secure_boot.value_or(last.value_or(false))) {
       const bool has_others =
           FindEntry(state_, efi::kKek) != nullptr && FindEntry(state_, efi::kDb) != nullptr;
       Add(FindingKind::kSecureBootWithoutPk, IdOf(efi::kPk),
-          std::string("The host wants Secure Boot, but there is no platform key: the VM starts "
-                      "whatever it is given, or not at all where secure-boot = enforce is set.") +
+          std::string("The host ") + (context_.secure_boot ? "wants" : "wanted") + " Secure Boot" +
+              (context_.secure_boot ? "" : " at the last start") +
+              ", but there is no platform key: the VM starts whatever it is given, or not at all "
+              "where secure-boot = enforce is set." +
               (has_others ? EffectOn(efi::kPk)
                           : " The command replaces PK, KEK, db and dbx with the host's."),
           false, has_others ? ResetKey(efi::kPk) : ResetKeys());

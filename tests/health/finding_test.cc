@@ -376,6 +376,16 @@ TEST(Findings, WhatTheHostWantsDecidesAboutKeys) {
   context.is_first_boot = false;
   context.secure_boot = false;
   EXPECT_TRUE(FindingsOf(state, context).empty());
+  // What it wanted before counts where nobody knows better.
+  context.secure_boot_at_last_start = true;
+  EXPECT_TRUE(FindingsOf(state, context).empty());
+  context.secure_boot = std::nullopt;
+  const auto findings = FindingsOf(state, context);
+  ASSERT_EQ(NamesOf(findings), std::vector<std::string>{"secure-boot-without-pk PK"});
+  EXPECT_TRUE(findings[0].explanation.starts_with("The host wanted Secure Boot at the last start"))
+      << findings[0].explanation;
+  context.secure_boot_at_last_start = false;
+  EXPECT_TRUE(FindingsOf(state, context).empty());
   context.secure_boot.reset();
   EXPECT_TRUE(FindingsOf(state, context).empty());
   // A platform key without db: only where it is known that nobody verifies it is none.
