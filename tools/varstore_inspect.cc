@@ -229,10 +229,13 @@ base::Result<boot::BootReport> LoadersOf(const Inspected& inspected, const tools
   return boot::LookAt(inspected.state, nullptr, {}, inspected.context, *read);
 }
 
-/// The section of --pcr7. Where nobody knows what the host wants, Secure Boot is taken for wanted.
+/// The section of --pcr7. Where nobody knows what the host wants, it counts what it wanted at the
+/// last start; else Secure Boot is taken for wanted.
 base::Result<std::string> Pcr7Of(const Inspected& inspected, const health::Report& report,
                                  const std::optional<boot::BootReport>& loaders) {
-  auto prediction = pcr::Predict(inspected.state.entries, report.secure_boot.value_or(true));
+  auto prediction =
+      pcr::Predict(inspected.state.entries,
+                   report.secure_boot.value_or(report.secure_boot_at_last_start.value_or(true)));
   if (loaders) {
     tools::AddLoader(*loaders, false, prediction);
   }

@@ -17,7 +17,7 @@ BIN = pathlib.Path(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
 import guest  # pylint: disable=import-error,wrong-import-position
 
-COMMANDS = [("varstore", command) for command in ("boot", "bootcheck", "edit", "keys", "pcr7")]
+COMMANDS = [("varstore", command) for command in ("boot", "bootcheck", "edit", "keys", "pcr7", "update")]
 TOOLS = [(path.name,) for path in sorted(BIN.iterdir())
          if path.name.startswith("varstore-") or path.name in ("varstore", "create-auth")]
 # SIGINT ends a daemon as SIGTERM does, and that is no failure. varstored-dm hands what it does not know to the device model.
