@@ -8,23 +8,21 @@
 
 #include "authority.h"
 #include "esp.h"
+#include "given_lists.h"
+#include "inspect_history.h"
 #include "inspect_pool.h"
 #include "kept_state.h"
 #include "page.h"
 #include "screen_here.h"
 #include "varstored/base/file.h"
 #include "varstored/boot/loaders.h"
-#include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/guid.h"
-#include "varstored/efi/signature_list.h"
 #include "varstored/health/check.h"
 #include "varstored/health/render.h"
 #include "varstored/health/report.h"
 #include "varstored/health/text.h"
 #include "varstored/pcr/render.h"
 #include "varstored/sandbox/helper.h"
-#include "varstored/signer/content.h"
-#include "varstored/signer/revocation_list.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/live.h"
 #include "varstored/tool/place.h"
@@ -51,6 +49,7 @@ struct Wishes {
   bool is_short = false;
   bool svg = false;
   bool pcr7 = false;
+  bool history = false;
   std::string esp;
   std::string dbx_update;
   std::string lists;
@@ -120,44 +119,6 @@ base::Result<void> ReadVm(const Wishes& wishes, Input& input, base::Log& log) {
 
 // From here on it is for the helper process.
 
-/// The signature lists of an update: of a signed one those behind its descriptor, else what the
-/// file is.
-base::Result<base::Bytes> ListsOf(const std::string& path, base::ByteSpan content) {
-  const auto descriptor = efi::ParseAuthenticationDescriptor(content);
-  if (descriptor) {
-    const auto parsed = efi::ParseSignatureLists(descriptor->payload);
-    if (parsed && !parsed->empty()) {
-      return base::ToBytes(descriptor->payload);
-    }
-  }
-  const auto lists = signer::ParseContent(content);
-  if (!lists) {
-    return base::Fail(path +
-                      ": neither a signed update, nor signature lists, nor Microsoft's list: " +
-                      lists.error().message);
-  }
-  base::Bytes encoded = signer::EncodeContent(*lists, efi::Guid{});
-  const auto entries = efi::ParseSignatureLists(encoded);
-  const bool is_empty =
-      entries && std::all_of(entries->begin(), entries->end(),
-                             [](const efi::SignatureList& list) { return list.entries.empty(); });
-  return is_empty ? base::Result<base::Bytes>(base::Fail(path + ": an update without any entry"))
-                  : std::move(encoded);
-}
-
-base::Result<std::vector<health::ListedRevocation>> RevocationsOf(const std::string& path,
-                                                                  base::ByteSpan content) {
-  const auto listed = signer::ParseRevocationList(content);
-  if (!listed) {
-    return base::Fail(path + ": " + listed.error().message);
-  }
-  std::vector<health::ListedRevocation> revocations;
-  for (const signer::ListedHash& one : *listed) {
-    revocations.push_back({one.date, one.hash});
-  }
-  return revocations;
-}
-
 struct Inspected {
   health::State state;
   health::Context context;
@@ -196,14 +157,15 @@ base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input,
                                       const Inspected& inspected) {
   health::Context context = inspected.context;
   if (input.update) {
-    auto lists = ListsOf(wishes.dbx_update, *input.update);
+    auto lists = tools::ListsOf(wishes.dbx_update, *input.update);
     if (!lists) {
       return lists.failure();
     }
     context.dbx_update = *std::move(lists);
   }
   if (input.lists) {
-    auto lists = RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *input.lists);
+    auto lists =
+        tools::RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *input.lists);
     if (!lists) {
       return lists.failure();
     }
@@ -302,6 +264,10 @@ base::Result<std::string> JudgeVm(const Wishes& wishes, const Input& input, heal
 // And up to here.
 
 base::Result<std::string> Inspect(const Wishes& wishes, int& exit_code, base::Log& log) {
+  if (wishes.history) {
+    auto dropped = tool::DropRights(wishes.rights, log);
+    return dropped ? tools::InspectHistory(wishes.place, wishes.json, log) : dropped.failure();
+  }
   auto input = ReadFiles(wishes);
   if (!input) {
     return input.failure();
@@ -408,8 +374,9 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
   if (operands.size() > 1 || (!operands.empty() && wishes.place.socket)) {
     return tool::Misuse("--pool takes one folder of databases, or the socket of -s");
   }
-  if (wishes.live || wishes.is_short || wishes.svg || wishes.pcr7 || !wishes.esp.empty() ||
-      !wishes.check.empty() || !wishes.dbx_update.empty() || !wishes.place.backend.empty() ||
+  if (wishes.live || wishes.is_short || wishes.svg || wishes.pcr7 || wishes.history ||
+      !wishes.esp.empty() || !wishes.check.empty() || !wishes.dbx_update.empty() ||
+      !wishes.place.backend.empty() ||
       static_cast<int>(wishes.json) + static_cast<int>(wishes.jsonl) +
               static_cast<int>(!wishes.metrics.empty()) >
           1) {
@@ -434,9 +401,9 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
                 : !wishes.metrics.empty() ? tools::PoolOutput::kMetrics
                                           : tools::PoolOutput::kTable;
   look.list = [&]() -> base::Result<std::vector<health::ListedRevocation>> {
-    return files->lists
-               ? RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *files->lists)
-               : std::vector<health::ListedRevocation>();
+    return files->lists ? tools::RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists,
+                                               *files->lists)
+                        : std::vector<health::ListedRevocation>();
   };
   return tools::InspectPool(look, exit_code, log);
 }
@@ -455,6 +422,11 @@ base::Result<void> CheckTogether(const Wishes& wishes) {
   if (wishes.pcr7 && (wishes.json || wishes.svg || wishes.is_short || !wishes.check.empty())) {
     return tool::Misuse("--pcr7 is of the screen; 'varstore pcr7 --json' prints JSON");
   }
+  if (wishes.history &&
+      (wishes.live || wishes.svg || wishes.is_short || wishes.pcr7 || !wishes.check.empty() ||
+       !wishes.esp.empty() || !wishes.dbx_update.empty() || !wishes.lists.empty())) {
+    return tool::Misuse("--history goes with --json alone");
+  }
   if (!wishes.esp.empty() && (wishes.svg || wishes.is_short || !wishes.check.empty())) {
     return tool::Misuse("--esp goes with the screen and with --json");
   }
@@ -469,18 +441,19 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   const int failed = tool::Main(
       {page::kName, page::kHelp}, argc, argv,
-      tool::Joined({tool::OptionsOf(wishes.rights),
-                    tool::OptionsOf(wishes.place),
-                    {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
-                     tool::Flag('\0', "short", wishes.is_short),
-                     tool::Flag('\0', "svg", wishes.svg), tool::Flag('\0', "pcr7", wishes.pcr7),
-                     tool::Value('\0', "esp", wishes.esp), tool::Value('\0', "check", wishes.check),
-                     tool::Value('\0', "dbx-update", wishes.dbx_update),
-                     tool::Value('\0', "lists", wishes.lists),
-                     tool::Flag('\0', "pool", wishes.pool), tool::Flag('\0', "jsonl", wishes.jsonl),
-                     tool::Value('\0', "openmetrics", wishes.metrics),
-                     tool::Value('\0', "live-folder", wishes.live_folder),
-                     tool::Values("filter", wishes.filter)}}),
+      tool::Joined(
+          {tool::OptionsOf(wishes.rights),
+           tool::OptionsOf(wishes.place),
+           {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
+            tool::Flag('\0', "short", wishes.is_short), tool::Flag('\0', "svg", wishes.svg),
+            tool::Flag('\0', "pcr7", wishes.pcr7), tool::Flag('\0', "history", wishes.history),
+            tool::Value('\0', "esp", wishes.esp), tool::Value('\0', "check", wishes.check),
+            tool::Value('\0', "dbx-update", wishes.dbx_update),
+            tool::Value('\0', "lists", wishes.lists), tool::Flag('\0', "pool", wishes.pool),
+            tool::Flag('\0', "jsonl", wishes.jsonl),
+            tool::Value('\0', "openmetrics", wishes.metrics),
+            tool::Value('\0', "live-folder", wishes.live_folder),
+            tool::Values("filter", wishes.filter)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
         if (wishes.pool) {
           return LookAtPool(wishes, operands, exit_code, log);

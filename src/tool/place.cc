@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/sandbox/sandbox.h"
+#include "varstored/store/history.h"
 #include "varstored/store/store.h"
 #include "varstored/tool/format.h"
 #include "varstored/tool/live.h"
@@ -369,7 +371,8 @@ base::Result<void> ReplaceRows(const std::string& name, const std::optional<base
   for (std::size_t left = decoded->entries.size(); left > 0; --left) {
     staged.Put(decoded->entries[left - 1]);
   }
-  return (*database)->KeepResumed(staged);
+  // glibc's name for what this process was started as.
+  return (*database)->KeepByTool(staged, program_invocation_short_name);
 }
 
 /// Looks into a database in a helper process.
@@ -385,8 +388,13 @@ base::Result<Rows> RowsIn(backend::DatabaseBytes bytes, base::Log& log) {
         if (!all || !wanted) {
           return all ? wanted.failure() : all.failure();
         }
+        const auto history = (*database)->History();
+        if (!history) {
+          return history.failure();
+        }
         base::Writer writer;
         WriteWish(writer, *wanted);
+        WriteText(writer, base::ToString(store::EncodeHistory(*history)));
         writer.WriteBytes(all->value_or(base::Bytes()));
         return writer.Take();
       },
@@ -396,9 +404,11 @@ base::Result<Rows> RowsIn(backend::DatabaseBytes bytes, base::Log& log) {
   }
   base::Reader reader(*answer);
   Rows rows;
-  if (!ReadWish(reader, rows.wanted_secure_boot)) {
+  std::string history;
+  if (!ReadWish(reader, rows.wanted_secure_boot) || !ReadText(reader, history)) {
     return sandbox::BrokenAnswer();
   }
+  rows.history = base::ToBytes(history);
   if (!reader.empty()) {
     rows.blob = base::ToBytes(reader.ReadRest());
   }
@@ -738,6 +748,7 @@ base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {
     return rows.failure();
   }
   wanted_secure_boot_ = rows->wanted_secure_boot;
+  history_ = std::move(rows->history);
   return std::move(rows->blob);
 }
 

@@ -89,6 +89,7 @@ for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service \
   /usr/share/bash-completion/completions/varstore-keys /usr/share/man/man1/varstore-keys.1.gz \
   /usr/share/bash-completion/completions/varstore-ls \
   /usr/share/doc/varstored/tools/varstore-inspect.schema.json \
+  /usr/share/doc/varstored/tools/varstore-inspect-history.schema.json \
   /usr/share/doc/varstored/tools/varstore-inspect-pool.schema.json; do
   mode "$file" 644
 done

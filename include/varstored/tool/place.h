@@ -173,6 +173,9 @@ class Place {
   [[nodiscard]] const std::optional<bool>& wanted_secure_boot_at_last_start() const {
     return wanted_secure_boot_;
   }
+  /// What changed, as store::EncodeHistory has it, which nobody has looked into; nothing but from a
+  /// database.
+  [[nodiscard]] const std::optional<base::Bytes>& history() const { return history_; }
 
   /// Keeps `changed` instead of what is kept, in one write: all of it or nothing. A file keeps its
   /// owner and its mode.
@@ -193,6 +196,7 @@ class Place {
   Kept kept_;
   std::string operand_;
   std::optional<bool> wanted_secure_boot_;
+  std::optional<base::Bytes> history_;
   // What it is kept in:
   std::optional<base::HeldFile> file_;
   std::optional<base::HeldFile> database_;
@@ -224,12 +228,14 @@ struct Rows {
   std::optional<base::Bytes> blob;
   /// Whether the host wanted Secure Boot when the VM was last started, where that is known.
   std::optional<bool> wanted_secure_boot;
+  /// store::EncodeHistory of what changed.
+  base::Bytes history = {};
 };
 
 /// The rows of the database `file`. That another process uses the database is an error.
 [[nodiscard]] base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log);
 /// Makes the variables of `blob` all rows of the database `file`, whose rows are `before` still;
-/// else nothing is written. It is made when there is none and `use` says so.
+/// else nothing is written. The history has it as this program's. It is made when there is none and `use` says so.
 [[nodiscard]] base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
                                            const std::optional<base::Bytes>& before,
                                            base::ByteSpan blob, base::Log& log);
