@@ -55,8 +55,8 @@ struct Wishes {
   std::string check;
   bool pool = false;
   bool jsonl = false;
-  std::string live_folder;
-  std::vector<std::string> filter;
+  /// What goes with --pool alone.
+  tools::PoolLook look;
 };
 
 /// What was read for an inspection, and looked into by nobody.
@@ -405,7 +405,8 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
   if (wishes.live || wishes.is_short || wishes.svg || wishes.pcr7 || !wishes.esp.empty() ||
       !wishes.check.empty() || !wishes.dbx_update.empty() || !wishes.place.backend.empty() ||
       (wishes.json && wishes.jsonl)) {
-    return tool::Misuse("--pool goes with --json or --jsonl, --filter, --lists and --live-folder");
+    return tool::Misuse(
+        "--pool goes with --json, --jsonl or --html, --filter, --sort, --lists and --live-folder");
   }
   const auto files = ReadFiles(wishes);
   if (!files) {
@@ -414,11 +415,9 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
   if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
     return dropped.failure();
   }
-  tools::PoolLook look;
+  tools::PoolLook look = wishes.look;
   look.folder = operands.empty() ? "" : operands.front();
   look.toolstack = {wishes.place.socket, wishes.place.wait};
-  look.live_folder = wishes.live_folder;
-  look.filter = wishes.filter;
   look.output = wishes.json    ? tools::PoolOutput::kJson
                 : wishes.jsonl ? tools::PoolOutput::kJsonLines
                                : tools::PoolOutput::kTable;
@@ -432,8 +431,9 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
 
 /// That options which stand together on a command line, without --pool, have a meaning together.
 base::Result<void> CheckTogether(const Wishes& wishes) {
-  if (wishes.jsonl || !wishes.filter.empty() || !wishes.live_folder.empty()) {
-    return tool::Misuse("--jsonl, --filter and --live-folder go with --pool");
+  if (wishes.jsonl || !wishes.look.filter.empty() || !wishes.look.sort.empty() ||
+      !wishes.look.page.empty() || !wishes.look.live_folder.empty()) {
+    return tool::Misuse("--jsonl, --html, --filter, --sort and --live-folder go with --pool");
   }
   if (static_cast<int>(wishes.json) + static_cast<int>(wishes.svg) +
           static_cast<int>(wishes.is_short) + static_cast<int>(!wishes.check.empty()) >
@@ -466,8 +466,10 @@ int main(int argc, char** argv) {
                      tool::Value('\0', "dbx-update", wishes.dbx_update),
                      tool::Value('\0', "lists", wishes.lists),
                      tool::Flag('\0', "pool", wishes.pool), tool::Flag('\0', "jsonl", wishes.jsonl),
-                     tool::Value('\0', "live-folder", wishes.live_folder),
-                     tool::Values("filter", wishes.filter)}}),
+                     tool::Value('\0', "live-folder", wishes.look.live_folder),
+                     tool::Values("filter", wishes.look.filter)},
+                    {tool::Value('\0', "sort", wishes.look.sort),
+                     tool::Value('\0', "html", wishes.look.page)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
         if (wishes.pool) {
           return LookAtPool(wishes, operands, exit_code, log);

@@ -8,6 +8,7 @@
 
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
+#include "varstored/health/render.h"
 #include "varstored/health/report.h"
 #include "varstored/health/state.h"
 #include "varstored/live/snapshot.h"
@@ -19,6 +20,8 @@ namespace {
 
 /// A helper has two seconds of processor time, of which a usual VM takes a few milliseconds.
 constexpr std::size_t kMostOfAHelper = 50;
+
+constexpr std::size_t kScreenColumns = 100;
 
 std::array<const std::string*, 7> TextsOf(const Vm& vm) {
   return {&vm.uuid, &vm.name, &vm.kind, &vm.power_state, &vm.error, &vm.socket_name, &vm.target};
@@ -131,33 +134,43 @@ Entry EntryOf(const Vm& vm, const std::vector<health::ListedRevocation>& list) {
   return entry;
 }
 
+std::string MoreOf(const Entry& entry, Wanted wanted) {
+  switch (wanted) {
+    case Wanted::kRowOnly:
+      break;
+    case Wanted::kJson:
+      return JsonOf(entry);
+    case Wanted::kScreen:
+      return entry.report ? health::RenderScreen(*entry.report, {.width = kScreenColumns})
+                          : std::string();
+  }
+  return {};
+}
+
 sandbox::Helper::Work WorkOf(const LookOptions& options) {
   const auto list =
       std::make_shared<base::Result<std::vector<health::ListedRevocation>>>(options.list());
-  return
-      [list, wants_json = options.wants_json](base::ByteSpan request) -> base::Result<base::Bytes> {
-        if (!*list) {
-          return list->failure();
-        }
-        if (request.empty()) {
-          return base::Bytes();
-        }
-        const auto vm = Decode(request);
-        if (!vm) {
-          return vm.failure();
-        }
-        const Entry entry = EntryOf(*vm, **list);
-        base::Writer error;
-        tool::WriteText(error, entry.error);
-        base::Bytes answer = EncodeRow(RowOf(entry));
-        const base::Bytes encoded = error.Take();
-        answer.insert(answer.end(), encoded.begin(), encoded.end());
-        if (wants_json) {
-          const base::Bytes json = base::ToBytes(JsonOf(entry));
-          answer.insert(answer.end(), json.begin(), json.end());
-        }
-        return answer;
-      };
+  return [list, wanted = options.wanted](base::ByteSpan request) -> base::Result<base::Bytes> {
+    if (!*list) {
+      return list->failure();
+    }
+    if (request.empty()) {
+      return base::Bytes();
+    }
+    const auto vm = Decode(request);
+    if (!vm) {
+      return vm.failure();
+    }
+    const Entry entry = EntryOf(*vm, **list);
+    base::Writer error;
+    tool::WriteText(error, entry.error);
+    base::Bytes answer = EncodeRow(RowOf(entry));
+    const base::Bytes encoded = error.Take();
+    answer.insert(answer.end(), encoded.begin(), encoded.end());
+    const base::Bytes more = base::ToBytes(MoreOf(entry, wanted));
+    answer.insert(answer.end(), more.begin(), more.end());
+    return answer;
+  };
 }
 
 // And up to here.
@@ -209,7 +222,8 @@ base::Result<Seen> Looker::Ask(const Vm& vm, base::Log& log) {
   if (!tool::ReadText(reader, row->error)) {
     return sandbox::BrokenAnswer();
   }
-  Seen seen{*std::move(row), base::ToString(reader.ReadRest())};
+  Seen seen{*std::move(row), {}, {}};
+  (options_.wanted == Wanted::kJson ? seen.json : seen.screen) = base::ToString(reader.ReadRest());
   // It goes out as one line, and nothing behind escapes it.
   if (!std::all_of(seen.json.begin(), seen.json.end(),
                    [](char c) { return c >= ' ' && c <= '~'; })) {

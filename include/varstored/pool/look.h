@@ -49,16 +49,22 @@ struct Vm {
 /// A VM of XAPI's pool, as it is looked at.
 [[nodiscard]] Vm OfToolstack(const backend::PoolVm& vm);
 
+/// What is made of a VM beside its row.
+enum class Wanted : std::uint8_t { kRowOnly, kJson, kScreen };
+
 struct Seen {
   Row row;
   /// JsonOf; empty when it was not wished.
   std::string json;
+  /// health::RenderScreen without colours, as the helper process says: no byte of it is checked.
+  /// Empty when it was not wished, and of what cannot be read.
+  std::string screen;
 };
 
 struct LookOptions {
   /// Gives Microsoft's list of revocations (health::Context), in the helper process.
   std::function<base::Result<std::vector<health::ListedRevocation>>()> list;
-  bool wants_json = false;
+  Wanted wanted = Wanted::kRowOnly;
   sandbox::Stop* stop = nullptr;
 };
 
