@@ -70,8 +70,7 @@ std::string FindingsOf(const Row& row) {
   }
   std::string list;
   for (const health::FindingKind kind : row.findings) {
-    const health::FindingType& type = health::TypeOf(kind);
-    list += Element("li", type.severity == health::Severity::kError ? "bad" : "warn", type.name);
+    list += Element("li", "", health::TypeOf(kind).name);
   }
   return list.empty() ? "none" : Element("ul", "", list);
 }

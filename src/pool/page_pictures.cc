@@ -21,9 +21,9 @@ struct Bar {
 
 constexpr std::size_t kMostBars = 8;
 // In units of the picture.
-constexpr std::size_t kWidth = 480;
-constexpr std::size_t kBarBegin = 220;
-constexpr std::size_t kMostBarWidth = 200;
+constexpr std::size_t kWidth = 380;
+constexpr std::size_t kBarBegin = 200;
+constexpr std::size_t kMostBarWidth = 130;
 constexpr std::size_t kStep = 24;
 constexpr std::size_t kBarHeight = 14;
 
@@ -80,7 +80,7 @@ std::vector<Bar> States(const std::vector<Row>& rows, const Totals& totals) {
   for (const Row& row : rows) {
     ++bars[!row.error.empty() ? 0U : row.errors > 0 ? 1U : row.warnings > 0 ? 2U : 3U].count;
   }
-  bars.push_back({"not looked at: BIOS and the like", totals.skipped, ""});
+  bars.push_back({"skipped", totals.skipped, ""});
   return bars;
 }
 
@@ -124,9 +124,7 @@ std::vector<Bar> FindingsOf(const std::vector<Row>& rows) {
   }
   std::vector<Bar> bars;
   for (const auto& [kind, count] : counts) {
-    const health::FindingType& type = health::TypeOf(kind);
-    bars.push_back({std::string(type.name), count,
-                    type.severity == health::Severity::kError ? "bad" : "warn"});
+    bars.push_back({std::string(health::TypeOf(kind).name), count, ""});
   }
   std::stable_sort(bars.begin(), bars.end(),
                    [](const Bar& a, const Bar& b) { return a.count > b.count; });
