@@ -89,7 +89,7 @@ std::string PartOf(const Row& row, std::string_view screen) {
   }
   part += Element("td", "words", FindingsOf(row)) + "</tr>\n";
   if (!screen.empty()) {
-    part += "<tr class=\"fold\"><td colspan=\"" + std::to_string(kColumns + 2) +
+    part += R"(<tr class="fold"><td colspan=")" + std::to_string(kColumns + 2) +
             "\"><details><summary>screen" + Element("span", "off", " of " + name) + "</summary>" +
             Element("pre", "", LinesForXml(screen.substr(0, Page::kMostScreenBytes))) +
             "</details></td></tr>\n";

@@ -29,6 +29,17 @@ constexpr std::size_t kBarHeight = 14;
 
 std::string Number(std::size_t number) { return std::to_string(number); }
 
+/// Behind another attribute, whose end it is.
+std::string Attribute(std::string_view name, std::size_t number) {
+  return "\" " + std::string(name) + "=\"" + Number(number);
+}
+
+/// `escaped` beside the bar whose place begins at `top`.
+std::string Text(std::size_t left, std::size_t top, std::string_view escaped) {
+  return R"(<text x=")" + Number(left) + Attribute("y", top + kStep - 8) + "\">" +
+         std::string(escaped) + "</text>";
+}
+
 /// Bars of which the longest takes all the room. Those beyond kMostBars are one.
 std::string Figure(std::string_view title, std::vector<Bar> bars) {
   std::erase_if(bars, [](const Bar& bar) { return bar.count == 0; });
@@ -52,20 +63,24 @@ std::string Figure(std::string_view title, std::vector<Bar> bars) {
   std::size_t top = 0;
   for (const Bar& bar : bars) {
     const std::string label = health::ForXml(bar.label);
-    const std::string middle = Number(top + kStep - 8);
-    words += (words.empty() ? "" : ", ") + label + ": " + Number(bar.count);
-    drawn += "<text x=\"0\" y=\"" + middle + "\">" + label + "</text><rect class=\"" +
-             std::string(bar.kind) + "\" x=\"" + Number(kBarBegin) + "\" y=\"" +
-             Number(top + (kStep - kBarHeight) / 2) + "\" width=\"" +
-             Number(std::max<std::size_t>(bar.count * kMostBarWidth / most, 1)) + "\" height=\"" +
-             Number(kBarHeight) + "\"/><text x=\"" +
-             Number(kBarBegin + bar.count * kMostBarWidth / most + 8) + "\" y=\"" + middle + "\">" +
-             Number(bar.count) + "</text>";
+    const std::size_t width = bar.count * kMostBarWidth / most;
+    words += words.empty() ? "" : ", ";
+    words += label;
+    words += ": " + Number(bar.count);
+    drawn += Text(0, top, label);
+    drawn += R"(<rect class=")" + std::string(bar.kind);
+    drawn += Attribute("x", kBarBegin) + Attribute("y", top + (kStep - kBarHeight) / 2);
+    drawn += Attribute("width", std::max<std::size_t>(width, 1)) + Attribute("height", kBarHeight);
+    drawn += "\"/>" + Text(kBarBegin + width + 8, top, Number(bar.count));
     top += kStep;
   }
-  return "<figure><figcaption>" + std::string(title) +
-         "</figcaption><svg role=\"img\" viewBox=\"0 0 " + Number(kWidth) + " " + Number(top) +
-         "\"><title>" + words + "</title>" + drawn + "</svg></figure>\n";
+  std::string figure = "<figure><figcaption>" + std::string(title);
+  figure += R"(</figcaption><svg role="img" viewBox="0 0 )" + Number(kWidth) + " " + Number(top);
+  figure += "\"><title>";
+  figure += words;
+  figure += "</title>";
+  figure += drawn;
+  return figure + "</svg></figure>\n";
 }
 
 std::string_view CellOf(const Row& row, Column column) {
@@ -123,6 +138,7 @@ std::vector<Bar> FindingsOf(const std::vector<Row>& rows) {
     }
   }
   std::vector<Bar> bars;
+  bars.reserve(counts.size());
   for (const auto& [kind, count] : counts) {
     bars.push_back({std::string(health::TypeOf(kind).name), count, ""});
   }
@@ -140,6 +156,7 @@ std::vector<Bar> Dates(const std::vector<Row>& rows) {
     }
   }
   std::vector<Bar> bars;
+  bars.reserve(counts.size());
   for (const auto& [date, count] : counts) {
     bars.push_back({date == "--" ? "none of Microsoft's" : date, count, ""});
   }

@@ -65,7 +65,7 @@ base::Result<void> Gathered::Add(Row row) {
                       " VMs, and no more are kept to be sorted: choose with --filter, or take "
                       "--jsonl, which keeps none");
   }
-  for (std::string* text : {&row.cells[0], &row.error}) {
+  for (std::string* text : {&row.cells.front(), &row.error}) {
     if (text->size() > kMostTextBytes) {
       text->resize(kMostTextBytes);
       text->shrink_to_fit();

@@ -259,6 +259,7 @@ class OfAPool(Page):
                    and node["role"]["value"] in ("button", "searchbox", "combobox", "image", "img", "region", "table",
                                                  "columnheader", "rowheader", "DisclosureTriangle")]
         self.assertEqual(unnamed, [])
+        self.assertIn(("region", "Table"), [(node["role"]["value"], node["name"]["value"]) for node in tree if node.get("name")])
         heads = [node["name"]["value"] for node in tree if node.get("role", {}).get("value") == "columnheader"]
         self.assertEqual(heads[:3], ["name", "state", "mode"])
         self.run_in_page("document.querySelector('thead button').focus()")
