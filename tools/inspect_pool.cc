@@ -10,10 +10,13 @@
 #include "metrics_file.h"
 #include "screen_here.h"
 #include "varstored/base/file.h"
+#include "varstored/base/held_file.h"
 #include "varstored/pool/databases.h"
 #include "varstored/pool/entry.h"
 #include "varstored/pool/look.h"
 #include "varstored/pool/metrics.h"
+#include "varstored/pool/page.h"
+#include "varstored/pool/sort.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/progress.h"
@@ -39,10 +42,10 @@ base::Result<std::vector<health::FindingKind>> KindsOf(const std::vector<std::st
   return kinds;
 }
 
-pool::Wanted WantedBy(PoolOutput output) {
-  switch (output) {
+pool::Wanted WantedBy(const PoolLook& look) {
+  switch (look.output) {
     case PoolOutput::kTable:
-      break;
+      return look.page.empty() ? pool::Wanted::kRowOnly : pool::Wanted::kScreen;
     case PoolOutput::kJson:
     case PoolOutput::kJsonLines:
       return pool::Wanted::kJson;
@@ -54,11 +57,13 @@ pool::Wanted WantedBy(PoolOutput output) {
 
 class Walk {
  public:
-  Walk(const PoolLook& look, std::vector<health::FindingKind> filter, base::Log& log)
+  Walk(const PoolLook& look, std::vector<health::FindingKind> filter, pool::SortKey sort,
+       base::Log& log)
       : look_(look),
         filter_(std::move(filter)),
+        sort_(sort),
         log_(log),
-        looker_({.list = look.list, .wanted = WantedBy(look.output), .stop = &soon_}) {}
+        looker_({.list = look.list, .wanted = WantedBy(look), .stop = &soon_}) {}
 
   base::Result<std::string> Run(int& exit_code) {
     const auto signals = pool::StopSignals::Block();
@@ -73,6 +78,11 @@ class Walk {
       }
       metrics_file_.emplace(*std::move(file));
     }
+    if (!look_.page.empty()) {
+      if (auto begun = BeginPage(); !begun) {
+        return begun.failure();
+      }
+    }
     auto ended_early = Visit(*signals);
     progress_.reset();
     if (!ended_early || !failure_.empty()) {
@@ -86,8 +96,8 @@ class Walk {
       return WriteMetrics();
     }
     if (look_.output == PoolOutput::kTable) {
-      pool::Sort(rows_);
-      return Table();
+      gathered_.Sort(sort_);
+      return page_ ? WritePage() : Table();
     }
     if (!totals_.ended_early.empty()) {
       log_.Error(totals_.ended_early);
@@ -155,7 +165,11 @@ class Walk {
     if (metrics_file_) {
       metrics_.Add(vm, seen->row.cells[0], std::move(seen->samples));
     } else if (look_.output == PoolOutput::kTable) {
-      rows_.push_back(std::move(seen->row));
+      auto added = page_ ? page_->Add(seen->row, seen->screen) : base::Result<void>();
+      added = added ? gathered_.Add(std::move(seen->row)) : added;
+      if (!added) {
+        failure_ = added.error().message;
+      }
     } else {
       Write(seen->json);
     }
@@ -186,27 +200,55 @@ class Walk {
                       std::chrono::duration_cast<std::chrono::microseconds>(duration).count())}));
   }
 
+  /// Says at once what would be in the way of the file.
+  base::Result<void> BeginPage() {
+    auto file = base::HeldFile::Open(look_.page);
+    if (!file) {
+      return file.failure();
+    }
+    if (auto may = file->CheckMayWrite(); !may) {
+      return may.failure();
+    }
+    auto page = pool::Page::Begin();
+    if (!page) {
+      return page.failure();
+    }
+    page_file_.emplace(*std::move(file));
+    page_.emplace(*std::move(page));
+    return {};
+  }
+
+  base::Result<std::string> WritePage() {
+    auto written = page_->Write(gathered_, sort_, totals_, *page_file_);
+    return written ? pool::RenderTable({}, totals_, {})
+                   : base::Result<std::string>(written.failure());
+  }
+
   base::Result<std::string> Table() {
     const health::ScreenOptions screen = ScreenOptionsHere();
     return sandbox::TextInHelper(
         [&](base::Log& /*lines*/) {
-          return base::Result<std::string>(pool::RenderTable(rows_, totals_, screen));
+          return base::Result<std::string>(pool::RenderTable(gathered_.rows(), totals_, screen));
         },
         log_);
   }
 
   const PoolLook& look_;
   std::vector<health::FindingKind> filter_;
+  pool::SortKey sort_;
   base::Log& log_;
   sandbox::Stop soon_{.grace = pool::kMostAtTheEnd};
   pool::Looker looker_;
   std::optional<tool::Progress> progress_;
   std::size_t done_ = 0;
-  std::vector<pool::Row> rows_;
+  pool::Gathered gathered_;
   /// With PoolOutput::kMetrics.
   std::optional<MetricsFile> metrics_file_;
   pool::Metrics metrics_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  /// With PoolLook::page.
+  std::optional<base::HeldFile> page_file_;
+  std::optional<pool::Page> page_;
   pool::Totals totals_;
   bool has_findings_ = false;
   bool is_begun_ = false;
@@ -218,7 +260,17 @@ class Walk {
 
 base::Result<std::string> InspectPool(const PoolLook& look, int& exit_code, base::Log& log) {
   auto kinds = KindsOf(look.filter);
-  return kinds ? Walk(look, *std::move(kinds), log).Run(exit_code) : kinds.failure();
+  if (!kinds) {
+    return kinds.failure();
+  }
+  const auto sort = pool::ParseSortKey(look.sort);
+  if (!sort) {
+    return tool::Misuse(sort.error().message);
+  }
+  if (look.output != PoolOutput::kTable && !(look.sort.empty() && look.page.empty())) {
+    return tool::Misuse("--sort and --html go with the table, and not with JSON or metrics");
+  }
+  return Walk(look, *std::move(kinds), *sort, log).Run(exit_code);
 }
 
 }  // namespace varstored::tools

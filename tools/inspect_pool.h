@@ -23,9 +23,14 @@ struct PoolLook {
   std::string live_folder;
   /// Names of findings: only VMs with one of them are shown, and count for the exit code.
   std::vector<std::string> filter;
+  /// pool::ParseSortKey; empty: not given.
+  std::string sort;
   PoolOutput output = PoolOutput::kTable;
   /// kMetrics: the file for them, or "-" (MetricsFile).
   std::string metrics;
+  /// The file for a page of HTML, which takes the place of kTable: only the last line of that is
+  /// given then. Empty: none.
+  std::string page;
   /// Gives Microsoft's list of revocations, in a helper process.
   std::function<base::Result<std::vector<health::ListedRevocation>>()> list;
 };

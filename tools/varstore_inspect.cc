@@ -56,9 +56,8 @@ struct Wishes {
   std::string check;
   bool pool = false;
   bool jsonl = false;
-  std::string metrics;
-  std::string live_folder;
-  std::vector<std::string> filter;
+  /// What goes with --pool alone.
+  tools::PoolLook look;
 };
 
 /// What was read for an inspection, and looked into by nobody.
@@ -378,10 +377,12 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
       !wishes.esp.empty() || !wishes.check.empty() || !wishes.dbx_update.empty() ||
       !wishes.place.backend.empty() ||
       static_cast<int>(wishes.json) + static_cast<int>(wishes.jsonl) +
-              static_cast<int>(!wishes.metrics.empty()) >
+              static_cast<int>(!wishes.look.metrics.empty()) +
+              static_cast<int>(!wishes.look.page.empty()) >
           1) {
     return tool::Misuse(
-        "--pool goes with --json, --jsonl or --openmetrics, --filter, --lists and --live-folder");
+        "--pool goes with --json, --jsonl, --openmetrics or --html, --filter, --sort, --lists and "
+        "--live-folder");
   }
   const auto files = ReadFiles(wishes);
   if (!files) {
@@ -390,16 +391,13 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
   if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
     return dropped.failure();
   }
-  tools::PoolLook look;
+  tools::PoolLook look = wishes.look;
   look.folder = operands.empty() ? "" : operands.front();
   look.toolstack = {wishes.place.socket, wishes.place.wait};
-  look.live_folder = wishes.live_folder;
-  look.filter = wishes.filter;
-  look.metrics = wishes.metrics;
-  look.output = wishes.json               ? tools::PoolOutput::kJson
-                : wishes.jsonl            ? tools::PoolOutput::kJsonLines
-                : !wishes.metrics.empty() ? tools::PoolOutput::kMetrics
-                                          : tools::PoolOutput::kTable;
+  look.output = wishes.json                    ? tools::PoolOutput::kJson
+                : wishes.jsonl                 ? tools::PoolOutput::kJsonLines
+                : !wishes.look.metrics.empty() ? tools::PoolOutput::kMetrics
+                                               : tools::PoolOutput::kTable;
   look.list = [&]() -> base::Result<std::vector<health::ListedRevocation>> {
     return files->lists ? tools::RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists,
                                                *files->lists)
@@ -410,9 +408,10 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
 
 /// That options which stand together on a command line, without --pool, have a meaning together.
 base::Result<void> CheckTogether(const Wishes& wishes) {
-  if (wishes.jsonl || !wishes.metrics.empty() || !wishes.filter.empty() ||
-      !wishes.live_folder.empty()) {
-    return tool::Misuse("--jsonl, --openmetrics, --filter and --live-folder go with --pool");
+  if (wishes.jsonl || !wishes.look.metrics.empty() || !wishes.look.filter.empty() ||
+      !wishes.look.sort.empty() || !wishes.look.page.empty() || !wishes.look.live_folder.empty()) {
+    return tool::Misuse(
+        "--jsonl, --openmetrics, --html, --filter, --sort and --live-folder go with --pool");
   }
   if (static_cast<int>(wishes.json) + static_cast<int>(wishes.svg) +
           static_cast<int>(wishes.is_short) + static_cast<int>(!wishes.check.empty()) >
@@ -451,9 +450,10 @@ int main(int argc, char** argv) {
             tool::Value('\0', "dbx-update", wishes.dbx_update),
             tool::Value('\0', "lists", wishes.lists), tool::Flag('\0', "pool", wishes.pool),
             tool::Flag('\0', "jsonl", wishes.jsonl),
-            tool::Value('\0', "openmetrics", wishes.metrics),
-            tool::Value('\0', "live-folder", wishes.live_folder),
-            tool::Values("filter", wishes.filter)}}),
+            tool::Value('\0', "openmetrics", wishes.look.metrics),
+            tool::Value('\0', "live-folder", wishes.look.live_folder),
+            tool::Values("filter", wishes.look.filter), tool::Value('\0', "sort", wishes.look.sort),
+            tool::Value('\0', "html", wishes.look.page)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
         if (wishes.pool) {
           return LookAtPool(wishes, operands, exit_code, log);

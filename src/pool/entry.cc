@@ -1,14 +1,14 @@
 #include "varstored/pool/entry.h"
 
 #include <algorithm>
-#include <limits>
-#include <tuple>
+#include <cstdint>
 #include <utility>
 
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
 #include "varstored/health/json.h"
 #include "varstored/health/known_certificates.h"
+#include "varstored/health/revoked.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/tool/place.h"
 
@@ -55,11 +55,20 @@ std::string& Cell(Row& row, Column column) {
   return row.cells.at(static_cast<std::size_t>(column));
 }
 
-/// The worst first.
-auto KeyOf(const Row& row) {
-  constexpr auto kMost = std::numeric_limits<std::uint32_t>::max();
-  return std::tuple<bool, std::uint32_t, std::uint32_t, const std::string&, const std::string&>(
-      row.error.empty(), kMost - row.errors, kMost - row.warnings, row.cells[0], row.uuid);
+/// The version below which dbx refuses Windows' boot manager, such as "9.0".
+std::string SvnOf(const health::Report& report) {
+  std::pair<std::uint16_t, std::uint16_t> highest;
+  bool is_there = false;
+  for (const health::KeyVariable& key : report.keys) {
+    for (const health::MinimumVersion& one : key.versions) {
+      if (one.program == health::kWindowsBootManager) {
+        highest = std::max(highest, {one.major, one.minor});
+        is_there = true;
+      }
+    }
+  }
+  return is_there ? std::to_string(highest.first) + "." + std::to_string(highest.second)
+                  : std::string(kNothing);
 }
 
 }  // namespace
@@ -94,6 +103,7 @@ Row RowOf(const Entry& entry) {
   if (!report.revocations.newest_seen.empty()) {
     Cell(row, Column::kDbx) = report.revocations.newest_seen;
   }
+  Cell(row, Column::kSvn) = SvnOf(report);
   Cell(row, Column::kRoom) = std::to_string(report.usage.store_room_bytes);
   for (const health::Finding& finding : report.findings) {
     ++(finding.severity == health::Severity::kError ? row.errors : row.warnings);
@@ -145,11 +155,6 @@ base::Result<Row> DecodeRow(base::ByteSpan bytes, base::ByteSpan& rest) {
 void Totals::Count(const Row& row) {
   ++count;
   ++(!row.error.empty() ? failed : row.findings.empty() ? clean : found);
-}
-
-void Sort(std::vector<Row>& rows) {
-  std::sort(rows.begin(), rows.end(),
-            [](const Row& left, const Row& right) { return KeyOf(left) < KeyOf(right); });
 }
 
 std::string JsonOf(const Entry& entry) {

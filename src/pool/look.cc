@@ -8,6 +8,7 @@
 
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
+#include "varstored/health/render.h"
 #include "varstored/health/report.h"
 #include "varstored/health/state.h"
 #include "varstored/live/snapshot.h"
@@ -19,6 +20,8 @@ namespace {
 
 /// A helper has two seconds of processor time, of which a usual VM takes a few milliseconds.
 constexpr std::size_t kMostOfAHelper = 50;
+
+constexpr std::size_t kScreenColumns = 100;
 
 std::array<const std::string*, 7> TextsOf(const Vm& vm) {
   return {&vm.uuid, &vm.name, &vm.kind, &vm.power_state, &vm.error, &vm.socket_name, &vm.target};
@@ -139,6 +142,10 @@ base::Bytes MoreOf(const Entry& entry, Wanted wanted) {
       return base::ToBytes(JsonOf(entry));
     case Wanted::kMetrics:
       return EncodeSamples(SamplesOf(entry));
+    case Wanted::kScreen:
+      return entry.report
+                 ? base::ToBytes(health::RenderScreen(*entry.report, {.width = kScreenColumns}))
+                 : base::Bytes();
   }
   return {};
 }
@@ -218,7 +225,7 @@ base::Result<Seen> Looker::Ask(const Vm& vm, base::Log& log) {
   if (!tool::ReadText(reader, row->error)) {
     return sandbox::BrokenAnswer();
   }
-  Seen seen{*std::move(row), {}, {}};
+  Seen seen{*std::move(row), {}, {}, {}};
   if (options_.wanted == Wanted::kMetrics) {
     auto samples = DecodeSamples(reader.ReadRest());
     if (!samples) {
@@ -226,7 +233,8 @@ base::Result<Seen> Looker::Ask(const Vm& vm, base::Log& log) {
     }
     seen.samples = *std::move(samples);
   }
-  seen.json = base::ToString(reader.ReadRest());
+  (options_.wanted == Wanted::kScreen ? seen.screen : seen.json) =
+      base::ToString(reader.ReadRest());
   // It goes out as one line, and nothing behind escapes it.
   if (!std::all_of(seen.json.begin(), seen.json.end(),
                    [](char c) { return c >= ' ' && c <= '~'; })) {

@@ -11,7 +11,7 @@ namespace varstored::pool {
 namespace {
 
 /// Of the columns behind the name; one blank stands between two.
-constexpr std::array<std::size_t, kColumns - 1> kWidths = {8, 6, 3, 4, 4, 10, 7};
+constexpr std::array<std::size_t, kColumns - 1> kWidths = {8, 6, 3, 4, 4, 10, 5, 7};
 constexpr std::string_view kIndent = "  ";
 /// An error may be long, and is not to be cut.
 constexpr std::size_t kMaxWordsColumns = 1000;

@@ -127,7 +127,7 @@ class OfXapi(InspectPool):
         shown = self.inspect(2, *self.where)
         self.assertRegex(shown, r"\A[ -~\n]*\Z")
         lines = shown.splitlines()
-        self.assertEqual(lines[0].split(), ["name", "mode", "wanted", "on", "2011", "2023", "dbx", "room"])
+        self.assertEqual(lines[0].split(), ["name", "mode", "wanted", "on", "2011", "2023", "dbx", "svn", "room"])
         self.assertTrue(all(len(line) <= 100 for line in lines), shown)
         self.assertIn("\\u{009B}31mname\\u{202E}", lines[1])
         self.assertEqual(lines[2], f"  {uuid_of(2)}: blob-unreadable")
@@ -135,13 +135,29 @@ class OfXapi(InspectPool):
         self.assertIn("boot-order-dangling", lines[4])
         self.assertEqual([line.split()[0] for line in lines[5:9]], ["clean", "new", "snap", "template"])
         self.assertEqual(lines[6].split()[:4], ["new", "new", "yes", "no"])
-        self.assertEqual(lines[5].split()[1:7], ["setup", "no", "no", "--", "--", "--"])
+        self.assertEqual(lines[5].split()[1:8], ["setup", "no", "no", "--", "--", "--", "--"])
         self.assertEqual(lines[9:], ["", "8 in all: 4 clean, 2 with findings, 0 failed, 2 skipped"])
 
         self.pool.faults = {list(self.pool.vms)[0]: "failure"}
         shown = self.inspect(1, *self.where)
         self.assertTrue(shown.splitlines()[1].startswith("--"), shown)
         self.assertIn(" 1 failed, ", shown)
+
+    def test_the_table_is_sorted_by_a_column(self):
+        self.some()
+        self.pool.add((SOURCE / "tests/cases/dbx-svn/vm.vars").read_bytes(), "versions")
+        shown = self.inspect(2, "--sort", "name", *self.where)
+        names = [line.split()[0] for line in shown.splitlines()[1:-2] if not line.startswith("  ")]
+        self.assertEqual(names, ["a", "clean", "new", "snap", "template", "versions", "warned"])
+        shown = self.inspect(2, "--sort", "svn", *self.where)
+        names = [line.split()[0] for line in shown.splitlines()[1:-2] if not line.startswith("  ")]
+        self.assertEqual((names[0], names[-1]), ("a", "versions"))
+        row = next(line.split() for line in shown.splitlines() if line.startswith("versions"))
+        one = json.loads(subprocess.run([PROGRAM, "--json", SOURCE / "tests/cases/dbx-svn/vm.vars"], capture_output=True,
+                                        check=False).stdout)
+        version = next(version for key in one["keys"] for version in key.get("versions", [])
+                       if version["program"] == "Windows boot manager" and not version["is_superseded"])
+        self.assertEqual(row[-2], f"{version['major']}.{version['minor']}")
 
     def test_a_filter_leaves_what_has_the_finding_and_what_cannot_be_read(self):
         self.some()

@@ -30,7 +30,7 @@ DATA = os.environ.get("VARSTORED_TEST_DATA")
 IN_A_LINE = re.compile(r"^\s*(?:\$ |\w+=\$\(|\S*/with-vdi \S+ )?"
                        r"(?:varstored?(?:-[a-z]+)*|create-auth|make auth|openssl)(?=\s|$)|^\s*time=", re.M)
 FORMS = {"Synopsis", "The form of a page"}
-STAND_INS = ("xe", "xl", "virsh", "aws", "install")
+STAND_INS = ("xe", "xl", "virsh", "aws", "install", "sendmail")
 # What needs neither a VM nor a file: it works where nothing is, too.
 NEEDS_NOTHING = re.compile(r"^openssl req|^ls |\$try/|^varstore help|varstored --version|create-auth --managed|"
                            r"make auth OUT|varstored-loopback |[a-z_]+=|PATH=|mkdir |kill |until |for ")

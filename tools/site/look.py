@@ -18,8 +18,9 @@ import sys
 import tempfile
 import threading
 
+import browser
+
 WIDTHS = (390, 1280)
-SECONDS = 40
 # In each page, before all else.
 LISTEN = b"""<script>
 addEventListener("error", e => parent.tell(e.message || "cannot load " + (e.target.src || e.target.href)), true);
@@ -35,30 +36,11 @@ FRAME = """<!DOCTYPE html><title>look</title><iframe style="border:0;height:900p
 const frame = document.querySelector("iframe"), found = [];
 let page = "", looked = 0;
 function tell(words) { found.push(page + ": " + words); }
-function parts(colour) { return colour.match(/[0-9.]+/g).map(Number); }
-function light(colour) {
-  const [r, g, b] = parts(colour).map(c => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
-  return .2126 * r + .7152 * g + .0722 * b;
-}
-function behind(view, element) {
-  for (; element; element = element.parentElement) {
-    const colour = view.getComputedStyle(element).backgroundColor;
-    if (parts(colour)[3] !== 0) return colour;
-  }
-  return "rgb(255, 255, 255)";
-}
+CONTRAST_FUNCTIONS
 function measure(width) {
-  const view = frame.contentWindow, page_document = view.document, texts = new Set();
+  const view = frame.contentWindow, page_document = view.document;
   if (page_document.documentElement.scrollWidth > width) tell("wider than its window, " + width);
-  const walk = page_document.createTreeWalker(page_document.body, NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) {
-    const element = walk.currentNode.parentElement, style = view.getComputedStyle(element);
-    if (!walk.currentNode.data.trim() || style.display === "none" || element.tagName === "SCRIPT") continue;
-    const pair = [light(style.color), light(behind(view, element))].sort((a, b) => b - a);
-    const size = parseFloat(style.fontSize), is_large = size >= 24 || size >= 18.66 && style.fontWeight >= 700;
-    if ((pair[0] + .05) / (pair[1] + .05) < (is_large ? 3 : 4.5)) texts.add(walk.currentNode.data.trim().slice(0, 40));
-  }
-  for (const text of texts) tell("too little contrast: " + text);
+  for (const text of pale_texts(view)) tell("too little contrast: " + text);
   if (width >= DESK) for (const cell of page_document.querySelectorAll("td")) breaks(page_document, cell);
 }
 function breaks(page_document, cell) {
@@ -160,18 +142,15 @@ def loaded(port, is_dark):
     """One run of Chromium's."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         return subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
-             f"--blink-settings=preferredColorScheme={0 if is_dark else 1}", "--window-size=1300,900",
-             f"--virtual-time-budget={SECONDS * 1000}", "--dump-dom", f"http://127.0.0.1:{port}/look"],
-            capture_output=True, text=True, timeout=2 * SECONDS, check=False)
+            browser.command(
+                profile, f"--blink-settings=preferredColorScheme={0 if is_dark else 1}", "--window-size=1300,900",
+                f"--virtual-time-budget={browser.SECONDS * 1000}", "--dump-dom", f"http://127.0.0.1:{port}/look"),
+            capture_output=True, text=True, timeout=2 * browser.SECONDS, check=False)
 
 
 def look(port, is_dark):
     """What Chromium leaves: how many it looked at, and what it found."""
-    try:
-        done = loaded(port, is_dark)
-    except subprocess.TimeoutExpired:  # on a busy machine it stands still now and then
-        done = loaded(port, is_dark)
+    done = browser.tried_again(lambda: loaded(port, is_dark))
     result = re.search(r"<pre>(\{.*?\})</pre>", done.stdout, re.S)
     if not result:
         sys.exit(f"chromium did not look at the pages: {done.stderr[-1000:]}")
@@ -181,11 +160,11 @@ def look(port, is_dark):
 def search_finds(port, word):
     """Whether the page of the search has results for a word. The search is a worker, for which virtual time does not go on."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        with subprocess.Popen(["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
-                               "--remote-debugging-port=0", f"http://127.0.0.1:{port}/search.html?q={word}"],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
-            found = Handler.found.wait(SECONDS)
-            browser.terminate()
+        with subprocess.Popen(browser.command(profile, "--remote-debugging-port=0",
+                                              f"http://127.0.0.1:{port}/search.html?q={word}"),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            found = Handler.found.wait(browser.SECONDS)
+            process.terminate()
     return found
 
 
@@ -193,7 +172,7 @@ def main():
     site = pathlib.Path(sys.argv[1]).resolve()
     pages = sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
     pictures = sorted(str(path.relative_to(site)) for path in site.rglob("*.svg"))
-    frame = FRAME
+    frame = FRAME.replace("CONTRAST_FUNCTIONS", browser.CONTRAST)
     for word, value in {"PAGES": pages, "PICTURES": pictures, "WIDTHS": WIDTHS, "DESK": max(WIDTHS)}.items():
         frame = re.sub(rf"\b{word}\b", lambda _, value=value: json.dumps(value), frame)
     Handler.frame = frame.encode()

@@ -33,10 +33,20 @@ struct Entry {
 };
 
 /// The columns of the table, from left to right.
-enum class Column : std::uint8_t { kName, kMode, kWanted, kInForce, k2011, k2023, kDbx, kRoom };
-inline constexpr std::size_t kColumns = 8;
+enum class Column : std::uint8_t {
+  kName,
+  kMode,
+  kWanted,
+  kInForce,
+  k2011,
+  k2023,
+  kDbx,
+  kSvn,
+  kRoom
+};
+inline constexpr std::size_t kColumns = 9;
 inline constexpr std::array<std::string_view, kColumns> kColumnNames = {
-    "name", "mode", "wanted", "on", "2011", "2023", "dbx", "room"};
+    "name", "mode", "wanted", "on", "2011", "2023", "dbx", "svn", "room"};
 
 /// What is kept of a VM until the end: little. kName is for whoever knows the VM: RowOf leaves it.
 struct Row {
@@ -46,6 +56,8 @@ struct Row {
   std::uint32_t errors = 0;                   // findings of this severity
   std::uint32_t warnings = 0;
   std::string error;
+  /// Of those that Gathered has, in the order in which they came, from 0 on.
+  std::size_t number = 0;
 
   /// Whether it has one of `filter`, or cannot be read; with an empty filter always.
   [[nodiscard]] bool Matches(const std::vector<health::FindingKind>& filter) const;
@@ -72,10 +84,6 @@ struct Totals {
 
   void Count(const Row& row);
 };
-
-/// Puts the worst first: what cannot be read, then by errors, then by warnings. What is equally bad
-/// is sorted by name and uuid.
-void Sort(std::vector<Row>& rows);
 
 /// A line a VM, one with uuid and findings below where there are such, and the totals.
 [[nodiscard]] std::string RenderTable(const std::vector<Row>& rows, const Totals& totals,

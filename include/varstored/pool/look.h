@@ -51,7 +51,7 @@ struct Vm {
 [[nodiscard]] Vm OfToolstack(const backend::PoolVm& vm);
 
 /// What is made of a VM beside its row.
-enum class Wanted : std::uint8_t { kRowOnly, kJson, kMetrics };
+enum class Wanted : std::uint8_t { kRowOnly, kJson, kMetrics, kScreen };
 
 struct Seen {
   Row row;
@@ -59,6 +59,9 @@ struct Seen {
   std::string json;
   /// SamplesOf; empty when it was not wished.
   std::vector<Sample> samples;
+  /// health::RenderScreen without colours, as the helper process says: no byte of it is checked.
+  /// Empty when it was not wished, and of what cannot be read.
+  std::string screen;
 };
 
 struct LookOptions {
