@@ -12,6 +12,7 @@
 #include "varstored/efi/guid.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/health/fix.h"
+#include "varstored/health/report.h"
 #include "varstored/health/text.h"
 #include "varstored/pcr/pcr7.h"
 #include "varstored/sandbox/helper.h"
@@ -99,7 +100,20 @@ base::Result<std::string> Prepare(OpenSubject& subject, const RepairOptions& opt
 struct Mending {
   health::Repaired repaired;
   std::string not_added;
+  std::vector<std::string> revoked;
 };
+
+/// Those of Microsoft's certificates of 2023 in db that dbx revokes.
+std::vector<std::string> RevokedSuccessors(const health::State& state,
+                                           const health::Context& context) {
+  std::vector<std::string> names;
+  for (const health::SuccessionInfo& row : health::MakeReport(state, context).successions) {
+    if (row.variable == "db" && row.has_new && row.is_new_revoked) {
+      names.emplace_back(row.new_name);
+    }
+  }
+  return names;
+}
 
 /// Adds the certificates of 2023 where they are missing beside those of 2011.
 void AddCertificates(const Subject& subject, const engine::FirstBootKeys& keys, Mending& mending) {
@@ -115,10 +129,17 @@ void AddCertificates(const Subject& subject, const engine::FirstBootKeys& keys, 
     mending.not_added = after.error().message;
     return;
   }
+  // Not only the certificates: where the host's configuration says so, dbx has become newer too.
+  std::vector<health::Finding> left = health::FindingsOf(*after, subject.context);
   std::copy_if(repaired.left.begin(), repaired.left.end(), std::back_inserter(repaired.fixed),
-               kIsAbout);
+               [&left](const health::Finding& was) {
+                 return std::none_of(left.begin(), left.end(), [&was](const health::Finding& is) {
+                   return is.kind == was.kind && is.variable == was.variable;
+                 });
+               });
   repaired.state = *std::move(after);
-  repaired.left = health::FindingsOf(repaired.state, subject.context);
+  repaired.left = std::move(left);
+  mending.revoked = RevokedSuccessors(repaired.state, subject.context);
 }
 
 /// Fails where nothing can be saved.
@@ -155,7 +176,11 @@ std::vector<pcr::Event> EventsOf(const health::State& state) {
 Repair RepairOf(const Subject& subject, const Mending& mending) {
   const health::Repaired& repaired = mending.repaired;
   return {
-      repaired.fixed, repaired.left, repaired.lost_keys, mending.not_added,
+      repaired.fixed,
+      repaired.left,
+      repaired.lost_keys,
+      mending.not_added,
+      mending.revoked,
       !repaired.lost_keys.empty() || EventsOf(StateOf(subject.kept)) != EventsOf(repaired.state)};
 }
 
@@ -217,6 +242,10 @@ std::vector<std::string> WordsOnKeys(const Repair& repair) {
   }
   if (!repair.not_added.empty()) {
     lines.push_back("The certificates of 2023 are not added: " + repair.not_added + ".");
+  }
+  if (!repair.revoked.empty()) {
+    lines.push_back("dbx revokes what was added: " + Joined(repair.revoked) +
+                    ". Boot loaders that only these have signed do not start.");
   }
   if (!repair.fixed.empty()) {
     lines.push_back(pcr::WordsOnChange(repair.changes_pcr7));

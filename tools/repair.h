@@ -35,6 +35,8 @@ struct Repair {
   std::vector<std::string> lost_keys;  // as health::Repaired has them
   /// Why certificates that were to be added are not; empty where that is not so.
   std::string not_added;
+  /// Which certificates of 2023 in db are there after the update of certificates, but dbx revokes.
+  std::vector<std::string> revoked;
   /// Whether a start after it gives PCR 7 another value than one before all that is wrong now.
   bool changes_pcr7 = false;
 };

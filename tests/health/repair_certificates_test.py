@@ -124,6 +124,25 @@ class Files(Case):
         self.file.write_bytes(old_vm() + b"more")
         self.assertIn("not all of it can be read", self.certificates(1, self.file))
 
+    def test_what_dbx_revokes_of_them_is_said(self):
+        for revoked, words in (((), ""), (("windows_uefi_ca_2023.der",), "Windows UEFI CA 2023"),
+                               (tuple(SUCCESSORS), "Windows UEFI CA 2023, Microsoft UEFI CA 2023")):
+            self.file.write_bytes(old_vm(*([guest.entry("dbx", lists(*revoked), 0x27, guest.SECURITY_DATABASE)] if revoked else [])))
+            shown = " ".join(self.certificates(2, self.file).split())
+            self.assertIn("fixed certificates-2011-only: db", shown)
+            self.assertEqual(shown.count("dbx revokes what was added: "), 1 if revoked else 0)
+            self.assertIn(f"dbx revokes what was added: {words}. " if revoked else "", shown)
+
+    def test_the_dbx_that_the_configuration_adds_is_named(self):
+        keys, configuration = self.folder / "with_dbx", self.folder / "conf"
+        subprocess.run([BIN / "varstore", "keys", "make", "--profile", "microsoft", "--from", DATA, "--from", DATA.parent / "dbx",
+                        "--output", keys], check=True, capture_output=True)
+        for wish, word in (("no", "left"), ("yes", "fixed")):
+            configuration.write_text(f"update-dbx={wish}\nauth-dir={keys}\n", encoding="utf-8")
+            self.file.write_bytes(old_vm(DANGLING))
+            self.assertIn(f"  {word} revocations-missing: dbx", self.repair(2, "--fix-certificates", "--config", configuration,
+                                                                           self.file))
+
     @unittest.skipUnless(os.geteuid() == 0, "only root can change the root folder")
     def test_with_another_root_folder_the_host_files_are_inside_of_it(self):
         self.file.write_bytes(old_vm())

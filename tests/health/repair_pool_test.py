@@ -204,6 +204,18 @@ class PoolTest(unittest.TestCase):
         self.assertEqual(len(self.pool.writes), 7)
         self.assertIn("\n13 in all: 1 clean, 12 with findings, 0 fixed, 0 failed, 0 skipped\n", self.repair(2, "--fix"))
 
+    def test_a_vm_that_somebody_else_puts_right_meanwhile_is_clean(self):
+        reference = self.pool.add(DANGLING)
+
+        def put_right(method):
+            if method == "VM.get_by_uuid":
+                self.pool.vms[reference]["NVRAM"]["EFI-variables"] = CLEAN
+
+        self.pool.before = put_right
+        self.assertEqual(self.repair(0, "--fix"),
+                         "1 in all: 1 clean, 0 with findings, 0 fixed, 0 failed, 0 skipped\n")
+        self.assertEqual(self.pool.writes, [])
+
     def test_exit_codes(self):
         self.repair(0)
         self.three_hundred()
