@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
+#include <charconv>
+#include <chrono>
 #include <initializer_list>
 #include <map>
 #include <optional>
@@ -159,12 +160,27 @@ std::size_t FirstOf(FamilyNumber family) {
       all.begin());
 }
 
-/// "2026-04-09" as seconds since 1970, UTC.
-std::optional<std::uint64_t> SecondsOf(const std::string& date) {
-  std::tm day{};
-  const char* const end = ::strptime(date.c_str(), "%Y-%m-%d", &day);
-  const std::time_t seconds = end == nullptr ? -1 : ::timegm(&day);
-  return seconds < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(seconds));
+/// "2026-04-09" as seconds since 1970, UTC. Without timegm, which would read a file of time zones:
+/// a helper process has none.
+std::optional<std::uint64_t> SecondsOf(std::string_view date) {
+  constexpr std::size_t kSize = 10;
+  unsigned year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  const auto read = [&date](std::size_t from, std::size_t count, unsigned& number) {
+    const std::string_view digits = date.substr(from, count);
+    return std::from_chars(digits.data(), digits.data() + digits.size(), number).ptr ==
+           digits.data() + digits.size();
+  };
+  if (date.size() != kSize || !read(0, 4, year) || !read(5, 2, month) || !read(8, 2, day)) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day calendar{std::chrono::year(static_cast<int>(year)),
+                                             std::chrono::month(month), std::chrono::day(day)};
+  const auto days = std::chrono::sys_days(calendar).time_since_epoch();
+  return !calendar.ok() || days.count() < 0
+             ? std::nullopt
+             : std::optional<std::uint64_t>(std::chrono::seconds(days).count());
 }
 
 class Numbering {

@@ -113,6 +113,16 @@ class OfXapi(Metrics):
         self.assertLess(abs(self.value(samples, "pool_walk_timestamp_seconds") - pathlib.Path("/proc/self").stat().st_ctime), 3600)
         self.assertIsNotNone(self.value(samples, "pool_walk_duration_seconds"))
 
+    def test_the_date_of_dbx_is_seconds_since_1970(self):
+        content = bytes.fromhex("26" * 32)
+        hashes = bytes.fromhex("2616c4c14c509240aca941f936934328") + struct.pack("<3I", 28 + 48, 0, 48) + bytes(16) + content
+        self.pool.add(pool.guest.blob(pool.guest.entry("dbx", hashes, 0x27, pool.guest.SECURITY_DATABASE)), "web")
+        lists = self.folder / "lists"
+        lists.write_text(json.dumps({"images": {"x64": [
+            {"hashType": "SHA256", "authenticodeHash": content.hex(), "dateOfAddition": "2096-02-29"}]}}))
+        samples = self.metrics(0, "--lists", str(lists), *self.where)
+        self.assertEqual(self.value(samples, "vm_dbx_date_seconds"), 3981312000)
+
     def test_a_hostile_name_is_one_label_of_bounded_length(self):
         names = ('a"} 7\nvarstored_vm_readable{uuid="x"} 1\n', "back\\slash\\", "\\n", "\u202e\x9b31m\u2028", "ä" * 5000, "\\" * 5000,
                  "", "# EOF\n", "💥{{ $value }}")
