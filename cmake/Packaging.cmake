@@ -22,6 +22,10 @@ if(NOT VARSTORED_STATIC)
   foreach(component varstored varstored-tools)
     varstored_package_file(${component} ${CMAKE_INSTALL_DATADIR}/doc/${component} ${changelog})
   endforeach()
+  # Where Debian looks for it; CHANGELOG.md is there for the links of the pages.
+  set(changes ${PROJECT_BINARY_DIR}/changelog.gz)
+  execute_process(COMMAND gzip -9nc ${PROJECT_SOURCE_DIR}/CHANGELOG.md OUTPUT_FILE ${changes})
+  varstored_package_file(varstored ${CMAKE_INSTALL_DATADIR}/doc/varstored ${changes})
   varstored_package_file(varstored-tools ${CMAKE_INSTALL_DATADIR}/lintian/overrides
     ${packaging}/lint/varstored-tools.lintian-overrides RENAME varstored-tools)
 endif()

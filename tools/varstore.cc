@@ -103,11 +103,6 @@ int Become(const std::string& program, std::vector<char*> words) {
   words.push_back(nullptr);
   const std::filesystem::path beside = OwnFolder() / program;
   ::execv(beside.c_str(), words.data());
-  if (errno == ENOENT) {
-    // Where toolstacks call create-auth.
-    ::execv((std::filesystem::path(CREATE_AUTH_FOLDER) / program).c_str(), words.data());
-    errno = ENOENT;
-  }
   return Fail(kFailedExitCode, base::Printable(beside.string()) + ": " + base::ErrnoText());
 }
 
@@ -118,12 +113,12 @@ struct OwnCommand {
 };
 
 constexpr std::array<OwnCommand, 6> kOwnCommands = {{
-    {"varstore-update", tools::UpdateMain},
     {"varstore-boot", tools::BootMain},
     {"varstore-bootcheck", tools::BootCheckMain},
     {"varstore-edit", tools::EditMain},
     {"varstore-keys", tools::KeysMain},
     {"varstore-pcr7", tools::Pcr7Main},
+    {"varstore-update", tools::UpdateMain},
 }};
 
 /// `words` are the command and what belongs to it.

@@ -15,6 +15,7 @@
 #include "varstored/sandbox/helper.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/place.h"
+#include "varstored/tool/vm_name.h"
 
 namespace {
 
@@ -143,6 +144,12 @@ base::Result<std::string> RepairOne(const Wishes& wishes, int& exit_code, base::
 }
 
 base::Result<std::string> RepairPool(const Wishes& wishes, int& exit_code, base::Log& log) {
+  if (!wishes.place.socket && !tool::HasToolstack()) {
+    return base::Fail(
+        "--pool needs XAPI, and there is none on this host. varstore-inspect --pool looks at all "
+        "VMs "
+        "of xl; varstore update --pool adds certificates to them; one VM is repaired by its name");
+  }
   tools::PoolWishes pool;
   pool.socket = wishes.place.socket;
   pool.wait = wishes.place.wait;

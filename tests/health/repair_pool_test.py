@@ -191,6 +191,13 @@ class PoolTest(unittest.TestCase):
         self.assertEqual(len(list(self.backups.glob("*"))), len(self.fixable))
         self.assertEqual(self.pool.sessions, set())
 
+    @unittest.skipIf(pathlib.Path("/var/lib/xcp").exists(), "a host with XAPI")
+    def test_on_a_host_without_xapi_it_says_that_it_needs_it(self):
+        for words in ((), ("--fix",), ("--dry-run",)):
+            done = subprocess.run([PROGRAM, "--pool", *words], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("--pool needs XAPI, and there is none on this host", done.stderr)
+
     def test_the_last_line_counts_what_is_fixed_in_part(self):
         both = encoded(guest.blob(LANG, NEXT, guest.entry("PK", b"no list", 0x27, guest.GLOBAL), LAST))
         for _ in range(6):

@@ -77,7 +77,7 @@ in_root dpkg --audit
 for file in /usr/sbin/varstored /usr/sbin/varstored-dm /usr/sbin/varstored-attach /usr/bin/varstore /usr/bin/varstore-ls \
   /usr/bin/varstore-get /usr/bin/varstore-set /usr/bin/varstore-rm /usr/bin/varstore-sb-state \
   /usr/bin/varstore-nvram-certcheck /usr/bin/varstore-authfile-certcheck /usr/bin/varstore-inspect \
-  /usr/bin/varstore-repair /usr/bin/varstore-convert /opt/xensource/libexec/create-auth /usr/share/varstored \
+  /usr/bin/varstore-repair /usr/bin/varstore-convert /usr/bin/create-auth /usr/share/varstored \
   /usr/share/doc/varstored/examples/with-vdi; do
   mode "$file" 755
 done
@@ -93,8 +93,20 @@ for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service \
   /usr/share/doc/varstored/tools/varstore-inspect-pool.schema.json; do
   mode "$file" 644
 done
-for page in boot-and-tpm documents findings firmware glossary keys packaging troubleshooting tools/varstore-repair; do
+# Scripts of the toolstack's call it there.
+[ "$(readlink "$root/opt/xensource/libexec/create-auth")" = /usr/bin/create-auth ] || fail "no link to create-auth"
+in_root create-auth --version
+for page in SECURITY CHANGELOG boot-and-tpm documents findings firmware glossary keys packaging troubleshooting tools/varstore-repair; do
   mode "/usr/share/doc/varstored/${page}.md" 644
+done
+# Links to these two, and from them, lead to what is there.
+pages=$root/usr/share/doc/varstored
+for page in SECURITY CHANGELOG; do
+  if grep -rlF "](../${page}.md" "$pages"/*.md; then fail "a link leads out of the folder"; fi
+  grep -qF "](${page}.md" "$pages"/*.md || fail "no page leads to $page"
+  grep -oE '\]\([^):#]+[)#]' "$pages/${page}.md" | sed 's/^..//; s/.$//' | sort -u | while read -r link; do
+    [ -e "$pages/$link" ] || fail "a link of $page leads nowhere: $link"
+  done
 done
 
 # Removed: the programs go, all that an administrator has stays.

@@ -100,10 +100,11 @@ if grep -qv '1\.0\.0-1\.x86_64$' "$work/out"; then fail "the older package stays
 [ "$(readlink "$root/var/lib/varstored")" = /usr/share/varstored ] || fail "the link to the keys is gone"
 [ ! -e "$root/usr/share/varstored/.kept" ] || fail "a copy of the keys is left over"
 on_host -V varstored varstored-tools
-for file in /usr/sbin/varstored /usr/bin/varstore-ls /opt/xensource/libexec/create-auth /usr/share/varstored; do
+for file in /usr/sbin/varstored /usr/bin/varstore-ls /usr/bin/create-auth /usr/share/varstored; do
   mode "$file" 755
 done
 mode /etc/varstored.conf 644
+[ "$(readlink "$root/opt/xensource/libexec/create-auth")" = ../../../usr/bin/create-auth ] || fail "no link to create-auth"
 
 # rpm of dom0 (4.11) knows these words and no others.
 for package in "$packages"/*.rpm; do

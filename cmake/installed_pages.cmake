@@ -1,0 +1,15 @@
+# Run by an installation: makes the links to and from SECURITY.md and CHANGELOG.md fit, which are installed in the
+# folder `pages`, with what stands in docs.
+file(GLOB all ${pages}/*.md)
+foreach(name SECURITY CHANGELOG)
+  file(READ ${pages}/${name}.md text)
+  string(REPLACE "](docs/" "](" text "${text}")
+  file(WRITE ${pages}/${name}.md "${text}")
+  foreach(page ${all})
+    file(READ ${page} text)
+    string(REPLACE "](../${name}.md" "](${name}.md" changed "${text}")
+    if(NOT changed STREQUAL text)
+      file(WRITE ${page} "${changed}")
+    endif()
+  endforeach()
+endforeach()
