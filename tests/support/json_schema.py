@@ -12,7 +12,7 @@ def validate(value, schema, top, where="$", others=None):
         for name in path.removeprefix("#/").split("/"):
             schema = schema[name]
     known = {"$schema", "$defs", "title", "description", "type", "required", "additionalProperties", "properties",
-             "items", "enum", "const", "pattern", "$ref"}
+             "items", "maxItems", "enum", "const", "pattern", "$ref"}
     assert set(schema) <= known, f"{where}: the test does not know {set(schema) - known}"
     if "const" in schema:
         assert value == schema["const"], f"{where}: {value!r}"
@@ -31,5 +31,6 @@ def validate(value, schema, top, where="$", others=None):
         for name, member in value.items():
             validate(member, schema["properties"][name], top, f"{where}.{name}", others)
     if isinstance(value, list):
+        assert len(value) <= schema.get("maxItems", len(value)), f"{where}: {len(value)} items"
         for i, item in enumerate(value):
             validate(item, schema["items"], top, f"{where}[{i}]", others)

@@ -2,9 +2,10 @@
 """patch_tcg_module.py MODULE COPY: QEMU's software emulation, for guests with real firmware.
 
 When a guest's guest writes its task priority while a virtual interrupt is pending, QEMU 7.2 calls
-tcg_handle_interrupt() without the big lock, whose first act is to assert that it is held, and ends. With one
-thread for all CPUs, as these tests run it, that does no harm. In the copy the conditional jump over the assertion
-is always taken: one byte. A module that does not look as expected is refused.
+tcg_handle_interrupt() without the big lock, whose first act is to assert that it is held, and ends. In the copy the
+conditional jump over the assertion is always taken: one byte. What is left is a window of a few instructions in which
+a timer's interrupt may be lost, and the machine then stands still; `run` begins such a machine once more. A module
+that does not look as expected is refused.
 """
 import subprocess
 import sys
