@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -31,11 +32,16 @@ base::Result<std::vector<std::string>> UuidsIn(const std::string& folder) {
   return uuids;
 }
 
-Vm Read(const FolderOptions& options, const std::string& uuid, base::Log& log) {
+/// Nothing where a signal came before the VM's daemon had answered.
+std::optional<Vm> Read(const FolderOptions& options, const std::string& uuid,
+                       const StopSignals& signals, base::Log& log) {
   Vm vm;
   vm.uuid = uuid;
   vm.kind = "vm";
-  auto live = tool::AskLive(options.live_folder + "/" + uuid, {}, log);
+  auto live = tool::AskLive(options.live_folder + "/" + uuid, {}, log, signals.fd());
+  if (!live && signals.HaveCome()) {
+    return std::nullopt;
+  }
   if (live) {
     vm.power_state = "Running";
     vm.form = Vm::Form::kSnapshot;
@@ -74,7 +80,11 @@ base::Result<std::string> VisitFolder(const FolderOptions& options, const StopSi
     if (signals.HaveCome()) {
       return EndedEarly("interrupted", uuids->size() - done);
     }
-    visitor.vm(Read(options, uuid, log));
+    const auto vm = Read(options, uuid, signals, log);
+    if (!vm) {
+      return EndedEarly("interrupted", uuids->size() - done);
+    }
+    visitor.vm(*vm);
     ++done;
   }
   return std::string();

@@ -74,18 +74,21 @@ base::UniqueFd Connect(const std::string& path) {
 }
 
 /// All that comes until the other side closes the connection.
-base::Result<base::Bytes> ReadAll(int socket, const std::string& path) {
+base::Result<base::Bytes> ReadAll(int socket, const std::string& path, int stop_fd) {
   const auto deadline = Clock::now() + kAnswerBudget;
   base::Bytes all;
   std::array<std::uint8_t, 65536> part{};
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    pollfd waited = {socket, POLLIN, 0};
-    if (left <= 0 || ::poll(&waited, 1, static_cast<int>(left)) == 0) {
+    std::array<pollfd, 2> waited = {{{socket, POLLIN, 0}, {stop_fd, POLLIN, 0}}};
+    if (left <= 0 || ::poll(waited.data(), waited.size(), static_cast<int>(left)) == 0) {
       return base::Fail(path + ": the daemon does not answer within " +
                         std::to_string(kAnswerBudget.count()) +
                         " seconds: it waits for its backend, has been stopped, or could not accept "
                         "anybody (`live-socket-failed` in its log)");
+    }
+    if (waited[1].revents != 0) {
+      return base::Fail(path + ": interrupted before the daemon answered");
     }
     const ssize_t count = ::recv(socket, part.data(), part.size(), MSG_DONTWAIT);
     if (count == 0) {
@@ -111,7 +114,8 @@ base::Result<base::Bytes> ReadAll(int socket, const std::string& path) {
 
 }  // namespace
 
-base::Result<LiveAnswer> AskLive(const std::string& vm, const Rights& rights, base::Log& log) {
+base::Result<LiveAnswer> AskLive(const std::string& vm, const Rights& rights, base::Log& log,
+                                 int stop_fd) {
   const std::size_t slash = vm.rfind('/');
   const std::string folder =
       slash == std::string::npos ? std::string(live::kFolder) : vm.substr(0, slash);
@@ -138,7 +142,7 @@ base::Result<LiveAnswer> AskLive(const std::string& vm, const Rights& rights, ba
                                "to make none (live=) or is of an older version"
                          : failures + "of a VM that is off the variables are shown without --live");
   }
-  auto bytes = ReadAll(connection.get(), answering->path);
+  auto bytes = ReadAll(connection.get(), answering->path, stop_fd);
   if (!bytes) {
     return bytes.failure();
   }

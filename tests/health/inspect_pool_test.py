@@ -317,6 +317,17 @@ class OfAFolder(InspectPool):
         self.assertEqual([finding["name"] for finding in vms[0]["report"]["findings"]], ["boot-order-dangling"])
         self.assertIn(f"{uuid_of(1)}: boot-order-dangling\n", self.inspect(2, *self.where))
 
+    def test_ctrl_c_does_not_wait_for_a_daemon_that_is_silent(self):
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.bind(str(self.live / f"7.{uuid_of(0)}"))
+            silent.listen()
+            process = subprocess.Popen([PROGRAM, "--pool", *self.where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            with silent.accept()[0]:
+                process.send_signal(signal.SIGINT)
+                shown, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertIn("interrupted: 2 were not looked at", shown)
+
     def test_of_a_database_the_report_is_that_of_this_database_alone(self):
         self.add(2, guest.blob(guest.entry("PK", b"of anybody", 0x27, guest.GLOBAL)))
         path = self.databases / uuid_of(2) / "variables.sqlite"

@@ -21,9 +21,11 @@ struct LiveAnswer {
 
 /// Asks the daemon of `vm`: the number or the uuid of its domain, where the daemons' sockets are
 /// (live::kFolder), or such a one, or the name of a socket, behind the path of another folder. Then
-/// gives up `rights`. The error says which socket did not answer, and what to do.
+/// gives up `rights`. The error says which socket did not answer, and what to do. The wait for the
+/// answer, at most 20 seconds, ends with an error when `stop_fd` becomes readable; -1: nothing
+/// stops it but a signal.
 [[nodiscard]] base::Result<LiveAnswer> AskLive(const std::string& vm, const Rights& rights,
-                                               base::Log& log);
+                                               base::Log& log, int stop_fd = -1);
 
 /// The uuid in the name of the socket in `folder` at which the daemon of this domain listens.
 [[nodiscard]] base::Result<std::optional<efi::Guid>> UuidOfListening(const std::string& folder,
