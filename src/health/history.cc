@@ -23,7 +23,7 @@ constexpr std::size_t kNameColumns = 24;
 constexpr std::size_t kDigestDigits = 12;
 
 std::string TimeText(std::int64_t seconds) {
-  constexpr std::int64_t kDay = 24 * 60 * 60;
+  constexpr std::int64_t kDay = std::int64_t{24} * 60 * 60;
   const std::int64_t second = seconds % kDay;
   return DateText(seconds) + " " + base::Padded(second / 3600, 2) + ":" +
          base::Padded(second / 60 % 60, 2) + ":" + base::Padded(second % 60, 2);

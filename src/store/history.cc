@@ -25,7 +25,7 @@ std::optional<Word> Find(const std::array<std::string_view, N>& texts, std::stri
 }
 
 /// U+2026 as UTF-16LE.
-constexpr std::string_view kEllipsis{"\x26\x20", 2};
+constexpr std::array<char, 2> kEllipsis = {0x26, 0x20};
 
 bool IsKey(std::string_view name, const efi::Guid& vendor) {
   constexpr std::array kKeys = {efi::kPk,  efi::kKek, efi::kDb,      efi::kDbx,
@@ -91,7 +91,7 @@ std::string ShortName(std::string_view name) {
     return std::string(name);
   }
   return std::string(name.substr(0, kMaxHistoryNameBytes - kEllipsis.size())) +
-         std::string(kEllipsis);
+         std::string(kEllipsis.begin(), kEllipsis.end());
 }
 
 const HistoryKind& KindOf(const HistoryEntry& entry) {
