@@ -212,6 +212,15 @@ def fleet(results):
                   "writes/s of all", "a write, ms: median", "99 of 100", "slowest"], rows)
 
 
+def pool(results):
+    rows = []
+    for build, what, backend, at in results.rows("pool", "cpu ms"):
+        key = ("pool", build, what, backend, at)
+        rows.append([what, str(at), build, spread(results.get(*key, "cpu ms")),
+                     spread(results.get(*key, "largest kB"))])
+    return table(["program", "VMs", "build", "processor time, ms", "largest process, kB"], rows)
+
+
 def latency_name(what, backend, at):
     return f"{what}, `xapidb`, answers in {at} ms" if backend == "xapidb" else \
         subject_text(what, backend)
@@ -310,6 +319,7 @@ TABLES = {
     "start": starts,
     "fleet": fleet,
     "latency": latency,
+    "pool": pool,
     "profile-get": profile("GetVariable, 100 bytes", "memory"),
     "profile-write": profile("SetVariable, 100 bytes", "sqlite"),
     "profile-start": profile("start", "sqlite"),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: small_run_test.sh LOOPBACK_BENCH
+# usage: small_run_test.sh LOOPBACK_BENCH PROGRAMS_FOLDER
 #
 # Everything that is measured through a socket can be, and fits the tables of the page. Times do not
 # matter here, nor what needs another program than the daemon.
@@ -10,6 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 "$1" --quick --times-only >"$work/results.tsv"
+bench/pool.py "$2" . --quick >>"$work/results.tsv"
 cp docs/performance.md "$work/page"
 bench/page.py "$work/results.tsv" "$work/page"
 
@@ -27,4 +28,6 @@ has growth-size-time '^| GetVariable, `memory` | [0-9]'
 has growth-start '^| resume, `memory` | [0-9]'
 has start '^| `sqlite` | dynamic | [0-9]'
 has fleet '^| 3 | dynamic | [0-9]'
+has pool '^| varstore-inspect --pool, --openmetrics - | 20 | dynamic | [0-9]'
+has pool '^| varstore-nvram-certcheck | 1 | dynamic | [0-9]'
 has latency '^| SetVariable, `xapidb`, answers in 100 ms | 10 | 1[0-9][0-9] | .* 1.00 |$'

@@ -68,6 +68,7 @@ base::Result<std::string> Show(const Wishes& wishes, const Subject& subject, con
 
 base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands, int& exit_code,
                               base::Log& log) {
+  wishes.place.only_looks = true;
   if (auto taken = tool::TakePlace(wishes.place, operands, 0); !taken) {
     return taken.failure();
   }
@@ -81,7 +82,6 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
     return dropped.failure();
   }
-  wishes.place.only_looks = true;
   const auto opened = OpenKept(wishes.place, log);
   if (!opened) {
     return opened.failure();

@@ -13,5 +13,7 @@ namespace varstored::tools {
 [[nodiscard]] int KeysMain(int argc, char** argv);
 /// The same of `varstore pcr7`.
 [[nodiscard]] int Pcr7Main(int argc, char** argv);
+/// The same of `varstore update`; 2 is a wave that is not over, or a plan that has VMs.
+[[nodiscard]] int UpdateMain(int argc, char** argv);
 
 }  // namespace varstored::tools

@@ -1,16 +1,20 @@
 #include "inspect_pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <string_view>
 #include <utility>
 
+#include "metrics_file.h"
 #include "screen_here.h"
 #include "varstored/base/file.h"
 #include "varstored/base/held_file.h"
 #include "varstored/pool/databases.h"
 #include "varstored/pool/entry.h"
 #include "varstored/pool/look.h"
+#include "varstored/pool/metrics.h"
 #include "varstored/pool/page.h"
 #include "varstored/pool/sort.h"
 #include "varstored/sandbox/helper.h"
@@ -39,9 +43,16 @@ base::Result<std::vector<health::FindingKind>> KindsOf(const std::vector<std::st
 }
 
 pool::Wanted WantedBy(const PoolLook& look) {
-  return look.output != PoolOutput::kTable ? pool::Wanted::kJson
-         : look.page.empty()               ? pool::Wanted::kRowOnly
-                                           : pool::Wanted::kScreen;
+  switch (look.output) {
+    case PoolOutput::kTable:
+      break;
+    case PoolOutput::kJson:
+    case PoolOutput::kJsonLines:
+      return pool::Wanted::kJson;
+    case PoolOutput::kMetrics:
+      return pool::Wanted::kMetrics;
+  }
+  return look.page.empty() ? pool::Wanted::kRowOnly : pool::Wanted::kScreen;
 }
 
 class Walk {
@@ -65,6 +76,13 @@ class Walk {
         return begun.failure();
       }
     }
+    if (look_.output == PoolOutput::kMetrics) {
+      auto file = MetricsFile::Open(look_.metrics);
+      if (!file) {
+        return file.failure();
+      }
+      metrics_file_.emplace(*std::move(file));
+    }
     auto ended_early = Visit(*signals);
     progress_.reset();
     if (!ended_early || !failure_.empty()) {
@@ -74,6 +92,9 @@ class Walk {
     exit_code = totals_.failed != 0 || !totals_.ended_early.empty() ? 1
                 : has_findings_                                     ? kFoundExitCode
                                                                     : 0;
+    if (metrics_file_) {
+      return WriteMetrics();
+    }
     if (look_.output == PoolOutput::kTable) {
       gathered_.Sort(sort_);
       return page_ ? WritePage() : Table();
@@ -141,7 +162,9 @@ class Walk {
       return;
     }
     has_findings_ = has_findings_ || !seen->row.findings.empty();
-    if (look_.output == PoolOutput::kTable) {
+    if (metrics_file_) {
+      metrics_.Add(vm, seen->row.cells[0], std::move(seen->samples));
+    } else if (look_.output == PoolOutput::kTable) {
       auto added = page_ ? page_->Add(seen->row, seen->screen) : base::Result<void>();
       added = added ? gathered_.Add(std::move(seen->row)) : added;
       if (!added) {
@@ -189,6 +212,18 @@ class Walk {
                    : base::Result<std::string>(written.failure());
   }
 
+  /// A VM that is missing there would look as if it were gone.
+  base::Result<std::string> WriteMetrics() {
+    if (!totals_.ended_early.empty()) {
+      return base::Fail(totals_.ended_early + ". No metrics were written");
+    }
+    const auto duration = std::chrono::steady_clock::now() - begin_;
+    return metrics_file_->Write(metrics_.Render(
+        totals_, {std::time(nullptr),
+                  static_cast<std::uint64_t>(
+                      std::chrono::duration_cast<std::chrono::microseconds>(duration).count())}));
+  }
+
   base::Result<std::string> Table() {
     const health::ScreenOptions screen = ScreenOptionsHere();
     return sandbox::TextInHelper(
@@ -210,6 +245,10 @@ class Walk {
   /// With PoolLook::page.
   std::optional<base::HeldFile> page_file_;
   std::optional<pool::Page> page_;
+  /// With PoolOutput::kMetrics.
+  std::optional<MetricsFile> metrics_file_;
+  pool::Metrics metrics_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   pool::Totals totals_;
   bool has_findings_ = false;
   bool is_begun_ = false;
@@ -229,7 +268,7 @@ base::Result<std::string> InspectPool(const PoolLook& look, int& exit_code, base
     return tool::Misuse(sort.error().message);
   }
   if (look.output != PoolOutput::kTable && !(look.sort.empty() && look.page.empty())) {
-    return tool::Misuse("--sort and --html do not go with JSON, which is written as it comes");
+    return tool::Misuse("--sort and --html do not go with --json, --jsonl or --openmetrics");
   }
   return Walk(look, *std::move(kinds), *sort, log).Run(exit_code);
 }

@@ -90,11 +90,13 @@ base::Result<std::string> DigitsOf(const Wishes& wishes) {
 }
 
 /// Whether Secure Boot is on in a VM that has a PK: as the caller or the host says, else as it was
-/// when the VM was saved, else it is taken for wanted.
+/// when the VM was saved, else as the host wanted it at the last start, else it is taken for wanted.
 bool WantsSecureBoot(const Wishes& wishes, const health::State& state,
                      const health::Context& context) {
-  return wishes.secure_boot ? *wishes.secure_boot
-                            : health::MakeReport(state, context).secure_boot.value_or(true);
+  return wishes.secure_boot
+             ? *wishes.secure_boot
+             : health::MakeReport(state, context)
+                   .secure_boot.value_or(context.secure_boot_at_last_start.value_or(true));
 }
 
 /// What is measured with each of the two, of which `after` may be null.
@@ -178,6 +180,7 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   if (!wishes.authority.empty() && !wishes.esp.empty()) {
     return tool::Misuse("--authority and --esp exclude each other");
   }
+  wishes.place.only_looks = true;
   if (auto taken = tool::TakePlace(wishes.place, operands, 0); !taken) {
     return taken.failure();
   }
@@ -198,7 +201,6 @@ base::Result<std::string> Run(Wishes& wishes, std::vector<std::string> operands,
   if (auto dropped = tool::DropRights(wishes.rights, log); !dropped) {
     return dropped.failure();
   }
-  wishes.place.only_looks = true;
   const auto opened = OpenKept(wishes.place, log);
   if (!opened) {
     return opened.failure();

@@ -117,7 +117,8 @@ struct OwnCommand {
   int (*main)(int argc, char** argv);
 };
 
-constexpr std::array<OwnCommand, 5> kOwnCommands = {{
+constexpr std::array<OwnCommand, 6> kOwnCommands = {{
+    {"varstore-update", tools::UpdateMain},
     {"varstore-boot", tools::BootMain},
     {"varstore-bootcheck", tools::BootCheckMain},
     {"varstore-edit", tools::EditMain},

@@ -1,5 +1,3 @@
-#include <array>
-#include <cstdint>
 #include <iomanip>
 #include <sstream>
 #include <string>
@@ -7,7 +5,7 @@
 
 #include "certificate_files.h"
 #include "page.h"
-#include "varstored/efi/attributes.h"
+#include "varstored/efi/words.h"
 #include "varstored/tool/session.h"
 #include "varstored/tool/well_known.h"
 
@@ -15,28 +13,11 @@ namespace {
 
 using namespace varstored;
 
-struct BitName {
-  efi::AttributeBit bit;
-  const char* name;
-};
-
-/// UEFI 2.10, 8.2.1.
-constexpr std::array<BitName, 8> kBitNames = {{
-    {efi::kNonVolatile, "EFI_VARIABLE_NON_VOLATILE"},
-    {efi::kBootServiceAccess, "EFI_VARIABLE_BOOTSERVICE_ACCESS"},
-    {efi::kRuntimeAccess, "EFI_VARIABLE_RUNTIME_ACCESS"},
-    {efi::kHardwareErrorRecord, "EFI_VARIABLE_HARDWARE_ERROR_RECORD"},
-    {efi::kAuthenticatedWriteAccess, "EFI_VARIABLE_AUTHENTICATED_WRITE_ACCESS"},
-    {efi::kTimeBasedAuthenticatedWriteAccess, "EFI_VARIABLE_TIME_BASED_AUTHENTICATED_WRITE_ACCESS"},
-    {efi::kAppendWrite, "EFI_VARIABLE_APPEND_WRITE"},
-    {efi::kEnhancedAuthenticatedAccess, "EFI_VARIABLE_ENHANCED_AUTHENTICATED_ACCESS"},
-}};
-
-std::string AttributesText(const store::Entry& entry) {
+std::string AttributeLines(const store::Entry& entry) {
   std::ostringstream text;
   text << "Attributes = 0x" << std::hex << std::setw(8) << std::setfill('0')
        << entry.raw_attributes() << std::dec << " (" << entry.raw_attributes() << ")\n";
-  for (const BitName& row : kBitNames) {
+  for (const efi::AttributeName& row : efi::kAttributeNames) {
     if (entry.Has(row.bit)) {
       text << row.name << "\n";
     }
@@ -87,7 +68,7 @@ int main(int argc, char** argv) {
                 return tool::Refused(tool::Describe(variable->key()), engine::Reason::kNotFound,
                                      tool::HintOfPlace(variable->key()));
               }
-              return wants_attributes ? AttributesText(*entry) : base::ToString(entry->data());
+              return wants_attributes ? AttributeLines(*entry) : base::ToString(entry->data());
             });
       });
 }

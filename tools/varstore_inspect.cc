@@ -8,26 +8,26 @@
 
 #include "authority.h"
 #include "esp.h"
+#include "given_lists.h"
+#include "inspect_history.h"
 #include "inspect_pool.h"
 #include "kept_state.h"
 #include "page.h"
 #include "screen_here.h"
 #include "varstored/base/file.h"
 #include "varstored/boot/loaders.h"
-#include "varstored/efi/authentication_descriptor.h"
 #include "varstored/efi/guid.h"
-#include "varstored/efi/signature_list.h"
 #include "varstored/health/check.h"
 #include "varstored/health/render.h"
 #include "varstored/health/report.h"
 #include "varstored/health/text.h"
 #include "varstored/pcr/render.h"
 #include "varstored/sandbox/helper.h"
-#include "varstored/signer/content.h"
-#include "varstored/signer/revocation_list.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/live.h"
 #include "varstored/tool/place.h"
+#include "varstored/tool/standard_input.h"
+#include "varstored/tool/xl_vms.h"
 
 namespace {
 
@@ -49,6 +49,7 @@ struct Wishes {
   bool is_short = false;
   bool svg = false;
   bool pcr7 = false;
+  bool history = false;
   std::string esp;
   std::string dbx_update;
   std::string lists;
@@ -117,44 +118,6 @@ base::Result<void> ReadVm(const Wishes& wishes, Input& input, base::Log& log) {
 
 // From here on it is for the helper process.
 
-/// The signature lists of an update: of a signed one those behind its descriptor, else what the
-/// file is.
-base::Result<base::Bytes> ListsOf(const std::string& path, base::ByteSpan content) {
-  const auto descriptor = efi::ParseAuthenticationDescriptor(content);
-  if (descriptor) {
-    const auto parsed = efi::ParseSignatureLists(descriptor->payload);
-    if (parsed && !parsed->empty()) {
-      return base::ToBytes(descriptor->payload);
-    }
-  }
-  const auto lists = signer::ParseContent(content);
-  if (!lists) {
-    return base::Fail(path +
-                      ": neither a signed update, nor signature lists, nor Microsoft's list: " +
-                      lists.error().message);
-  }
-  base::Bytes encoded = signer::EncodeContent(*lists, efi::Guid{});
-  const auto entries = efi::ParseSignatureLists(encoded);
-  const bool is_empty =
-      entries && std::all_of(entries->begin(), entries->end(),
-                             [](const efi::SignatureList& list) { return list.entries.empty(); });
-  return is_empty ? base::Result<base::Bytes>(base::Fail(path + ": an update without any entry"))
-                  : std::move(encoded);
-}
-
-base::Result<std::vector<health::ListedRevocation>> RevocationsOf(const std::string& path,
-                                                                  base::ByteSpan content) {
-  const auto listed = signer::ParseRevocationList(content);
-  if (!listed) {
-    return base::Fail(path + ": " + listed.error().message);
-  }
-  std::vector<health::ListedRevocation> revocations;
-  for (const signer::ListedHash& one : *listed) {
-    revocations.push_back({one.date, one.hash});
-  }
-  return revocations;
-}
-
 struct Inspected {
   health::State state;
   health::Context context;
@@ -193,14 +156,15 @@ base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input,
                                       const Inspected& inspected) {
   health::Context context = inspected.context;
   if (input.update) {
-    auto lists = ListsOf(wishes.dbx_update, *input.update);
+    auto lists = tools::ListsOf(wishes.dbx_update, *input.update);
     if (!lists) {
       return lists.failure();
     }
     context.dbx_update = *std::move(lists);
   }
   if (input.lists) {
-    auto lists = RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *input.lists);
+    auto lists =
+        tools::RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *input.lists);
     if (!lists) {
       return lists.failure();
     }
@@ -208,7 +172,7 @@ base::Result<health::Report> ReportOf(const Wishes& wishes, const Input& input,
   }
   health::Report report = health::MakeReport(inspected.state, context);
   tools::BeginWithACopy(input.subject.kept, report.findings);
-  if (input.live && !context.is_vm) {
+  if ((input.live && !context.is_vm) || wishes.place.operand == tool::kStandardInput) {
     // They would need the file in which the variables are kept, of which nothing is known here.
     for (health::Finding& finding : report.findings) {
       finding.command.clear();
@@ -226,10 +190,13 @@ base::Result<boot::BootReport> LoadersOf(const Inspected& inspected, const tools
   return boot::LookAt(inspected.state, nullptr, {}, inspected.context, *read);
 }
 
-/// The section of --pcr7. Where nobody knows what the host wants, Secure Boot is taken for wanted.
+/// The section of --pcr7. Where nobody knows what the host wants, it counts what it wanted at the
+/// last start; else Secure Boot is taken for wanted.
 base::Result<std::string> Pcr7Of(const Inspected& inspected, const health::Report& report,
                                  const std::optional<boot::BootReport>& loaders) {
-  auto prediction = pcr::Predict(inspected.state.entries, report.secure_boot.value_or(true));
+  auto prediction =
+      pcr::Predict(inspected.state.entries,
+                   report.secure_boot.value_or(report.secure_boot_at_last_start.value_or(true)));
   if (loaders) {
     tools::AddLoader(*loaders, false, prediction);
   }
@@ -296,6 +263,10 @@ base::Result<std::string> JudgeVm(const Wishes& wishes, const Input& input, heal
 // And up to here.
 
 base::Result<std::string> Inspect(const Wishes& wishes, int& exit_code, base::Log& log) {
+  if (wishes.history) {
+    auto dropped = tool::DropRights(wishes.rights, log);
+    return dropped ? tools::InspectHistory(wishes.place, wishes.json, log) : dropped.failure();
+  }
   auto input = ReadFiles(wishes);
   if (!input) {
     return input.failure();
@@ -402,11 +373,15 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
   if (operands.size() > 1 || (!operands.empty() && wishes.place.socket)) {
     return tool::Misuse("--pool takes one folder of databases, or the socket of -s");
   }
-  if (wishes.live || wishes.is_short || wishes.svg || wishes.pcr7 || !wishes.esp.empty() ||
-      !wishes.check.empty() || !wishes.dbx_update.empty() || !wishes.place.backend.empty() ||
-      (wishes.json && wishes.jsonl)) {
+  if (wishes.live || wishes.is_short || wishes.svg || wishes.pcr7 || wishes.history ||
+      !wishes.esp.empty() || !wishes.check.empty() || !wishes.dbx_update.empty() ||
+      !wishes.place.backend.empty() ||
+      static_cast<int>(wishes.json) + static_cast<int>(wishes.jsonl) +
+              static_cast<int>(!wishes.look.metrics.empty()) >
+          1) {
     return tool::Misuse(
-        "--pool goes with --json, --jsonl or --html, --filter, --sort, --lists and --live-folder");
+        "--pool goes with --json, --jsonl, --html or --openmetrics, --filter, --sort, --lists and "
+        "--live-folder");
   }
   const auto files = ReadFiles(wishes);
   if (!files) {
@@ -418,22 +393,24 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
   tools::PoolLook look = wishes.look;
   look.folder = operands.empty() ? "" : operands.front();
   look.toolstack = {wishes.place.socket, wishes.place.wait};
-  look.output = wishes.json    ? tools::PoolOutput::kJson
-                : wishes.jsonl ? tools::PoolOutput::kJsonLines
-                               : tools::PoolOutput::kTable;
+  look.output = wishes.json                    ? tools::PoolOutput::kJson
+                : wishes.jsonl                 ? tools::PoolOutput::kJsonLines
+                : !wishes.look.metrics.empty() ? tools::PoolOutput::kMetrics
+                                               : tools::PoolOutput::kTable;
   look.list = [&]() -> base::Result<std::vector<health::ListedRevocation>> {
-    return files->lists
-               ? RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists, *files->lists)
-               : std::vector<health::ListedRevocation>();
+    return files->lists ? tools::RevocationsOf(wishes.lists.empty() ? kDefaultLists : wishes.lists,
+                                               *files->lists)
+                        : std::vector<health::ListedRevocation>();
   };
   return tools::InspectPool(look, exit_code, log);
 }
 
 /// That options which stand together on a command line, without --pool, have a meaning together.
 base::Result<void> CheckTogether(const Wishes& wishes) {
-  if (wishes.jsonl || !wishes.look.filter.empty() || !wishes.look.sort.empty() ||
-      !wishes.look.page.empty() || !wishes.look.live_folder.empty()) {
-    return tool::Misuse("--jsonl, --html, --filter, --sort and --live-folder go with --pool");
+  if (wishes.jsonl || !wishes.look.metrics.empty() || !wishes.look.filter.empty() ||
+      !wishes.look.sort.empty() || !wishes.look.page.empty() || !wishes.look.live_folder.empty()) {
+    return tool::Misuse(
+        "--jsonl, --html, --openmetrics, --filter, --sort and --live-folder go with --pool");
   }
   if (static_cast<int>(wishes.json) + static_cast<int>(wishes.svg) +
           static_cast<int>(wishes.is_short) + static_cast<int>(!wishes.check.empty()) >
@@ -442,6 +419,11 @@ base::Result<void> CheckTogether(const Wishes& wishes) {
   }
   if (wishes.pcr7 && (wishes.json || wishes.svg || wishes.is_short || !wishes.check.empty())) {
     return tool::Misuse("--pcr7 is of the screen; 'varstore pcr7 --json' prints JSON");
+  }
+  if (wishes.history &&
+      (wishes.live || wishes.svg || wishes.is_short || wishes.pcr7 || !wishes.check.empty() ||
+       !wishes.esp.empty() || !wishes.dbx_update.empty() || !wishes.lists.empty())) {
+    return tool::Misuse("--history goes with --json alone");
   }
   if (!wishes.esp.empty() && (wishes.svg || wishes.is_short || !wishes.check.empty())) {
     return tool::Misuse("--esp goes with the screen and with --json");
@@ -457,25 +439,31 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   const int failed = tool::Main(
       {page::kName, page::kHelp}, argc, argv,
-      tool::Joined({tool::OptionsOf(wishes.rights),
-                    tool::OptionsOf(wishes.place),
-                    {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
-                     tool::Flag('\0', "short", wishes.is_short),
-                     tool::Flag('\0', "svg", wishes.svg), tool::Flag('\0', "pcr7", wishes.pcr7),
-                     tool::Value('\0', "esp", wishes.esp), tool::Value('\0', "check", wishes.check),
-                     tool::Value('\0', "dbx-update", wishes.dbx_update),
-                     tool::Value('\0', "lists", wishes.lists),
-                     tool::Flag('\0', "pool", wishes.pool), tool::Flag('\0', "jsonl", wishes.jsonl),
-                     tool::Value('\0', "live-folder", wishes.look.live_folder),
-                     tool::Values("filter", wishes.look.filter)},
-                    {tool::Value('\0', "sort", wishes.look.sort),
-                     tool::Value('\0', "html", wishes.look.page)}}),
+      tool::Joined(
+          {tool::OptionsOf(wishes.rights),
+           tool::OptionsOf(wishes.place),
+           {tool::Flag('\0', "live", wishes.live), tool::Flag('\0', "json", wishes.json),
+            tool::Flag('\0', "short", wishes.is_short), tool::Flag('\0', "svg", wishes.svg),
+            tool::Flag('\0', "pcr7", wishes.pcr7), tool::Flag('\0', "history", wishes.history),
+            tool::Value('\0', "esp", wishes.esp), tool::Value('\0', "check", wishes.check),
+            tool::Value('\0', "dbx-update", wishes.dbx_update),
+            tool::Value('\0', "lists", wishes.lists), tool::Flag('\0', "pool", wishes.pool),
+            tool::Flag('\0', "jsonl", wishes.jsonl),
+            tool::Value('\0', "openmetrics", wishes.look.metrics),
+            tool::Value('\0', "live-folder", wishes.look.live_folder),
+            tool::Values("filter", wishes.look.filter)},
+           {tool::Value('\0', "sort", wishes.look.sort),
+            tool::Value('\0', "html", wishes.look.page)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
         if (wishes.pool) {
           return LookAtPool(wishes, operands, exit_code, log);
         }
         if (auto fits = CheckTogether(wishes); !fits) {
           return fits.failure();
+        }
+        auto vms_here = argc == 1 ? tool::ListOfVms() : base::Result(std::string());
+        if (!vms_here || !vms_here->empty()) {
+          return vms_here;
         }
         const bool has_many = !wishes.check.empty() && wishes.place.backend.empty() &&
                               !wishes.live && !operands.empty();

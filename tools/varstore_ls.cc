@@ -1,21 +1,36 @@
 #include "page.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/store/vars_blob.h"
+#include "varstored/tool/listing.h"
 #include "varstored/tool/live.h"
 #include "varstored/tool/session.h"
+#include "varstored/tool/xl_vms.h"
 
 namespace {
 
 using namespace varstored;
 
-base::Result<std::string> ListLive(const std::string& vm, const tool::Rights& rights,
-                                   base::Log& log) {
-  const auto live = tool::AskLive(vm, rights, log);
+struct Wishes {
+  tool::PlaceOptions place;
+  tool::Rights rights;
+  bool is_live = false;
+  bool is_long = false;
+  bool is_json = false;
+};
+
+std::string TextOf(const Wishes& wishes, const tool::Entries& entries) {
+  return wishes.is_json   ? tool::ListJson(entries)
+         : wishes.is_long ? tool::ListLong(entries)
+                          : tool::ListShort(entries);
+}
+
+base::Result<std::string> ListLive(const Wishes& wishes, base::Log& log) {
+  const auto live = tool::AskLive(wishes.place.operand, wishes.rights, log);
   if (!live) {
     return live.failure();
   }
   return sandbox::TextInHelper(
-      [&live](base::Log& /*lines*/) -> base::Result<std::string> {
+      [&](base::Log& /*lines*/) -> base::Result<std::string> {
         const auto snapshot = tool::ReadLive(*live);
         if (!snapshot) {
           return snapshot.failure();
@@ -24,42 +39,50 @@ base::Result<std::string> ListLive(const std::string& vm, const tool::Rights& ri
         if (!blob) {
           return blob.failure();
         }
-        std::string text;
+        tool::Entries entries;
         for (const store::Entry& entry : blob->entries) {
-          text += tool::Describe(store::KeyOf(entry)) + "\n";
+          entries.push_back(&entry);
         }
-        return text;
+        return TextOf(wishes, entries);
       },
       log);
 }
 
-std::string List(const store::Store& store) {
-  std::string lines;
-  for (const auto* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
-    lines += tool::Describe(store::KeyOf(*entry)) + "\n";
-  }
-  return lines;
+base::Result<std::string> List(const Wishes& wishes, base::Log& log) {
+  return tool::WithSession(
+      wishes.place, wishes.rights, log, [&wishes](tool::Session& session, base::Log& /*lines*/) {
+        tool::Entries entries;
+        const store::Store& store = session.store();
+        for (const auto* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
+          entries.push_back(entry);
+        }
+        return base::Result(TextOf(wishes, entries));
+      });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  tool::PlaceOptions place;
-  place.only_looks = true;
-  tool::Rights rights;
-  bool is_live = false;
+  Wishes wishes;
+  wishes.place.only_looks = true;
   return tool::Main(
       {page::kName, page::kHelp}, argc, argv,
       tool::Joined(
-          {tool::OptionsOf(place), tool::OptionsOf(rights), {tool::Flag('\0', "live", is_live)}}),
+          {tool::OptionsOf(wishes.place),
+           tool::OptionsOf(wishes.rights),
+           {tool::Flag('\0', "live", wishes.is_live), tool::Flag('l', "long", wishes.is_long),
+            tool::Flag('\0', "json", wishes.is_json)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
-        if (auto taken = tool::TakePlace(place, operands, 0, is_live); !taken) {
+        if (wishes.is_long && wishes.is_json) {
+          return tool::Misuse("--long and --json exclude each other");
+        }
+        auto vms_here = argc == 1 ? tool::ListOfVms() : base::Result(std::string());
+        if (!vms_here || !vms_here->empty()) {
+          return vms_here;
+        }
+        if (auto taken = tool::TakePlace(wishes.place, operands, 0, wishes.is_live); !taken) {
           return taken.failure();
         }
-        return is_live ? ListLive(place.operand, rights, log)
-                       : tool::WithSession(place, rights, log,
-                                           [](tool::Session& session, base::Log& /*lines*/) {
-                                             return base::Result(List(session.store()));
-                                           });
+        return wishes.is_live ? ListLive(wishes, log) : List(wishes, log);
       });
 }

@@ -3,10 +3,12 @@
 #include "explain_certificates.h"
 #include "page.h"
 #include "varstored/base/file.h"
+#include "varstored/base/standard_input.h"
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/sandbox/helper.h"
 #include "varstored/tool/place.h"
+#include "varstored/tool/standard_input.h"
 
 namespace {
 
@@ -40,12 +42,18 @@ base::Result<std::string> Check(const std::string& path, const tool::Rights& rig
   if (auto dropped = tool::DropRights(rights, log); !dropped) {
     return dropped.failure();
   }
-  const auto content = base::ReadFile(path, tool::kMaxFileBytes);
+  const bool is_standard_input = path == tool::kStandardInput;
+  const auto content = is_standard_input ? base::ReadStandardInput(tool::kMaxFileBytes)
+                                         : base::ReadFile(path, tool::kMaxFileBytes);
   if (!content) {
     return content.failure();
   }
+  const std::string name = is_standard_input ? base::kStandardInputName : path;
+  if (content->size() > tool::kMaxFileBytes) {
+    return base::Fail(name + ": larger than " + std::to_string(tool::kMaxFileBytes) + " bytes");
+  }
   return sandbox::TextInHelper(
-      [&](base::Log& lines) { return CheckContent(path, *content, explains, lines); }, log);
+      [&](base::Log& lines) { return CheckContent(name, *content, explains, lines); }, log);
 }
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include "varstored/efi/attributes.h"
 #include "varstored/efi/status.h"
 #include "varstored/efi/variable_name.h"
+#include "varstored/efi/well_known_names.h"
 #include "varstored/tool/session.h"
 #include "varstored/tool/well_known.h"
 
@@ -30,8 +31,8 @@ std::string_view Trim(std::string_view text) {
 
 using Variables = std::vector<tool::NamedVariable>;
 
-/// Adds the variables of one list: lines of "GUID NAME", empty lines, and lines that begin with
-/// '#'.
+/// Adds the variables of one list: lines of "GUID NAME" or of a name that needs no GUID, empty
+/// lines, and lines that begin with '#'.
 base::Result<void> AddList(const std::string& path, Variables& variables) {
   const auto content = base::ReadFile(path, kMaxListBytes);
   if (!content) {
@@ -48,7 +49,9 @@ base::Result<void> AddList(const std::string& path, Variables& variables) {
       continue;
     }
     const std::size_t blank = std::min(line.find_first_of(kBlanks), line.size());
-    auto variable = tool::ParseNamedVariable(line.substr(0, blank), Trim(line.substr(blank)));
+    auto variable = blank == line.size() && !efi::ParseGuid(line)
+                        ? tool::ParseWellKnownVariable(line)
+                        : tool::ParseNamedVariable(line.substr(0, blank), Trim(line.substr(blank)));
     if (!variable) {
       return base::Fail(path + ":" + std::to_string(number) + ": " + variable.error().message);
     }
@@ -89,21 +92,30 @@ struct Wishes {
   std::string pattern;
 };
 
-/// The non-volatile variables of `vendor` whose name, as varstore-ls prints it, the pattern
-/// matches. None is an error.
-base::Result<Variables> Matching(const store::Store& store, const efi::Guid& vendor,
+/// What is to be removed: these, or what the pattern matches.
+struct Selection {
+  Variables variables;
+  /// For the pattern: of this vendor only; nothing: of those that need no GUID.
+  std::optional<efi::Guid> vendor;
+};
+
+/// The non-volatile variables whose name, as varstore-ls prints it, the pattern matches. None is an
+/// error.
+base::Result<Variables> Matching(const store::Store& store, const std::optional<efi::Guid>& vendor,
                                  const std::string& pattern) {
   Variables variables;
   for (const auto* entry = store.First(); entry != nullptr; entry = store.After(*entry)) {
     auto name = efi::VariableName::FromBytes(base::ToBytes(entry->name()));
-    if (entry->vendor() == vendor && entry->Has(efi::kNonVolatile) && name &&
+    const auto wanted = vendor ? vendor : efi::WellKnownVendor(entry->name());
+    if (entry->vendor() == wanted && entry->Has(efi::kNonVolatile) && name &&
         ::fnmatch(pattern.c_str(), efi::EscapeName(entry->name()).c_str(), FNM_NOESCAPE) == 0) {
-      variables.push_back({vendor, *std::move(name)});
+      variables.push_back({entry->vendor(), *std::move(name)});
     }
   }
   if (variables.empty()) {
-    return base::Fail("no variable of " + efi::ToText(vendor) + " has a name like '" +
-                      base::Printable(pattern) + "'");
+    return base::Fail("no variable " +
+                      (vendor ? "of " + efi::ToText(*vendor) : std::string("that needs no GUID")) +
+                      " has a name like '" + base::Printable(pattern) + "'");
   }
   return variables;
 }
@@ -134,12 +146,6 @@ base::Result<std::string> Remove(tool::Session& session, const Variables& variab
   return saved ? base::Result<std::string>(std::move(lines)) : saved.failure();
 }
 
-/// What is to be removed: these, or what the pattern matches of `vendor`.
-struct Selection {
-  Variables variables;
-  std::optional<efi::Guid> vendor;
-};
-
 /// Takes the operands, the place's among them.
 base::Result<Selection> Select(const Wishes& wishes, const std::string& lists,
                                tool::PlaceOptions& place, std::vector<std::string>& operands) {
@@ -156,7 +162,9 @@ base::Result<Selection> Select(const Wishes& wishes, const std::string& lists,
     selection.variables.push_back(*std::move(variable));
     return selection;
   }
-  if (auto taken = tool::TakePlace(place, operands, has_pattern ? 1 : 0); !taken) {
+  const std::size_t place_operands = place.backend.empty() ? 1 : 0;
+  const bool has_guid = has_pattern && operands.size() > place_operands;
+  if (auto taken = tool::TakePlace(place, operands, has_guid ? 1 : 0); !taken) {
     return taken.failure();
   }
   if (wishes.is_clone) {
@@ -165,6 +173,9 @@ base::Result<Selection> Select(const Wishes& wishes, const std::string& lists,
       return read.failure();
     }
     selection.variables = *std::move(read);
+    return selection;
+  }
+  if (!has_guid) {
     return selection;
   }
   selection.vendor = efi::ParseGuid(operands[0]);
@@ -177,15 +188,16 @@ base::Result<Selection> Select(const Wishes& wishes, const std::string& lists,
 /// For a helper process.
 base::Result<std::string> RemoveSelected(tool::Session& session, Selection& selection,
                                          const Wishes& wishes) {
-  if (selection.vendor) {
-    auto found = Matching(session.store(), *selection.vendor, wishes.pattern);
+  const bool has_pattern = !wishes.pattern.empty();
+  if (has_pattern) {
+    auto found = Matching(session.store(), selection.vendor, wishes.pattern);
     if (!found) {
       return found.failure();
     }
     selection.variables = *std::move(found);
   }
   auto text = Remove(session, selection.variables, wishes);
-  const bool is_one = !wishes.is_clone && !selection.vendor && !wishes.only_shows;
+  const bool is_one = !wishes.is_clone && !has_pattern && !wishes.only_shows;
   return text && is_one ? std::string() : text;
 }
 

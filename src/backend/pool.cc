@@ -120,10 +120,62 @@ base::Result<std::optional<PoolVm>> Pool::Find(const std::string& reference) {
   vm.is_control_domain = IsSet(record, "is_control_domain");
   vm.is_uefi = MapSays(record, "HVM_boot_params", "firmware", "uefi");
   vm.wants_secure_boot = MapSays(record, "platform", "secureboot", "true");
+  vm.certificates_state = TextOf(record, "secureboot_certificates_state");
+  vm.domain = TextOf(record, "domid");
+  if (const XmlRpcValue* tpms = record.Member("VTPMs")) {
+    vm.has_tpm = !tpms->items.empty();
+  }
+  if (const XmlRpcValue* tags = record.Member("tags")) {
+    for (const XmlRpcValue& tag : tags->items) {
+      vm.tags.push_back(tag.text);
+    }
+  }
   if (const XmlRpcValue* variables = InMap(record, "NVRAM", "EFI-variables")) {
     vm.variables = variables->text;
   }
   return std::optional(std::move(vm));
+}
+
+base::Result<std::optional<std::string>> Pool::ReferenceOf(const std::string& uuid) {
+  constexpr std::string_view kMethod = "VM.get_by_uuid";
+  const auto answer = calls_->Ask(kMethod, uuid, Clock::now() + kCallBudget);
+  if (!answer) {
+    return Failed(answer.error().message);
+  }
+  if (!*answer) {
+    if (answer->error().code() == "UUID_INVALID") {
+      return std::optional<std::string>();
+    }
+    return Failed(std::string(kMethod) + ": " + answer->error().Text());
+  }
+  return std::optional((*answer)->text);
+}
+
+base::Result<std::optional<PoolVm>> Pool::FindByUuid(const std::string& uuid) {
+  const auto reference = ReferenceOf(uuid);
+  if (!reference) {
+    return reference.failure();
+  }
+  return *reference ? Find(**reference) : std::optional<PoolVm>();
+}
+
+base::Result<void> Pool::MarkForUpdate(const std::string& uuid, bool mark) {
+  constexpr std::string_view kMethod = "VM.update_secureboot_certificates_on_boot";
+  const auto reference = ReferenceOf(uuid);
+  if (!reference) {
+    return reference.failure();
+  }
+  if (!*reference) {
+    return base::Fail("there is no such VM any more");
+  }
+  const auto answer = calls_->Set(kMethod, **reference, mark, Clock::now() + kCallBudget);
+  if (!answer) {
+    return Failed(answer.error().message);
+  }
+  if (!*answer) {
+    return Failed(std::string(kMethod) + ": " + answer->error().Text());
+  }
+  return {};
 }
 
 }  // namespace varstored::backend

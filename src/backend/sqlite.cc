@@ -9,6 +9,7 @@
 
 #include "sqlite_connection.h"
 #include "sqlite_file.h"
+#include "sqlite_history.h"
 #include "sqlite_vfs.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/reader.h"
@@ -39,6 +40,16 @@ bool TouchesRow(const store::StagedStore::Change& change) {
 /// An entry that becomes non-volatile keeps its place in a walk, where a new row would come first.
 bool MovesRow(const store::StagedStore::Change& change) {
   return change.before != nullptr && !IsRow(change.before) && IsRow(change.after);
+}
+
+/// Whether there is a PK in the store that `staged` was built on.
+bool HadPk(const store::StagedStore& staged) {
+  const store::Key pk = store::KeyOf(efi::kPk);
+  const auto changes = staged.Changes();
+  const auto change = std::find_if(changes.begin(), changes.end(), [&pk](const auto& one) {
+    return store::KeyOf(one.before != nullptr ? *one.before : *one.after) == pk;
+  });
+  return (change != changes.end() ? change->before : staged.Find(pk)) != nullptr;
 }
 
 /// An entry as it stands in a row: each column has one form, and no other is written or taken. So
@@ -138,6 +149,7 @@ class SqliteBackend::Rows {
   }
 
   [[nodiscard]] const Connection& connection() const { return connection_; }
+  [[nodiscard]] SqliteHistory& history() { return history_; }
 
   /// From now on the log is folded into the database at the end; a file that is refused is not even
   /// touched by that.
@@ -253,7 +265,8 @@ class SqliteBackend::Rows {
     return erase_.Run();
   }
 
-  [[nodiscard]] base::Result<void> Apply(const std::vector<store::StagedStore::Change>& changes) {
+  [[nodiscard]] base::Result<void> Apply(const std::vector<store::StagedStore::Change>& changes,
+                                         const Author& author) {
     for (const auto& [before, after] : changes) {
       auto written = IsRow(after)    ? Put(*after)
                      : IsRow(before) ? Erase(*before)
@@ -262,11 +275,20 @@ class SqliteBackend::Rows {
         return written;
       }
     }
+    if (auto added = history_.Add(changes, author); !added) {
+      return added;
+    }
     return mark_.Run();
   }
 
-  /// All rows anew: those of `staged` and no others.
-  [[nodiscard]] base::Result<void> Replace(const store::StagedStore& staged) {
+  /// All rows anew: those of `staged` and no others. For the history they are compared with what is
+  /// there, as far as it can be read, and not with what the process has had in its memory.
+  [[nodiscard]] base::Result<void> Replace(const store::StagedStore& staged, const Author& author) {
+    auto found = ReadAll();
+    const auto before = found && *found ? **std::move(found) : std::vector<store::Entry>();
+    if (auto added = history_.Add(before, staged, author); !added) {
+      return added;
+    }
     if (auto emptied = connection_.Execute("DELETE FROM variable"); !emptied) {
       return emptied;
     }
@@ -291,7 +313,8 @@ class SqliteBackend::Rows {
       : connection_(std::move(connection)),
         put_(std::move(put)),
         erase_(std::move(erase)),
-        mark_(std::move(mark)) {}
+        mark_(std::move(mark)),
+        history_(connection_) {}
 
   [[nodiscard]] base::Failure<base::Error> Damaged(const std::string& reason) const {
     return base::Fail(connection_.file_name() + ": damaged: " + reason);
@@ -302,6 +325,7 @@ class SqliteBackend::Rows {
   Statement erase_;
   /// State has been kept.
   Statement mark_;
+  SqliteHistory history_;
 };
 
 SqliteBackend::SqliteBackend(std::unique_ptr<Rows> rows, base::Log& log)
@@ -364,8 +388,12 @@ base::Result<std::optional<std::vector<store::Entry>>> SqliteBackend::Load() {
   if (const auto wish = rows_->ReadWish(); !wish) {
     return wish.failure();
   }
+  if (const auto history = History(); !history) {
+    return history.failure();
+  }
   auto entries = rows_->ReadAll();
   in_step_ = entries.ok();
+  is_first_boot_ = entries.ok() && !entries->has_value();
   if (in_step_ && is_writable_) {
     rows_->AcceptFile();
   }
@@ -373,6 +401,33 @@ base::Result<std::optional<std::vector<store::Entry>>> SqliteBackend::Load() {
 }
 
 base::Result<void> SqliteBackend::Commit(const store::StagedStore& staged) {
+  return Write(staged, {store::Actor::kGuest, HadPk(staged) ? "user-mode" : "setup-mode"});
+}
+
+base::Result<void> SqliteBackend::CommitAtBoot(const store::StagedStore& staged) {
+  return Write(staged, is_first_boot_ ? Author{store::Actor::kFirstBoot, "no-state-was-kept"}
+                                      : Author{store::Actor::kBootUpdate, "certificates-of-2011"});
+}
+
+base::Result<void> SqliteBackend::KeepResumed(const store::StagedStore& staged) {
+  in_step_ = false;
+  return Write(staged, {store::Actor::kResume, "saved-state"});
+}
+
+base::Result<void> SqliteBackend::KeepByTool(const store::StagedStore& staged,
+                                             std::string_view program) {
+  in_step_ = false;
+  std::string word = base::Printable(program);
+  std::replace(word.begin(), word.end(), ' ', '?');
+  return Write(staged,
+               {program == kRepairProgram ? store::Actor::kRepair : store::Actor::kTool, word});
+}
+
+base::Result<std::vector<store::HistoryEntry>> SqliteBackend::History() {
+  return rows_->history().ReadAll();
+}
+
+base::Result<void> SqliteBackend::Write(const store::StagedStore& staged, const Author& author) {
   const auto changes = staged.Changes();
   if (in_step_ && std::none_of(changes.begin(), changes.end(), TouchesRow)) {
     return {};
@@ -389,13 +444,15 @@ base::Result<void> SqliteBackend::Commit(const store::StagedStore& staged) {
   if (!transaction) {
     return transaction.failure();
   }
-  auto written = anew ? rows_->Replace(staged) : rows_->Apply(changes);
+  auto written = anew ? rows_->Replace(staged, author) : rows_->Apply(changes, author);
   if (written) {
     written = transaction->Commit();
   }
   in_step_ = written.ok();
   if (in_step_) {
     rows_->AcceptFile();
+  } else {
+    rows_->history().Forget();
   }
   return written;
 }
@@ -416,7 +473,16 @@ base::Result<void> SqliteBackend::KeepWishAtStart(bool wants_secure_boot) {
     return transaction.failure();
   }
   auto written = rows_->PutWish(wants_secure_boot);
-  return written ? transaction->Commit() : written;
+  if (written) {
+    written = rows_->history().AddWish(wants_secure_boot, {store::Actor::kStart, "host"});
+  }
+  if (written) {
+    written = transaction->Commit();
+  }
+  if (!written) {
+    rows_->history().Forget();
+  }
+  return written;
 }
 
 base::Result<std::optional<bool>> SqliteBackend::WantedSecureBootAtLastStart() {

@@ -54,14 +54,16 @@ void Statement::Bind(int parameter, std::int64_t number) {
 }
 
 void Statement::Bind(int parameter, std::string_view text) {
-  const int code = sqlite3_bind_text64(statement_.get(), parameter, text.data(), text.size(),
-                                       nullptr, SQLITE_UTF8);
+  // Without an address it would be NULL.
+  const char* const address = text.empty() ? "" : text.data();
+  const int code =
+      sqlite3_bind_text64(statement_.get(), parameter, address, text.size(), nullptr, SQLITE_UTF8);
   bind_code_ = bind_code_ == SQLITE_OK ? code : bind_code_;
 }
 
 void Statement::Bind(int parameter, base::ByteSpan blob) {
-  const int code =
-      sqlite3_bind_blob64(statement_.get(), parameter, blob.data(), blob.size(), nullptr);
+  const void* const address = blob.empty() ? static_cast<const void*>("") : blob.data();
+  const int code = sqlite3_bind_blob64(statement_.get(), parameter, address, blob.size(), nullptr);
   bind_code_ = bind_code_ == SQLITE_OK ? code : bind_code_;
 }
 

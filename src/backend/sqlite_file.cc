@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "sqlite_schema.h"
 #include "sqlite_vfs.h"
 #include "varstored/backend/sqlite.h"
 #include "varstored/base/bytes.h"
@@ -20,33 +21,6 @@ namespace {
 
 /// "VARS", the number that tells this program's databases from others (PRAGMA application_id).
 constexpr std::uint32_t kApplicationId = 0x56415253;
-
-/// Each step leads from the version of its index to the next one, so a new file takes all of them
-/// and an old one those that it lacks. A step that has been published never changes.
-constexpr std::array kSteps = {
-    // clang-format off
-R"sql(PRAGMA application_id = 1447121491;
-CREATE TABLE variable (
-  position INTEGER PRIMARY KEY,  -- the highest is the newest, which a walk meets first
-  name BLOB NOT NULL,            -- UTF-16LE, no terminator
-  name_text TEXT NOT NULL,       -- the same for people; not read by varstored
-  vendor TEXT NOT NULL,          -- GUID
-  attributes INTEGER NOT NULL,
-  timestamp BLOB NOT NULL,       -- EFI_TIME
-  signer BLOB NOT NULL,          -- SHA-256 of who may write a private authenticated variable
-  data BLOB NOT NULL,
-  UNIQUE (name, vendor)
-) STRICT;
-CREATE TABLE state (
-  kept INTEGER NOT NULL          -- 0: nothing was ever kept, this is a first boot
-) STRICT;
-INSERT INTO state (kept) VALUES (0);)sql",
-R"sql(CREATE TABLE last_start (
-  secure_boot INTEGER NOT NULL   -- 1: the host wanted Secure Boot when the VM was last started
-) STRICT;)sql",
-    // clang-format on
-};
-constexpr std::uint32_t kVersion = kSteps.size();
 
 /// The first bytes of every SQLite 3 file (https://www.sqlite.org/fileformat2.html, 1.3).
 struct Header {
@@ -277,7 +251,7 @@ constexpr std::array<Setting, 11> kLimits = {{
     {SQLITE_LIMIT_VDBE_OP, 4096},
     {SQLITE_LIMIT_FUNCTION_ARG, 4},
     {SQLITE_LIMIT_ATTACHED, 0},
-    {SQLITE_LIMIT_VARIABLE_NUMBER, 8},
+    {SQLITE_LIMIT_VARIABLE_NUMBER, 16},
     {SQLITE_LIMIT_TRIGGER_DEPTH, 1},
     {SQLITE_LIMIT_WORKER_THREADS, 0},
 }};

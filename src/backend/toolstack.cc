@@ -351,6 +351,21 @@ base::Result<MethodAnswer> Toolstack::Ask(std::string_view method, std::string_v
   return *std::move(answer);
 }
 
+base::Result<MethodAnswer> Toolstack::Set(std::string_view method, std::string_view reference,
+                                          bool flag, Clock::time_point deadline) {
+  auto answer = CallWithSession(
+      [&] {
+        MethodCall call(method);
+        call.Add(session_).Add(reference).AddFlag(flag);
+        return call;
+      },
+      Repeat::kHarmless, deadline);
+  if (!answer) {
+    return base::Fail(answer.error().message);
+  }
+  return *std::move(answer);
+}
+
 base::Result<std::optional<std::string>> Toolstack::GetVariables(Clock::time_point deadline) {
   constexpr std::string_view kMethod = "VM.get_NVRAM";
   const auto value = ValueOf(kMethod, AskOfVm(kMethod, deadline));

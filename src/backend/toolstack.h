@@ -67,6 +67,11 @@ class Toolstack {
   [[nodiscard]] base::Result<MethodAnswer> Ask(std::string_view method, std::string_view parameter,
                                                Clock::time_point deadline);
 
+  /// A call that sets `flag` of the object with this reference, and may be made twice: it is one,
+  /// as Ask has them, of an administrator's tool.
+  [[nodiscard]] base::Result<MethodAnswer> Set(std::string_view method, std::string_view reference,
+                                               bool flag, Clock::time_point deadline);
+
   /// VM.NVRAM["EFI-variables"]; nothing when the VM has no such key, as before its first boot.
   [[nodiscard]] base::Result<std::optional<std::string>> GetVariables(Clock::time_point deadline);
 

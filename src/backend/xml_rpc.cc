@@ -339,6 +339,12 @@ MethodCall& MethodCall::Add(int number) {
   return *this;
 }
 
+MethodCall& MethodCall::AddFlag(bool flag) {
+  parameters_ +=
+      std::string("<param><value><boolean>") + (flag ? "1" : "0") + "</boolean></value></param>";
+  return *this;
+}
+
 std::string MethodCall::Encode() const {
   return "<?xml version='1.0'?><methodCall><methodName>" + Escape(method_) +
          "</methodName><params>" + parameters_ + "</params></methodCall>";

@@ -15,6 +15,7 @@ class MethodCall {
 
   MethodCall& Add(std::string_view text);
   MethodCall& Add(int number);
+  MethodCall& AddFlag(bool flag);
 
   [[nodiscard]] const std::string& method() const { return method_; }
   /// The request's body.

@@ -161,6 +161,12 @@ class Search {
                                          "/var/lib/varstored/" + name + ".auth"});
   }
 
+  /// Adds the certificates of 2023 that are missing beside those of 2011 to KEK and db, from the
+  /// host's files.
+  [[nodiscard]] std::string AddSuccessors() const {
+    return ShellCommand("varstore-repair --fix-certificates", {context_.target});
+  }
+
   /// Secure Boot is on, or nobody can tell and a platform key is there.
   [[nodiscard]] bool IsVerifying() const {
     return IsSecureBootOn(state_, context_).value_or(IsUserMode(state_));
@@ -378,12 +384,16 @@ class Search {
   }
 
   void CheckSecureBoot() {
-    if (!IsUserMode(state_) && !context_.is_first_boot && context_.secure_boot.value_or(false)) {
+    const auto& last = context_.secure_boot_at_last_start;
+    if (!IsUserMode(state_) && !context_.is_first_boot &&
+        context_.secure_boot.value_or(last.value_or(false))) {
       const bool has_others =
           FindEntry(state_, efi::kKek) != nullptr && FindEntry(state_, efi::kDb) != nullptr;
       Add(FindingKind::kSecureBootWithoutPk, IdOf(efi::kPk),
-          std::string("The host wants Secure Boot, but there is no platform key: the VM starts "
-                      "whatever it is given, or not at all where secure-boot = enforce is set.") +
+          std::string("The host ") + (context_.secure_boot ? "wants" : "wanted") + " Secure Boot" +
+              (context_.secure_boot ? "" : " at the last start") +
+              ", but there is no platform key: the VM starts whatever it is given, or not at all "
+              "where secure-boot = enforce is set." +
               (has_others ? EffectOn(efi::kPk)
                           : " The command replaces PK, KEK, db and dbx with the host's."),
           false, has_others ? ResetKey(efi::kPk) : ResetKeys());
@@ -469,7 +479,7 @@ class Search {
                 std::string(row.successor.name) +
                 (known.contains(row.successor.digest) ? " is, too" : " is not in db") +
                 ": boot loaders that are signed under them are refused.",
-            false, AddFromHost(efi::kDb));
+            false, known.contains(row.successor.digest) ? AddFromHost(efi::kDb) : AddSuccessors());
       }
     }
   }
@@ -537,10 +547,7 @@ class Search {
           "It holds " + Listed(old) + ", without " + Listed(missing) + ". " +
               (is_kek ? "Updates of dbx that are signed with the new one will be refused."
                       : "Boot loaders that are signed with the new one will be refused."),
-          false,
-          context_.is_vm ? "xe vm-update-secureboot-certificates-on-boot mark=true uuid=" +
-                               ShellWord(context_.target)
-                         : AddFromHost(holder));
+          false, AddSuccessors());
       findings_.back().about = std::move(old);
     }
   }

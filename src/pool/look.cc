@@ -134,15 +134,18 @@ Entry EntryOf(const Vm& vm, const std::vector<health::ListedRevocation>& list) {
   return entry;
 }
 
-std::string MoreOf(const Entry& entry, Wanted wanted) {
+base::Bytes MoreOf(const Entry& entry, Wanted wanted) {
   switch (wanted) {
     case Wanted::kRowOnly:
       break;
     case Wanted::kJson:
-      return JsonOf(entry);
+      return base::ToBytes(JsonOf(entry));
+    case Wanted::kMetrics:
+      return EncodeSamples(SamplesOf(entry));
     case Wanted::kScreen:
-      return entry.report ? health::RenderScreen(*entry.report, {.width = kScreenColumns})
-                          : std::string();
+      return entry.report
+                 ? base::ToBytes(health::RenderScreen(*entry.report, {.width = kScreenColumns}))
+                 : base::Bytes();
   }
   return {};
 }
@@ -167,7 +170,7 @@ sandbox::Helper::Work WorkOf(const LookOptions& options) {
     base::Bytes answer = EncodeRow(RowOf(entry));
     const base::Bytes encoded = error.Take();
     answer.insert(answer.end(), encoded.begin(), encoded.end());
-    const base::Bytes more = base::ToBytes(MoreOf(entry, wanted));
+    const base::Bytes more = MoreOf(entry, wanted);
     answer.insert(answer.end(), more.begin(), more.end());
     return answer;
   };
@@ -222,8 +225,16 @@ base::Result<Seen> Looker::Ask(const Vm& vm, base::Log& log) {
   if (!tool::ReadText(reader, row->error)) {
     return sandbox::BrokenAnswer();
   }
-  Seen seen{*std::move(row), {}, {}};
-  (options_.wanted == Wanted::kJson ? seen.json : seen.screen) = base::ToString(reader.ReadRest());
+  Seen seen{.row = *std::move(row), .json = {}, .samples = {}, .screen = {}};
+  if (options_.wanted == Wanted::kMetrics) {
+    auto samples = DecodeSamples(reader.ReadRest());
+    if (!samples) {
+      return samples.failure();
+    }
+    seen.samples = *std::move(samples);
+  }
+  (options_.wanted == Wanted::kScreen ? seen.screen : seen.json) =
+      base::ToString(reader.ReadRest());
   // It goes out as one line, and nothing behind escapes it.
   if (!std::all_of(seen.json.begin(), seen.json.end(),
                    [](char c) { return c >= ' ' && c <= '~'; })) {

@@ -72,16 +72,21 @@ class PoolHelper {
     backend::PoolVm vm;
     bool has_variables = false;
     std::string variables;
-    for (std::string* text : {&vm.uuid, &vm.name, &vm.power_state, &variables}) {
+    for (std::string* text :
+         {&vm.uuid, &vm.name, &vm.power_state, &vm.certificates_state, &vm.domain, &variables}) {
       if (!tool::ReadText(reader, *text)) {
         return sandbox::BrokenAnswer();
       }
     }
-    for (bool* flag : {&vm.is_template, &vm.is_snapshot, &vm.is_default_template,
-                       &vm.is_control_domain, &vm.is_uefi, &vm.wants_secure_boot, &has_variables}) {
+    for (bool* flag :
+         {&vm.is_template, &vm.is_snapshot, &vm.is_default_template, &vm.is_control_domain,
+          &vm.is_uefi, &vm.wants_secure_boot, &vm.has_tpm, &has_variables}) {
       if (!ReadFlag(reader, *flag)) {
         return sandbox::BrokenAnswer();
       }
+    }
+    if (!ReadTexts(reader, vm.tags)) {
+      return sandbox::BrokenAnswer();
     }
     // It becomes the name of a backup, and of the place that is repaired.
     if (!efi::ParseGuid(vm.uuid)) {
@@ -114,14 +119,16 @@ class PoolHelper {
     base::Writer writer;
     if (*vm) {
       for (const std::string& text :
-           {(*vm)->uuid, (*vm)->name, (*vm)->power_state, (*vm)->variables.value_or("")}) {
+           {(*vm)->uuid, (*vm)->name, (*vm)->power_state, (*vm)->certificates_state, (*vm)->domain,
+            (*vm)->variables.value_or("")}) {
         tool::WriteText(writer, text);
       }
       for (const bool flag : {(*vm)->is_template, (*vm)->is_snapshot, (*vm)->is_default_template,
                               (*vm)->is_control_domain, (*vm)->is_uefi, (*vm)->wants_secure_boot,
-                              (*vm)->variables.has_value()}) {
+                              (*vm)->has_tpm, (*vm)->variables.has_value()}) {
         WriteFlag(writer, flag);
       }
+      WriteTexts(writer, (*vm)->tags);
     }
     return writer.Take();
   }

@@ -9,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "varstored/base/standard_input.h"
 #include "varstored/convert/aws_uefi_data.h"
 #include "varstored/convert/flash_image.h"
 #include "varstored/convert/hyperv_json.h"
 #include "varstored/convert/qcow2.h"
 #include "varstored/convert/qemu_json.h"
 #include "varstored/tool/place.h"
+#include "varstored/tool/standard_input.h"
 
 namespace varstored::tool {
 namespace {
@@ -86,6 +88,10 @@ base::Result<Input> ReadFolder(Input input) {
   return input;
 }
 
+base::Failure<base::Error> LargerThanAnyFlash(const std::string& path) {
+  return base::Fail(path + ": larger than " + std::to_string(convert::kMaxFlashBytes) + " bytes");
+}
+
 /// All of a file, or of a disk the front, where the variables are.
 base::Result<base::Bytes> ReadImage(const base::HeldFile& file) {
   auto bytes = file.ReadFront(convert::kMaxFlashBytes + 1);
@@ -95,8 +101,7 @@ base::Result<base::Bytes> ReadImage(const base::HeldFile& file) {
   bytes->pop_back();
   return convert::IsFlashImage(*bytes) || convert::IsBlankImage(*bytes)
              ? std::move(bytes)
-             : base::Fail(file.path() + ": larger than " + std::to_string(convert::kMaxFlashBytes) +
-                          " bytes");
+             : LargerThanAnyFlash(file.path());
 }
 
 bool IsText(Format format) {
@@ -292,6 +297,32 @@ base::Result<Input> ReadInput(const std::string& path, std::optional<Format> fro
     }
     input.bytes = *std::move(raw);
   }
+  return input;
+}
+
+base::Result<Input> ReadStandardInput(base::Log& log) {
+  auto bytes = base::ReadStandardInput(convert::kMaxFlashBytes);
+  if (!bytes) {
+    return bytes.failure();
+  }
+  Input input;
+  input.path = base::kStandardInputName;
+  if (bytes->size() > convert::kMaxFlashBytes) {
+    return LargerThanAnyFlash(input.path);
+  }
+  if (TextOf(*bytes).starts_with(kDatabaseMagic)) {
+    input.format = Format::kSqlite;
+    input.bytes = *std::move(bytes);
+    return input;
+  }
+  if (convert::IsQcow2(*bytes)) {
+    input.format = Format::kQcow2;
+  }
+  auto raw = RawFlash(input.path, *std::move(bytes), log);
+  if (!raw) {
+    return raw.failure();
+  }
+  input.bytes = *std::move(raw);
   return input;
 }
 

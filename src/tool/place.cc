@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -19,9 +20,11 @@
 #include "varstored/efi/well_known.h"
 #include "varstored/engine/certificate_state.h"
 #include "varstored/sandbox/sandbox.h"
+#include "varstored/store/history.h"
 #include "varstored/store/store.h"
 #include "varstored/tool/format.h"
 #include "varstored/tool/live.h"
+#include "varstored/tool/standard_input.h"
 #include "varstored/tool/vm_name.h"
 
 namespace varstored::tool {
@@ -272,6 +275,9 @@ base::Result<void> TakePlace(PlaceOptions& place, std::vector<std::string>& oper
     }
     place.operand = operands.front();
     operands.erase(operands.begin());
+    if (place.operand == kStandardInput && !place.only_looks) {
+      return Misuse("'-', standard input, cannot be written back to: give a VM or a file");
+    }
   }
   if (operands.size() < others) {
     return Misuse("an operand is missing");
@@ -365,7 +371,48 @@ base::Result<void> ReplaceRows(const std::string& name, const std::optional<base
   for (std::size_t left = decoded->entries.size(); left > 0; --left) {
     staged.Put(decoded->entries[left - 1]);
   }
-  return (*database)->KeepResumed(staged);
+  // glibc's name for what this process was started as.
+  return (*database)->KeepByTool(staged, program_invocation_short_name);
+}
+
+/// Looks into a database in a helper process.
+base::Result<Rows> RowsIn(backend::DatabaseBytes bytes, base::Log& log) {
+  const auto answer = sandbox::InHelper(
+      [&bytes](base::Log& lines) -> base::Result<base::Bytes> {
+        const auto database = backend::SqliteBackend::Look(std::move(bytes), lines);
+        if (!database) {
+          return database.failure();
+        }
+        const auto all = RowsOf(**database);
+        const auto wanted = (*database)->WantedSecureBootAtLastStart();
+        if (!all || !wanted) {
+          return all ? wanted.failure() : all.failure();
+        }
+        const auto history = (*database)->History();
+        if (!history) {
+          return history.failure();
+        }
+        base::Writer writer;
+        WriteWish(writer, *wanted);
+        WriteText(writer, base::ToString(store::EncodeHistory(*history)));
+        writer.WriteBytes(all->value_or(base::Bytes()));
+        return writer.Take();
+      },
+      log);
+  if (!answer) {
+    return answer.failure();
+  }
+  base::Reader reader(*answer);
+  Rows rows;
+  std::string history;
+  if (!ReadWish(reader, rows.wanted_secure_boot) || !ReadText(reader, history)) {
+    return sandbox::BrokenAnswer();
+  }
+  rows.history = base::ToBytes(history);
+  if (!reader.empty()) {
+    rows.blob = base::ToBytes(reader.ReadRest());
+  }
+  return rows;
 }
 
 }  // namespace
@@ -376,38 +423,7 @@ base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log) {
     return files.failure();
   }
   auto bytes = backend::ReadDatabase(*files);
-  if (!bytes) {
-    return bytes.failure();
-  }
-  const auto answer = sandbox::InHelper(
-      [&bytes](base::Log& lines) -> base::Result<base::Bytes> {
-        const auto database = backend::SqliteBackend::Look(*std::move(bytes), lines);
-        if (!database) {
-          return database.failure();
-        }
-        const auto all = RowsOf(**database);
-        const auto wanted = (*database)->WantedSecureBootAtLastStart();
-        if (!all || !wanted) {
-          return all ? wanted.failure() : all.failure();
-        }
-        base::Writer writer;
-        WriteWish(writer, *wanted);
-        writer.WriteBytes(all->value_or(base::Bytes()));
-        return writer.Take();
-      },
-      log);
-  if (!answer) {
-    return answer.failure();
-  }
-  base::Reader reader(*answer);
-  Rows rows;
-  if (!ReadWish(reader, rows.wanted_secure_boot)) {
-    return sandbox::BrokenAnswer();
-  }
-  if (!reader.empty()) {
-    rows.blob = base::ToBytes(reader.ReadRest());
-  }
-  return rows;
+  return bytes ? RowsIn(*std::move(bytes), log) : bytes.failure();
 }
 
 base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
@@ -654,9 +670,24 @@ base::Result<void> Place::AskDaemon(const std::string& path, base::Log& log) {
 }
 
 base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
-  auto input = ReadInput(path, std::nullopt, log);
+  const bool is_standard_input = path == kStandardInput;
+  auto input = is_standard_input ? ReadStandardInput(log) : ReadInput(path, std::nullopt, log);
   if (!input) {
     return input.failure();
+  }
+  if (is_standard_input) {
+    operand_ = input->path;
+    if (input->format == Format::kSqlite) {
+      auto rows = RowsIn({input->path, std::move(input->bytes), {}}, log);
+      if (!rows) {
+        return rows.failure();
+      }
+      kept_.form = Kept::Form::kRows;
+      kept_.path = input->path;
+      kept_.bytes = std::move(rows->blob);
+      wanted_secure_boot_ = rows->wanted_secure_boot;
+      return false;
+    }
   }
   if (input->file && !input->file->exists()) {
     return base::Fail(path + ": there is no such file");
@@ -683,9 +714,9 @@ base::Result<bool> Place::OpenPath(const std::string& path, base::Log& log) {
     }
   }
   if (input->bytes.size() > kMaxFileBytes) {
-    return base::Fail(path + ": larger than " + std::to_string(kMaxFileBytes) + " bytes");
+    return base::Fail(input->path + ": larger than " + std::to_string(kMaxFileBytes) + " bytes");
   }
-  kept_.path = path;
+  kept_.path = input->path;
   kept_.bytes = std::move(input->bytes);
   file_ = std::move(input->file);
   return false;
@@ -717,6 +748,7 @@ base::Result<std::optional<base::Bytes>> Place::Read(base::Log& log) {
     return rows.failure();
   }
   wanted_secure_boot_ = rows->wanted_secure_boot;
+  history_ = std::move(rows->history);
   return std::move(rows->blob);
 }
 

@@ -17,6 +17,8 @@
 #include "varstored/efi/guid.h"
 #include "varstored/tool/command_line.h"
 #include "varstored/tool/live.h"
+#include "varstored/tool/standard_input.h"
+#include "varstored/tool/xl_vms.h"
 
 namespace varstored::tool {
 namespace {
@@ -116,7 +118,8 @@ base::Result<std::string> UuidInToolstack(const PlaceOptions& options, base::Log
 }  // namespace
 
 OperandKind KindOf(std::string_view operand) {
-  if (operand.find('/') != std::string_view::npos || operand == "." || operand == "..") {
+  if (operand.find('/') != std::string_view::npos || operand == "." || operand == ".." ||
+      operand == kStandardInput) {
     return OperandKind::kPath;
   }
   if (efi::ParseGuid(operand)) {
@@ -164,13 +167,11 @@ base::Result<std::string> UuidOfName(const std::string& name, const HostFolders&
         std::ranges::find(*files, uuid) == files->end()) {
       continue;
     }
-    const auto file = base::HeldFile::OpenIn(*folder, file_name);
-    const auto kept = file && file->exists() ? file->Read(kMaxVmNameBytes)
-                                             : base::Result<base::Bytes>(base::Bytes());
-    if (!file || !kept) {
-      return file ? kept.failure() : file.failure();
+    const auto kept = KeptVmName(*folder, uuid);
+    if (!kept) {
+      return kept.failure();
     }
-    if (base::ToString(*kept) == name) {
+    if (*kept == name) {
       uuids.push_back(uuid);
     }
   }

@@ -221,8 +221,8 @@ TEST_F(SqliteRefusedTest, ADatabaseOfAnotherProgramWithALogBesideIt) {
 
 TEST_F(SqliteRefusedTest, ANewerVersion) {
   MakeDatabase();
-  Run("PRAGMA user_version = 3");
-  ExpectRefused("newer varstored: its schema has version 3");
+  Run("PRAGMA user_version = 4");
+  ExpectRefused("newer varstored: its schema has version 4");
 }
 
 TEST_F(SqliteRefusedTest, ANewerVersionThatOnlyTheLogTells) {
@@ -231,13 +231,13 @@ TEST_F(SqliteRefusedTest, ANewerVersionThatOnlyTheLogTells) {
   if (child == 0) {
     sqlite3* newer = nullptr;
     sqlite3_open(path_.c_str(), &newer);
-    sqlite3_exec(newer, "PRAGMA user_version = 3", nullptr, nullptr, nullptr);
+    sqlite3_exec(newer, "PRAGMA user_version = 4", nullptr, nullptr, nullptr);
     ::_exit(0);
   }
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   const base::Bytes log = Content(path_ + "-wal");
   ASSERT_FALSE(log.empty());
-  ExpectRefused("newer varstored: its schema has version 3");
+  ExpectRefused("newer varstored: its schema has version 4");
   EXPECT_EQ(Content(path_ + "-wal"), log);
 }
 

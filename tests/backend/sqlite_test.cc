@@ -75,9 +75,10 @@ TEST_F(SqliteBackendTest, AFileOfVersion1IsReadAndIsBroughtUpToDateAtAStart) {
   ASSERT_TRUE(Session(path_).Put(variable).ok());
   sqlite3* older = nullptr;
   ASSERT_EQ(sqlite3_open(path_.c_str(), &older), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(older, "DROP TABLE last_start; PRAGMA user_version = 1", nullptr, nullptr,
-                         nullptr),
-            SQLITE_OK);
+  EXPECT_EQ(
+      sqlite3_exec(older, "DROP TABLE last_start; DROP TABLE history; PRAGMA user_version = 1",
+                   nullptr, nullptr, nullptr),
+      SQLITE_OK);
   sqlite3_close(older);
 
   {

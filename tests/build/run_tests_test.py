@@ -41,17 +41,23 @@ set_tests_properties(idle PROPERTIES SKIP_RETURN_CODE 77 LABELS slow)
 """
 
 # What GoogleTest says and writes: a good test, a skipped one, and a last one that has `outcome`.
-PROGRAM_OF_TESTS = """add_test(unit "sh" "-c" [[echo '[ RUN      ] A.Good
+REPORT = """<testsuites><testsuite name="A"><testcase name="Good" status="run" classname="A"/>
+<testcase name="Idle" status="run" classname="A"><skipped message="a.cc:3&#x0A;no moon"/></testcase>
+<testcase name="Last" status="run" classname="A">{outcome}</testcase></testsuite></testsuites>"""
+SAID = """[ RUN      ] A.Good
 [       OK ] A.Good (0 ms)
 [ RUN      ] A.Last
-[  FAILED  ] A.Last'
-mkdir -p unit_tests
-echo '<testsuites><testsuite name="A"><testcase name="Good" status="run" classname="A"/>
-<testcase name="Idle" status="run" classname="A"><skipped message="a.cc:3&#x0A;no moon"/></testcase>
-<testcase name="Last" status="run" classname="A">{outcome}</testcase></testsuite></testsuites>' >unit_tests/unit.xml
-exit {exit}]])
-"""
+[  FAILED  ] A.Last"""
 FAILURE = '<failure message="a.cc:4&#x0A;wrong"/>'
+
+
+def program(end, outcome="", report=REPORT):
+    """A program of many tests; `end` is what the shell does last. Without `report` it ends before it writes one."""
+    report = report and f"mkdir -p unit_tests; echo '{report.format(outcome=outcome)}' >unit_tests/unit.xml"
+    return f"""add_test(unit "sh" "-c" [[echo '{SAID}'
+{report}
+{end}]] "--gtest_output=xml:unit_tests/unit.xml")
+"""
 
 
 class WholeRun(unittest.TestCase):
@@ -88,7 +94,7 @@ class WholeRun(unittest.TestCase):
         self.assertEqual(count, "1 1 0\n")
 
     def test_the_tests_of_a_program_are_counted_one_by_one(self):
-        status, said, count = self.run_with(PROGRAM_OF_TESTS.format(exit=1, outcome=FAILURE))
+        status, said, count = self.run_with(program("exit 1", FAILURE))
         self.assertNotEqual(status, 0)
         self.assertEqual(count, "1 1 1\n")
         self.assertIn("small: 1 passed, 1 failed, 1 skipped\n  1 skipped: no moon\n", said)
@@ -96,13 +102,30 @@ class WholeRun(unittest.TestCase):
         self.assertNotIn("A.Good", said)
 
     def test_a_program_that_fails_behind_its_tests_is_a_failure_too(self):
-        status, _, count = self.run_with(PROGRAM_OF_TESTS.format(exit=1, outcome=""))
+        status, _, count = self.run_with(program("exit 1"))
         self.assertNotEqual(status, 0)
         self.assertEqual(count, "2 1 1\n")
 
     def test_what_a_program_told_in_an_earlier_run_is_forgotten(self):
-        self.assertEqual(self.run_with(PROGRAM_OF_TESTS.format(exit=0, outcome=""))[2], "2 0 1\n")
-        self.assertEqual(self.run_with('add_test(unit "sh" "-c" "exit 1")\n')[2], "0 1 0\n")
+        self.assertEqual(self.run_with(program("exit 0"))[2], "2 0 1\n")
+        self.assertEqual(self.run_with(program("exit 1", report=""))[2], "0 1 0\n")
+
+    def test_a_program_that_ends_well_without_a_whole_report_is_a_failure(self):
+        for report in ("", REPORT[:60]):
+            status, said, count = self.run_with(program("exit 0", report=report) + GOOD)
+            self.assertEqual((status, count), (1, "1 1 0\n"), report)
+            self.assertIn("unit: it ended with status 0 in the middle of its tests: ", said)
+
+    def test_a_failure_in_a_report_is_one_also_where_the_program_ends_well(self):
+        self.assertEqual(self.run_with(program("exit 0", FAILURE))[::2], (1, "1 1 1\n"))
+
+    def test_a_program_that_crashes_is_a_failure(self):
+        self.assertEqual(self.run_with(program("kill -SEGV $$", report=""))[2], "0 1 0\n")
+        self.assertEqual(self.run_with(program("kill -ABRT $$"))[2], "2 1 1\n")
+
+    def test_a_test_that_takes_too_long_is_a_failure(self):
+        slow = 'add_test(slow "sleep" "60")\nset_tests_properties(slow PROPERTIES TIMEOUT 1)\n'
+        self.assertEqual(self.run_with(slow + GOOD)[2], "1 1 0\n")
 
 
 class TheMovingLine(unittest.TestCase):

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "firmware/host.h"
 #include "firmware/wire_pages.h"
 #include "support/loopback_client.h"
 #include "varstored/engine/variable_services.h"
@@ -144,33 +145,14 @@ TEST(Request, ANameIsNotLookedAtBehindItsSize) {
   EXPECT_EQ(WirePutGetNextVariableName(pages.data(), 4, closed.data(), &kVendor, 0), EFI_SUCCESS);
 }
 
-class Storage final : public store::Backend {
- public:
-  base::Result<std::optional<std::vector<store::Entry>>> Load() override {
-    return std::optional<std::vector<store::Entry>>();
-  }
-  base::Result<void> Commit(const store::StagedStore& /*staged*/) override { return {}; }
-  base::Result<void> ReportSecureBootFailure() override {
-    ++reports;
-    return {};
-  }
-  int reports = 0;
-};
-
-class Silence final : public base::Log {
- private:
-  void Put(base::LogLevel /*level*/, std::string_view /*name*/,
-           std::string_view /*text*/) override {}
-};
-
 /// The driver and the host, over the same pages.
 class DialogueTest : public ::testing::Test {
  protected:
-  void SetUp() override { ASSERT_TRUE(services_.Boot({})); }
+  void SetUp() override { ASSERT_TRUE(host_.services.Boot({})); }
 
   void CallHost() {
     auto mapped = pages_.mapped();
-    dispatcher_.Serve(mapped);
+    host_.dispatcher.Serve(mapped);
   }
   EFI_STATUS Set(const std::u16string& name, const Bytes& data, std::uint32_t attributes = 7) {
     EXPECT_EQ(WirePutSetVariable(pages_.data(), name.c_str(), &kVendor, attributes, data.size(),
@@ -186,10 +168,7 @@ class DialogueTest : public ::testing::Test {
     return WireTakeGetVariable(pages_.data(), &attributes, &size, data.data());
   }
 
-  Storage storage_;
-  Silence log_;
-  engine::VariableServices services_{engine::Policy{}, storage_, log_};
-  guest::Dispatcher dispatcher_{services_, log_};
+  Host host_;
   WirePages pages_{0xFF};
 };
 
@@ -248,7 +227,7 @@ TEST_F(DialogueTest, AWalkFindsEveryVariable) {
   EXPECT_TRUE(names.contains(u"Short"));
   EXPECT_TRUE(names.contains(long_name));
   EXPECT_TRUE(names.contains(u"SecureBoot"));
-  EXPECT_EQ(names.size(), services_.store().size());
+  EXPECT_EQ(names.size(), host_.services.store().size());
 }
 
 TEST_F(DialogueTest, TheSpaceIsTold) {
@@ -259,7 +238,7 @@ TEST_F(DialogueTest, TheSpaceIsTold) {
   std::uint64_t variable = 0;
   EXPECT_EQ(WireTakeQueryVariableInfo(pages_.data(), &storage, &remaining, &variable), EFI_SUCCESS);
   EXPECT_EQ(storage, 131072U);
-  EXPECT_EQ(remaining, storage - services_.store().used_bytes());
+  EXPECT_EQ(remaining, storage - host_.services.store().used_bytes());
   EXPECT_EQ(variable, 57344U);
 }
 
@@ -267,7 +246,7 @@ TEST_F(DialogueTest, ARefusedImageIsReported) {
   WirePutNotifySecureBootFailure(pages_.data());
   CallHost();
   EXPECT_EQ(WireTakeStatus(pages_.data()), EFI_SUCCESS);
-  EXPECT_EQ(storage_.reports, 1);
+  EXPECT_EQ(host_.storage.reports, 1);
 }
 
 TEST_F(DialogueTest, ARefusalIsHandedOn) {

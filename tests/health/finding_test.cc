@@ -376,6 +376,16 @@ TEST(Findings, WhatTheHostWantsDecidesAboutKeys) {
   context.is_first_boot = false;
   context.secure_boot = false;
   EXPECT_TRUE(FindingsOf(state, context).empty());
+  // What it wanted before counts where nobody knows better.
+  context.secure_boot_at_last_start = true;
+  EXPECT_TRUE(FindingsOf(state, context).empty());
+  context.secure_boot = std::nullopt;
+  const auto findings = FindingsOf(state, context);
+  ASSERT_EQ(NamesOf(findings), std::vector<std::string>{"secure-boot-without-pk PK"});
+  EXPECT_TRUE(findings[0].explanation.starts_with("The host wanted Secure Boot at the last start"))
+      << findings[0].explanation;
+  context.secure_boot_at_last_start = false;
+  EXPECT_TRUE(FindingsOf(state, context).empty());
   context.secure_boot.reset();
   EXPECT_TRUE(FindingsOf(state, context).empty());
   // A platform key without db: only where it is known that nobody verifies it is none.
@@ -536,8 +546,9 @@ TEST_F(RealCertificatesTest, OnlyTheOldOnesAreAFindingInEachVariable) {
             "will be refused.");
   EXPECT_NE(findings[1].explanation.find("which expires on 2026-10-19"), std::string::npos)
       << findings[1].explanation;
-  EXPECT_EQ(findings[0].command,
-            "xe vm-update-secureboot-certificates-on-boot mark=true uuid=" + VmContext().target);
+  // The same for a file, and for each of the two.
+  EXPECT_EQ(findings[0].command, "varstore-repair --fix-certificates " + VmContext().target);
+  EXPECT_EQ(findings[1].command, findings[0].command);
   const Report report = MakeReport(state, VmContext());
   EXPECT_EQ(report.keys[1].certificates[0].name, "Microsoft Corporation KEK CA 2011");
   EXPECT_EQ(report.keys[1].certificates[0].not_after, 1782334289);

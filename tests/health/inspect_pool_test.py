@@ -282,12 +282,12 @@ class OfAFolder(InspectPool):
         file.write_bytes(content)
         subprocess.run([PROGRAMS / "varstore-convert", file, folder / "variables.sqlite"], check=True)
 
-    def tell(self, number, blob):
+    def tell(self, number, blob, told=None):
         """A daemon of this VM, which answers everybody."""
         guest_socket = socket.socket(socket.AF_UNIX)
         guest_socket.bind(str(self.live / f"{number}.{uuid_of(number)}"))
         guest_socket.listen()
-        told = (b"LIVE" + struct.pack("<I", 1) + b"\1v" + b"\6sqlite" + struct.pack("<6QI", 9, 0, 0, 0, 0, 0, 0) + b"\0" + blob)
+        told = (told or b"LIVE" + struct.pack("<I", 1) + b"\1v" + b"\6sqlite" + struct.pack("<6QI", 9, 0, 0, 0, 0, 0, 0) + b"\0") + blob
 
         def serve():
             while True:

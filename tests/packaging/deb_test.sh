@@ -81,11 +81,15 @@ for file in /usr/sbin/varstored /usr/sbin/varstored-dm /usr/sbin/varstored-attac
   /usr/share/doc/varstored/examples/with-vdi; do
   mode "$file" 755
 done
-for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service /usr/share/man/man8/varstored.8.gz \
+for file in /etc/varstored.conf /usr/lib/systemd/system/varstored@.service \
+  /usr/lib/systemd/system/varstored-metrics.service /usr/lib/systemd/system/varstored-metrics.timer \
+  /usr/share/doc/varstored/examples/alerts.yml /usr/share/doc/varstored/examples/dashboard.json \
+  /usr/share/man/man8/varstored.8.gz \
   /usr/share/bash-completion/completions/varstore /usr/share/bash-completion/completions/varstore-edit \
   /usr/share/bash-completion/completions/varstore-keys /usr/share/man/man1/varstore-keys.1.gz \
   /usr/share/bash-completion/completions/varstore-ls \
   /usr/share/doc/varstored/tools/varstore-inspect.schema.json \
+  /usr/share/doc/varstored/tools/varstore-inspect-history.schema.json \
   /usr/share/doc/varstored/tools/varstore-inspect-pool.schema.json; do
   mode "$file" 644
 done

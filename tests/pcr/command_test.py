@@ -2,10 +2,12 @@
 """What `varstore pcr7` takes and prints, and what the tools that change keys say of PCR 7:
 usage: command_test.py BIN SOURCE_FOLDER
 """
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -203,6 +205,20 @@ class Pcr7(unittest.TestCase):
         self.assertIn("no entry", missing["before"]["no_authority"])
         self.assertIsNone(missing["after"]["no_authority"])
         self.assertIn("Secure Boot is off", self.told("--authority", "one.pem", "--secure-boot", "off")["before"]["no_authority"])
+
+    def test_a_database_says_what_the_host_wanted_at_the_last_start(self):
+        self.run_tool(0, "varstore-convert", self.vm, "vm.sqlite")
+        self.vm = self.folder / "vm.sqlite"
+        for wanted, is_on in ((None, True), (0, False), (1, True)):
+            with contextlib.closing(sqlite3.connect(self.vm)) as database, database:
+                database.execute("DELETE FROM last_start")
+                if wanted is not None:
+                    database.execute("INSERT INTO last_start (secure_boot) VALUES (?)", (wanted,))
+            self.assertEqual(self.told()["before"]["secure_boot"], is_on, wanted)
+            shown = subprocess.run([BIN / "varstore-inspect", "--pcr7", self.vm], stdout=subprocess.PIPE, encoding="utf-8")
+            self.assertIn(self.pcr7().partition("\n")[2], shown.stdout)
+        self.assertFalse(self.told("--secure-boot", "off")["before"]["secure_boot"])
+        self.vm.unlink()
 
     def test_pcrlock_is_a_component_of_systemds(self):
         events = self.told()["before"]["events"]

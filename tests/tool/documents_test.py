@@ -35,7 +35,7 @@ STAND_INS = ("xe", "xl", "virsh", "aws", "install", "sendmail")
 NEEDS_NOTHING = re.compile(r"^openssl req|^ls |\$try/|^varstore help|varstored --version|create-auth --managed|"
                            r"make auth OUT|varstored-loopback |[a-z_]+=|PATH=|mkdir |kill |until |for ")
 # What says that something is wrong, and changes nothing: exit code 2 of a VM with old keys.
-LOOKS = re.compile(r"varstore bootcheck |varstore-inspect (?!--svg|--json|--pool|\$try)|varstore inspect |"
+LOOKS = re.compile(r"varstore bootcheck |varstore-inspect (?!--svg|--json|--pool|--history|\$try)|varstore inspect |"
                    r"varstore-repair (?!--fix|--restore|--pool)")
 CHECKS = "varstore-inspect --check"
 SKIPPED = 77

@@ -17,7 +17,7 @@ BIN = pathlib.Path(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
 import guest  # pylint: disable=import-error,wrong-import-position
 
-COMMANDS = [("varstore", command) for command in ("boot", "bootcheck", "edit", "keys", "pcr7")]
+COMMANDS = [("varstore", command) for command in ("boot", "bootcheck", "edit", "keys", "pcr7", "update")]
 TOOLS = [(path.name,) for path in sorted(BIN.iterdir())
          if path.name.startswith("varstore-") or path.name in ("varstore", "create-auth")]
 # SIGINT ends a daemon as SIGTERM does, and that is no failure. varstored-dm hands what it does not know to the device model.
@@ -69,7 +69,8 @@ class EveryProgram(unittest.TestCase):
                     ("varstore-inspect", vm, "--check", "x"), ("varstore-inspect", vm, "--json", "--svg"),
                     ("varstore-inspect", "--pool", vm, "x"), ("varstore-inspect", "--pool", "--short"),
                     ("varstore-inspect", "--pool", "--filter", "x"), ("varstore-inspect", "--pool", "--sort", "x"),
-                    ("varstore-inspect", "--pool", "--sort", "room", "--json"), ("varstore-inspect", vm, "--jsonl"), ("varstore-ls", vm, "x"),
+                    ("varstore-inspect", "--pool", "--sort", "room", "--json"),
+                    ("varstore-inspect", "--pool", "--json", "--openmetrics", "-"), ("varstore-inspect", vm, "--openmetrics", "-"), ("varstore-inspect", vm, "--jsonl"), ("varstore-ls", vm, "x"),
                     ("varstore-ls", vm, "--wait", "x"), ("varstore-get", vm, "x", "Note"), ("varstore-get", vm, guid, "Note", "x"),
                     ("varstore-set", vm, "x", "Note", "7", vm), ("varstore-set", vm, guid, "Note", "x", vm),
                     ("varstore-rm", vm, "x", "Note"), ("varstore-sb-state", vm, "x"), ("varstore-repair", vm, "--auth-dir", "x"),

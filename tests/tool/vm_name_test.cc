@@ -56,6 +56,7 @@ TEST_F(VmNameTest, AnOperandIsWhatTheFirstRuleThatHoldsSays) {
   for (const auto& [operand, kind] : std::vector<Row>{
            {"/absent", OperandKind::kPath},
            {"absent/", OperandKind::kPath},
+           {"-", OperandKind::kPath},
            {"./5", OperandKind::kPath},
            {std::string("./") + kFirst, OperandKind::kPath},
            {".", OperandKind::kPath},

@@ -159,7 +159,8 @@ def the_calls_that_xapi_makes_on_its_own_socket():
         expect([line.split(" ")[1] for line in lines.splitlines() if line.startswith(VENDOR)],
                ["Note", "Other"])
         expect(host.run("varstore-sb-state", UUID, "setup", before=before),
-               (0, REMOVING, "varstore-sb-state: PCR 7 stays\n"))
+               (0, REMOVING, "".join(f"varstore-sb-state: {words}\n" for words in (
+                   "PCR 7 stays", *(f"{name}: there was none" for name in ("PK", "KEK", "db", "dbx"))))))
         code, output, errors = host.run("varstore-sb-state", UUID, "user", before=before)
         expect((code, output), (1, ""))
         expect(errors.splitlines()[-1],

@@ -200,10 +200,29 @@ def operand_words(page):
     words = [word for one in sorted(operands) if re.fullmatch(r"[a-z]+(\|[a-z]+)+", one) for word in one.split("|")]
     if "KEY" in operands:
         words += KEYS
-    # The toolstack's VMs, where there is one that answers at once.
-    if "VM" in operands:
-        words.append("$(timeout 2 xe vm-list is-control-domain=false params=uuid --minimal 2>/dev/null | tr , ' ')")
     return " ".join(words)
+
+
+# The VMs of a toolstack that answers at once, or those of xl. A name is anybody's, and bash leaves a `$` in a completed word as
+# it is: a name with other characters than these is not offered, nor one that would be taken for an option or a number.
+VMS = r"""_varstored_vms() {
+  local vm uuid state name typed=${1//\\/}
+  typed=${typed#[\"\']}
+  if command -v xe >/dev/null; then
+    timeout 2 xe vm-list is-control-domain=false params=uuid --minimal 2>/dev/null | tr , '\n'
+  else
+    timeout 2 varstore-ls 2>/dev/null | while read -r uuid state name; do
+      case $state in on | off | '?') printf '%s\n' "$uuid" ;; esac
+      case $state:$name in
+        STATE:* | *:-* | *:*[![:alnum:]._+@\ -]*) ;;
+        *:*[!0-9]*) printf '%s\n' "$name" ;;
+      esac
+    done
+  fi | while IFS= read -r vm; do
+    [[ $vm != "$typed"* ]] || printf '%s\n' "$vm"
+  done
+}
+"""
 
 
 def completion(page):
@@ -231,8 +250,10 @@ def completion(page):
         return completion_of_commands(page, function, words)
     operands = operand_words(page)
     operands = f'compgen -W "{operands}" -- "$word"; ' if operands else ""
+    takes_vm = any("VM" in line.split() for line in page.synopsis)
+    operands = ('_varstored_vms "$word"; ' if takes_vm else "") + operands
     return f"""# bash completion for {page.name}, made of docs/tools/{page.name}.md
-{function}() {{
+{VMS if takes_vm else ""}{function}() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}}
   COMPREPLY=()
 {cases}  case $word in

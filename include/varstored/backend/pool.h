@@ -23,6 +23,13 @@ struct PoolVm {
   bool is_control_domain = false;
   bool is_uefi = false;
   bool wants_secure_boot = false;
+  /// VM.secureboot_certificates_state, such as "update_available"; empty where this toolstack has
+  /// no such field.
+  std::string certificates_state;
+  /// VM.domid: another one after each start, and -1 while the VM is off.
+  std::string domain;
+  bool has_tpm = false;  // VM.VTPMs
+  std::vector<std::string> tags;
   /// VM.NVRAM["EFI-variables"], base64; nothing before the first boot.
   std::optional<std::string> variables;
 };
@@ -51,8 +58,15 @@ class Pool {
   [[nodiscard]] base::Result<std::vector<std::string>> ListByName(const std::string& name);
   /// Nothing when it is gone meanwhile.
   [[nodiscard]] base::Result<std::optional<PoolVm>> Find(const std::string& reference);
+  /// The same, by the VM's uuid.
+  [[nodiscard]] base::Result<std::optional<PoolVm>> FindByUuid(const std::string& uuid);
+  /// Asks for the update of the VM's certificates at its next boot, or takes that back
+  /// (VM.update_secureboot_certificates_on_boot). XAPI refuses where nothing is to be updated.
+  [[nodiscard]] base::Result<void> MarkForUpdate(const std::string& uuid, bool mark);
 
  private:
+  /// Nothing where no VM has this uuid.
+  [[nodiscard]] base::Result<std::optional<std::string>> ReferenceOf(const std::string& uuid);
   [[nodiscard]] base::Result<std::vector<std::string>> Ask(std::string_view method,
                                                            std::string_view parameter);
 

@@ -13,9 +13,11 @@
 #include "varstored/base/result.h"
 #include "varstored/base/unique_fd.h"
 #include "varstored/store/backend.h"
+#include "varstored/store/history.h"
 
 namespace varstored::backend {
 
+struct Author;
 class Vfs;
 
 /// The largest database that is taken or made, and the largest log of one, in bytes. A smaller
@@ -29,6 +31,9 @@ struct DatabaseFiles {
   base::UniqueFd database;  // for reading and writing; for kLook for reading
   base::UniqueFd log;       // NAME-wal: likewise; for kLook none where there is none
 };
+
+/// The program whose changes the history tells from those of other tools.
+inline constexpr std::string_view kRepairProgram = "varstore-repair";
 
 /// The end of the failure of all that finds the database locked.
 inline constexpr std::string_view kDatabaseInUse = "another process uses it";
@@ -98,14 +103,20 @@ class SqliteBackend final : public store::Backend {
 
   /// One transaction and one sync of the disk, or nothing at all when no row changes. The first one
   /// after anything but a successful Load or Commit (after a resume, after a failure) makes all
-  /// rows anew, because nobody can say which are right.
+  /// rows anew, because nobody can say which are right. The history has it in the same
+  /// transaction, as the guest's.
   [[nodiscard]] base::Result<void> Commit(const store::StagedStore& staged) override;
+  /// The same, as the host's.
+  [[nodiscard]] base::Result<void> CommitAtBoot(const store::StagedStore& staged) override;
 
   /// A Commit of all rows: the database may be of another host's, or not there yet.
-  [[nodiscard]] base::Result<void> KeepResumed(const store::StagedStore& staged) override {
-    in_step_ = false;
-    return Commit(staged);
-  }
+  [[nodiscard]] base::Result<void> KeepResumed(const store::StagedStore& staged) override;
+  /// The same for a program of the host's, whose name the history has.
+  [[nodiscard]] base::Result<void> KeepByTool(const store::StagedStore& staged,
+                                              std::string_view program);
+
+  /// What changed, the newest first. A row of it that is none is an error, as at Load.
+  [[nodiscard]] base::Result<std::vector<store::HistoryEntry>> History();
 
   /// One transaction, when it is another wish than at the start before.
   [[nodiscard]] base::Result<void> KeepWishAtStart(bool wants_secure_boot) override;
@@ -122,6 +133,9 @@ class SqliteBackend final : public store::Backend {
   [[nodiscard]] static base::Result<std::unique_ptr<SqliteBackend>> OpenOver(
       std::unique_ptr<Vfs> vfs, base::Log& log);
 
+  /// Commit, as `author`.
+  [[nodiscard]] base::Result<void> Write(const store::StagedStore& staged, const Author& author);
+
   /// Once, before the first write.
   [[nodiscard]] base::Result<void> Prepare();
 
@@ -130,6 +144,8 @@ class SqliteBackend final : public store::Backend {
   /// The rows are those of the store that the next commit builds on.
   bool in_step_ = false;
   bool is_writable_ = false;
+  /// Load has found that nothing was ever kept.
+  bool is_first_boot_ = false;
 };
 
 }  // namespace varstored::backend

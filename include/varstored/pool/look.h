@@ -14,6 +14,7 @@
 #include "varstored/base/result.h"
 #include "varstored/health/finding.h"
 #include "varstored/pool/entry.h"
+#include "varstored/pool/metrics.h"
 #include "varstored/sandbox/helper.h"
 
 /// A look at the variables of many VMs, one after the other.
@@ -50,12 +51,14 @@ struct Vm {
 [[nodiscard]] Vm OfToolstack(const backend::PoolVm& vm);
 
 /// What is made of a VM beside its row.
-enum class Wanted : std::uint8_t { kRowOnly, kJson, kScreen };
+enum class Wanted : std::uint8_t { kRowOnly, kJson, kMetrics, kScreen };
 
 struct Seen {
   Row row;
   /// JsonOf; empty when it was not wished.
   std::string json;
+  /// SamplesOf; empty when it was not wished.
+  std::vector<Sample> samples;
   /// health::RenderScreen without colours, as the helper process says: no byte of it is checked.
   /// Empty when it was not wished, and of what cannot be read.
   std::string screen;

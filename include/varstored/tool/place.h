@@ -46,7 +46,7 @@ struct PlaceOptions {
   /// --backend and --arg; empty: the operand says it.
   std::string backend;
   backend::BackendArguments arguments;
-  /// A VM's uuid, name or number, or the path of a file: KindOf says which (vm_name.h).
+  /// A VM's uuid, name or number, a file's path, or "-": KindOf says which (vm_name.h).
   std::string operand;
   std::optional<std::string> socket;
   /// The tool changes nothing: of a VM that runs it may have what the daemon has in memory.
@@ -58,8 +58,8 @@ struct PlaceOptions {
 /// The options -s, --backend, --arg and --wait, which set `place`.
 [[nodiscard]] std::vector<Option> OptionsOf(PlaceOptions& place);
 
-/// Takes the first of `operands` as the place, unless --backend names one already. Fails when there
-/// is none, or not exactly `others` are left. A running VM, with `is_live`, is not in a backend.
+/// Takes the first of `operands` as the place, unless --backend names one already. Fails without
+/// one, when not exactly `others` are left, or of "-" to write to. `is_live`: not in a backend.
 [[nodiscard]] base::Result<void> TakePlace(PlaceOptions& place, std::vector<std::string>& operands,
                                            std::size_t others, bool is_live = false);
 
@@ -154,7 +154,7 @@ class Place {
   Place& operator=(const Place&) = delete;
 
   [[nodiscard]] const Kept& kept() const { return kept_; }
-  /// The operand, with a VM's uuid in the place of its name or number.
+  /// The operand; of a VM's name or number its uuid, and of "-" "standard input".
   [[nodiscard]] const std::string& operand() const { return operand_; }
   /// Where the VM runs, and its daemon was asked instead: its answer; else null.
   [[nodiscard]] const LiveAnswer* running() const { return running_.get(); }
@@ -173,6 +173,9 @@ class Place {
   [[nodiscard]] const std::optional<bool>& wanted_secure_boot_at_last_start() const {
     return wanted_secure_boot_;
   }
+  /// What changed, as store::EncodeHistory has it, which nobody has looked into; nothing but from a
+  /// database.
+  [[nodiscard]] const std::optional<base::Bytes>& history() const { return history_; }
 
   /// Keeps `changed` instead of what is kept, in one write: all of it or nothing. A file keeps its
   /// owner and its mode.
@@ -193,6 +196,7 @@ class Place {
   Kept kept_;
   std::string operand_;
   std::optional<bool> wanted_secure_boot_;
+  std::optional<base::Bytes> history_;
   // What it is kept in:
   std::optional<base::HeldFile> file_;
   std::optional<base::HeldFile> database_;
@@ -224,12 +228,14 @@ struct Rows {
   std::optional<base::Bytes> blob;
   /// Whether the host wanted Secure Boot when the VM was last started, where that is known.
   std::optional<bool> wanted_secure_boot;
+  /// store::EncodeHistory of what changed.
+  base::Bytes history = {};
 };
 
 /// The rows of the database `file`. That another process uses the database is an error.
 [[nodiscard]] base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log);
 /// Makes the variables of `blob` all rows of the database `file`, whose rows are `before` still;
-/// else nothing is written. It is made when there is none and `use` says so.
+/// else nothing is written. The history has it as this program's. It is made when there is none and `use` says so.
 [[nodiscard]] base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
                                            const std::optional<base::Bytes>& before,
                                            base::ByteSpan blob, base::Log& log);

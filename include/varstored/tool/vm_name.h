@@ -28,9 +28,9 @@ struct HostFolders {
 
 enum class OperandKind : std::uint8_t { kPath, kUuid, kNumber, kName };
 
-/// The first of these that holds: with a slash, "." or "..": a path; a uuid; a file or folder of
-/// this name here: a path; up to five digits: the number of a domain; else a name. Only whether
-/// there is a file depends on the host.
+/// The first of these that holds: "-": a path, which means standard input (standard_input.h); with
+/// a slash, "." or "..": a path; a uuid; a file or folder of this name here: a path; up to five
+/// digits: the number of a domain; else a name. Only whether there is a file depends on the host.
 [[nodiscard]] OperandKind KindOf(std::string_view operand);
 
 /// The uuid of the VM that runs as the domain of this number: that of the daemon that listens in

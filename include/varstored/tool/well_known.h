@@ -1,22 +1,19 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "varstored/base/result.h"
-#include "varstored/efi/guid.h"
 #include "varstored/store/store.h"
 #include "varstored/tool/place.h"
 #include "varstored/tool/session.h"
 
 namespace varstored::tool {
 
-/// The GUID under which the specifications put the variable of this name (UTF-16LE bytes, held in
-/// characters), also one with a number such as Boot0001; nothing for a name that they do not know.
-[[nodiscard]] std::optional<efi::Guid> WellKnownVendor(std::string_view name);
+/// The variable of a name that needs no GUID (efi/well_known_names.h). The error says to give it.
+[[nodiscard]] base::Result<NamedVariable> ParseWellKnownVariable(std::string_view name);
 
 /// ": db belongs under d719b2cb-...", for a message; empty where the name is in its place, or in
 /// none.
