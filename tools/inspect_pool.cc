@@ -52,7 +52,7 @@ pool::Wanted WantedBy(const PoolLook& look) {
     case PoolOutput::kMetrics:
       return pool::Wanted::kMetrics;
   }
-  return pool::Wanted::kRowOnly;
+  return look.page.empty() ? pool::Wanted::kRowOnly : pool::Wanted::kScreen;
 }
 
 class Walk {
@@ -71,17 +71,17 @@ class Walk {
       return signals.failure();
     }
     soon_.fd = signals->fd();
+    if (!look_.page.empty()) {
+      if (auto begun = BeginPage(); !begun) {
+        return begun.failure();
+      }
+    }
     if (look_.output == PoolOutput::kMetrics) {
       auto file = MetricsFile::Open(look_.metrics);
       if (!file) {
         return file.failure();
       }
       metrics_file_.emplace(*std::move(file));
-    }
-    if (!look_.page.empty()) {
-      if (auto begun = BeginPage(); !begun) {
-        return begun.failure();
-      }
     }
     auto ended_early = Visit(*signals);
     progress_.reset();
@@ -188,18 +188,6 @@ class Walk {
     }
   }
 
-  /// A VM that is missing there would look as if it were gone.
-  base::Result<std::string> WriteMetrics() {
-    if (!totals_.ended_early.empty()) {
-      return base::Fail(totals_.ended_early + ". No metrics were written");
-    }
-    const auto duration = std::chrono::steady_clock::now() - begin_;
-    return metrics_file_->Write(metrics_.Render(
-        totals_, {std::time(nullptr),
-                  static_cast<std::uint64_t>(
-                      std::chrono::duration_cast<std::chrono::microseconds>(duration).count())}));
-  }
-
   /// Says at once what would be in the way of the file.
   base::Result<void> BeginPage() {
     auto file = base::HeldFile::Open(look_.page);
@@ -224,6 +212,18 @@ class Walk {
                    : base::Result<std::string>(written.failure());
   }
 
+  /// A VM that is missing there would look as if it were gone.
+  base::Result<std::string> WriteMetrics() {
+    if (!totals_.ended_early.empty()) {
+      return base::Fail(totals_.ended_early + ". No metrics were written");
+    }
+    const auto duration = std::chrono::steady_clock::now() - begin_;
+    return metrics_file_->Write(metrics_.Render(
+        totals_, {std::time(nullptr),
+                  static_cast<std::uint64_t>(
+                      std::chrono::duration_cast<std::chrono::microseconds>(duration).count())}));
+  }
+
   base::Result<std::string> Table() {
     const health::ScreenOptions screen = ScreenOptionsHere();
     return sandbox::TextInHelper(
@@ -242,13 +242,13 @@ class Walk {
   std::optional<tool::Progress> progress_;
   std::size_t done_ = 0;
   pool::Gathered gathered_;
+  /// With PoolLook::page.
+  std::optional<base::HeldFile> page_file_;
+  std::optional<pool::Page> page_;
   /// With PoolOutput::kMetrics.
   std::optional<MetricsFile> metrics_file_;
   pool::Metrics metrics_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-  /// With PoolLook::page.
-  std::optional<base::HeldFile> page_file_;
-  std::optional<pool::Page> page_;
   pool::Totals totals_;
   bool has_findings_ = false;
   bool is_begun_ = false;
@@ -268,7 +268,7 @@ base::Result<std::string> InspectPool(const PoolLook& look, int& exit_code, base
     return tool::Misuse(sort.error().message);
   }
   if (look.output != PoolOutput::kTable && !(look.sort.empty() && look.page.empty())) {
-    return tool::Misuse("--sort and --html go with the table, and not with JSON or metrics");
+    return tool::Misuse("--sort and --html do not go with --json, --jsonl or --openmetrics");
   }
   return Walk(look, *std::move(kinds), *sort, log).Run(exit_code);
 }

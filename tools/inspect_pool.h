@@ -26,11 +26,11 @@ struct PoolLook {
   /// pool::ParseSortKey; empty: not given.
   std::string sort;
   PoolOutput output = PoolOutput::kTable;
-  /// kMetrics: the file for them, or "-" (MetricsFile).
-  std::string metrics;
   /// The file for a page of HTML, which takes the place of kTable: only the last line of that is
   /// given then. Empty: none.
   std::string page;
+  /// kMetrics: the file for them, or "-" (MetricsFile).
+  std::string metrics;
   /// Gives Microsoft's list of revocations, in a helper process.
   std::function<base::Result<std::vector<health::ListedRevocation>>()> list;
 };

@@ -377,11 +377,10 @@ base::Result<std::string> LookAtPool(const Wishes& wishes, const std::vector<std
       !wishes.esp.empty() || !wishes.check.empty() || !wishes.dbx_update.empty() ||
       !wishes.place.backend.empty() ||
       static_cast<int>(wishes.json) + static_cast<int>(wishes.jsonl) +
-              static_cast<int>(!wishes.look.metrics.empty()) +
-              static_cast<int>(!wishes.look.page.empty()) >
+              static_cast<int>(!wishes.look.metrics.empty()) >
           1) {
     return tool::Misuse(
-        "--pool goes with --json, --jsonl, --openmetrics or --html, --filter, --sort, --lists and "
+        "--pool goes with --json, --jsonl, --html or --openmetrics, --filter, --sort, --lists and "
         "--live-folder");
   }
   const auto files = ReadFiles(wishes);
@@ -411,7 +410,7 @@ base::Result<void> CheckTogether(const Wishes& wishes) {
   if (wishes.jsonl || !wishes.look.metrics.empty() || !wishes.look.filter.empty() ||
       !wishes.look.sort.empty() || !wishes.look.page.empty() || !wishes.look.live_folder.empty()) {
     return tool::Misuse(
-        "--jsonl, --openmetrics, --html, --filter, --sort and --live-folder go with --pool");
+        "--jsonl, --html, --openmetrics, --filter, --sort and --live-folder go with --pool");
   }
   if (static_cast<int>(wishes.json) + static_cast<int>(wishes.svg) +
           static_cast<int>(wishes.is_short) + static_cast<int>(!wishes.check.empty()) >
@@ -452,7 +451,8 @@ int main(int argc, char** argv) {
             tool::Flag('\0', "jsonl", wishes.jsonl),
             tool::Value('\0', "openmetrics", wishes.look.metrics),
             tool::Value('\0', "live-folder", wishes.look.live_folder),
-            tool::Values("filter", wishes.look.filter), tool::Value('\0', "sort", wishes.look.sort),
+            tool::Values("filter", wishes.look.filter)},
+           {tool::Value('\0', "sort", wishes.look.sort),
             tool::Value('\0', "html", wishes.look.page)}}),
       [&](auto operands, auto& log) -> base::Result<std::string> {
         if (wishes.pool) {

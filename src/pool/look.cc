@@ -225,7 +225,7 @@ base::Result<Seen> Looker::Ask(const Vm& vm, base::Log& log) {
   if (!tool::ReadText(reader, row->error)) {
     return sandbox::BrokenAnswer();
   }
-  Seen seen{*std::move(row), {}, {}, {}};
+  Seen seen{.row = *std::move(row), .json = {}, .samples = {}, .screen = {}};
   if (options_.wanted == Wanted::kMetrics) {
     auto samples = DecodeSamples(reader.ReadRest());
     if (!samples) {
