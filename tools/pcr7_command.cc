@@ -90,7 +90,8 @@ base::Result<std::string> DigitsOf(const Wishes& wishes) {
 }
 
 /// Whether Secure Boot is on in a VM that has a PK: as the caller or the host says, else as it was
-/// when the VM was saved, else as the host wanted it at the last start, else it is taken for wanted.
+/// when the VM was saved, else as the host wanted it at the last start, else it is taken for
+/// wanted.
 bool WantsSecureBoot(const Wishes& wishes, const health::State& state,
                      const health::Context& context) {
   return wishes.secure_boot

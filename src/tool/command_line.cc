@@ -3,6 +3,7 @@
 #include <getopt.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -192,6 +193,9 @@ base::Failure<base::Error> Misuse(const std::string& what) {
 int Main(const Program& program, int argc, char** argv, std::span<const Option> options,
          const Work& work) {
   base::OpenStandardStreams();
+  // A file that may not grow any more (setrlimit(2)) is an error that is told, and its half is
+  // removed.
+  static_cast<void>(std::signal(SIGXFSZ, SIG_IGN));
   Diagnostics log(program.name);
   try {
     const auto output = Run(program, argc, argv, options, work, log);

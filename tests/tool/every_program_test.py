@@ -6,6 +6,7 @@ A call that is not understood is one line that names --help, and exit code 2; Ct
 import fcntl
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -86,6 +87,20 @@ class EveryProgram(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stdout), (2, ""), words)
                 self.assertRegex(done.stderr, r"\A[^\n]*--help[^\n]*\n\Z", words)
             self.assertEqual(os.listdir(folder), ["vm"])
+
+    def test_a_file_that_may_not_grow_is_an_error_that_loses_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            vm, data = pathlib.Path(folder, "vm"), pathlib.Path(folder, "data")
+            before = guest.blob(guest.entry("Lang", b"eng\0", 7, guest.GLOBAL))
+            vm.write_bytes(before)
+            data.write_bytes(b"x" * 30000)
+            done = subprocess.run([BIN / "varstore-set", vm, "Lang", "7", data], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=60, check=False,
+                                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+            self.assertEqual(done.returncode, 1, done)
+            self.assertRegex(done.stderr, r"\Avarstore-set: [^\n]*File too large[^\n]*\n\Z")
+            self.assertEqual(vm.read_bytes(), before)
+            self.assertEqual(sorted(os.listdir(folder)), ["data", "vm"])
 
     def test_ctrl_c_ends_each_one_while_it_writes(self):
         for program in TOOLS + COMMANDS + STARTERS:

@@ -235,7 +235,8 @@ struct Rows {
 /// The rows of the database `file`. That another process uses the database is an error.
 [[nodiscard]] base::Result<Rows> ReadRows(base::HeldFile& file, base::Log& log);
 /// Makes the variables of `blob` all rows of the database `file`, whose rows are `before` still;
-/// else nothing is written. The history has it as this program's. It is made when there is none and `use` says so.
+/// else nothing is written. The history has it as this program's. It is made when there is none and
+/// `use` says so.
 [[nodiscard]] base::Result<void> WriteRows(base::HeldFile& file, backend::DatabaseUse use,
                                            const std::optional<base::Bytes>& before,
                                            base::ByteSpan blob, base::Log& log);

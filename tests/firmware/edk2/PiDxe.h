@@ -1,5 +1,6 @@
-// What the driver itself needs of edk2, beside Uefi.h: UEFI 2.10, 7.1 (levels and events), 7.2 (memory) and chapter 8,
-// with edk2's names. driver_test.cc has the functions. Each header that VarstoreDxe.c names leads here (CMakeLists.txt).
+// What the driver itself needs of edk2, beside Uefi.h: UEFI 2.10, 7.1 (levels and events), 7.2
+// (memory) and chapter 8, with edk2's names. driver_test.cc has the functions. Each header that
+// VarstoreDxe.c names leads here (CMakeLists.txt).
 #ifndef VARSTORED_TESTS_FIRMWARE_EDK2_PI_DXE_H
 #define VARSTORED_TESTS_FIRMWARE_EDK2_PI_DXE_H
 
@@ -17,7 +18,8 @@
 #define STATIC_ASSERT _Static_assert
 #define ZeroMem(buffer, length) memset(buffer, 0, length)
 #define MemoryFence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define InterlockedCompareExchange32(value, before, after) __sync_val_compare_and_swap(value, before, after)
+#define InterlockedCompareExchange32(value, before, after) \
+  __sync_val_compare_and_swap(value, before, after)
 
 #define TPL_APPLICATION 4U
 #define TPL_CALLBACK 8U
@@ -39,18 +41,22 @@ typedef void (*EFI_EVENT_NOTIFY)(EFI_EVENT event, void* context);
 typedef struct {
   EFI_TPL (*RaiseTPL)(EFI_TPL level);
   void (*RestoreTPL)(EFI_TPL level);
-  EFI_STATUS (*AllocatePages)(EFI_ALLOCATE_TYPE type, EFI_MEMORY_TYPE memory, UINTN pages,
-                              EFI_PHYSICAL_ADDRESS* address);
-  EFI_STATUS (*CreateEventEx)(UINT32 type, EFI_TPL level, EFI_EVENT_NOTIFY notify, const void* context,
-                              const EFI_GUID* group, EFI_EVENT* event);
+  EFI_STATUS (*AllocatePages)
+  (EFI_ALLOCATE_TYPE type, EFI_MEMORY_TYPE memory, UINTN pages, EFI_PHYSICAL_ADDRESS* address);
+  EFI_STATUS (*CreateEventEx)
+  (UINT32 type, EFI_TPL level, EFI_EVENT_NOTIFY notify, const void* context, const EFI_GUID* group,
+   EFI_EVENT* event);
   EFI_STATUS (*InstallMultipleProtocolInterfaces)(EFI_HANDLE* handle, ...);
 } EFI_BOOT_SERVICES;
 
 typedef struct {
-  EFI_STATUS (*GetVariable)(CHAR16* name, EFI_GUID* vendor, UINT32* attributes, UINTN* size, void* data);
+  EFI_STATUS (*GetVariable)
+  (CHAR16* name, EFI_GUID* vendor, UINT32* attributes, UINTN* size, void* data);
   EFI_STATUS (*GetNextVariableName)(UINTN* size, CHAR16* name, EFI_GUID* vendor);
-  EFI_STATUS (*SetVariable)(CHAR16* name, EFI_GUID* vendor, UINT32 attributes, UINTN size, void* data);
-  EFI_STATUS (*QueryVariableInfo)(UINT32 attributes, UINT64* storage, UINT64* remaining, UINT64* variable);
+  EFI_STATUS (*SetVariable)
+  (CHAR16* name, EFI_GUID* vendor, UINT32 attributes, UINTN size, void* data);
+  EFI_STATUS (*QueryVariableInfo)
+  (UINT32 attributes, UINT64* storage, UINT64* remaining, UINT64* variable);
 } EFI_RUNTIME_SERVICES;
 
 extern EFI_BOOT_SERVICES* gBS;
@@ -70,7 +76,8 @@ void IoWrite32(UINTN port, UINT32 value);
 BOOLEAN CompareGuid(const EFI_GUID* one, const EFI_GUID* other);
 int StrCmp(const CHAR16* one, const CHAR16* other);
 EFI_STATUS InitVariablePolicyLib(EFI_STATUS (*get)(CHAR16*, EFI_GUID*, UINT32*, UINTN*, void*));
-EFI_STATUS ValidateSetVariable(CHAR16* name, EFI_GUID* vendor, UINT32 attributes, UINTN size, void* data);
+EFI_STATUS ValidateSetVariable(CHAR16* name, EFI_GUID* vendor, UINT32 attributes, UINTN size,
+                               void* data);
 EFI_STATUS VarstoreDxeEntry(EFI_HANDLE image, EFI_SYSTEM_TABLE* table);
 // NOLINTEND(modernize-use-using)
 
