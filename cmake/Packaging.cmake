@@ -92,6 +92,8 @@ set(CPACK_RPM_PACKAGE_AUTOPROV OFF)
 set(CPACK_RPM_CHANGELOG_FILE ${packaging}/rpm/changelog)
 # What the rpm of dom0 (4.11) can read.
 set(CPACK_RPM_COMPRESSION_TYPE xz)
+# Both: one that may be moved makes its links by a script.
+set(CPACK_PACKAGE_RELOCATABLE OFF)
 set(CPACK_RPM_PACKAGE_RELOCATABLE OFF)
 set(CPACK_RPM_SPEC_MORE_DEFINE "%define _build_id_links none
 %define _buildhost localhost
