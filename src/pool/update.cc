@@ -72,16 +72,16 @@ std::string EncodeWaveLine(const WaveLine& line) {
 
 std::optional<WaveLine> DecodeWaveLine(std::string_view text) {
   WaveLine line;
-  auto time = Skip(text, "{\"time\":\"") ? Quoted(text) : std::nullopt;
-  if (!time || !Skip(text, ",\"wave\":")) {
+  auto time = Skip(text, R"({"time":")") ? Quoted(text) : std::nullopt;
+  if (!time || !Skip(text, R"(,"wave":)")) {
     return std::nullopt;
   }
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), line.wave);
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   const auto step =
-      error == std::errc() && Skip(text, ",\"step\":\"") ? Quoted(text) : std::nullopt;
-  auto uuid = step && Skip(text, ",\"uuid\":\"") ? Quoted(text) : std::nullopt;
-  auto domain = uuid && Skip(text, ",\"domain\":\"") ? Quoted(text) : std::nullopt;
+      error == std::errc() && Skip(text, R"(,"step":")") ? Quoted(text) : std::nullopt;
+  auto uuid = step && Skip(text, R"(,"uuid":")") ? Quoted(text) : std::nullopt;
+  auto domain = uuid && Skip(text, R"(,"domain":")") ? Quoted(text) : std::nullopt;
   if (!domain || !efi::ParseGuid(*uuid) || !text.ends_with('}')) {
     return std::nullopt;
   }
