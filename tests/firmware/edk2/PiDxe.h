@@ -41,21 +41,21 @@ typedef void (*EFI_EVENT_NOTIFY)(EFI_EVENT event, void* context);
 typedef struct {
   EFI_TPL (*RaiseTPL)(EFI_TPL level);
   void (*RestoreTPL)(EFI_TPL level);
-  EFI_STATUS (*AllocatePages)
+  EFI_STATUS(*AllocatePages)
   (EFI_ALLOCATE_TYPE type, EFI_MEMORY_TYPE memory, UINTN pages, EFI_PHYSICAL_ADDRESS* address);
-  EFI_STATUS (*CreateEventEx)
+  EFI_STATUS(*CreateEventEx)
   (UINT32 type, EFI_TPL level, EFI_EVENT_NOTIFY notify, const void* context, const EFI_GUID* group,
    EFI_EVENT* event);
   EFI_STATUS (*InstallMultipleProtocolInterfaces)(EFI_HANDLE* handle, ...);
 } EFI_BOOT_SERVICES;
 
 typedef struct {
-  EFI_STATUS (*GetVariable)
+  EFI_STATUS(*GetVariable)
   (CHAR16* name, EFI_GUID* vendor, UINT32* attributes, UINTN* size, void* data);
   EFI_STATUS (*GetNextVariableName)(UINTN* size, CHAR16* name, EFI_GUID* vendor);
-  EFI_STATUS (*SetVariable)
+  EFI_STATUS(*SetVariable)
   (CHAR16* name, EFI_GUID* vendor, UINT32 attributes, UINTN size, void* data);
-  EFI_STATUS (*QueryVariableInfo)
+  EFI_STATUS(*QueryVariableInfo)
   (UINT32 attributes, UINT64* storage, UINT64* remaining, UINT64* variable);
 } EFI_RUNTIME_SERVICES;
 
