@@ -49,6 +49,20 @@ bool IsBase64(const tool::Kept& kept) {
 
 }  // namespace
 
+Subject SubjectInPool(const backend::PoolVm& vm) {
+  Subject subject;
+  subject.kept.form = tool::Kept::Form::kText;
+  if (vm.variables) {
+    subject.kept.bytes = base::ToBytes(*vm.variables);
+  }
+  subject.context.secure_boot = vm.wants_secure_boot;
+  subject.context.is_first_boot = !vm.variables;
+  subject.context.now = std::time(nullptr);
+  subject.context.target = vm.uuid;
+  subject.context.is_vm = true;
+  return subject;
+}
+
 base::Result<OpenSubject> OpenKept(const tool::PlaceOptions& options, base::Log& log,
                                    sandbox::Stop* stop) {
   auto place = tool::Place::Open(options, log, stop);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "varstored/backend/pool.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/held_file.h"
 #include "varstored/base/log.h"
@@ -19,6 +20,9 @@ struct Subject {
   /// target, is_vm, is_first_boot, secure_boot, and now.
   health::Context context;
 };
+
+/// A VM as the pool has it, now.
+[[nodiscard]] Subject SubjectInPool(const backend::PoolVm& vm);
 
 /// A place, open to be read and written, and what it keeps.
 struct OpenSubject {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -167,16 +166,7 @@ class Walk {
       ++summary_.skipped;
       return;
     }
-    Subject subject;
-    subject.kept.form = tool::Kept::Form::kText;
-    if (vm.variables) {
-      subject.kept.bytes = base::ToBytes(*vm.variables);
-    }
-    subject.context.secure_boot = vm.wants_secure_boot;
-    subject.context.is_first_boot = !vm.variables;
-    subject.context.now = std::time(nullptr);
-    subject.context.target = vm.uuid;
-    subject.context.is_vm = true;
+    const Subject subject = SubjectInPool(vm);
     const auto look =
         InHelper([&subject, this]() -> base::Result<Look> { return LookAt(subject, wishes_); });
     if (!look) {

@@ -147,14 +147,6 @@ class Look {
         !HasOneOf(vm.tags, wishes_.tags)) {
       return;
     }
-    Subject subject;
-    subject.kept.form = tool::Kept::Form::kText;
-    if (vm.variables) {
-      subject.kept.bytes = base::ToBytes(*vm.variables);
-    }
-    subject.context.secure_boot = vm.wants_secure_boot;
-    subject.context.target = vm.uuid;
-    subject.context.is_vm = true;
     const std::string why_not =
         vm.is_snapshot   ? "a snapshot, which is never changed"
         : vm.is_template ? "a template, which is never started: varstore-repair --fix-certificates"
@@ -164,7 +156,7 @@ class Look {
         : vm.certificates_state != "update_available"
             ? "XAPI says '" + vm.certificates_state + "', and takes no mark"
             : "";
-    Consider({vm.uuid, vm.name, vm.domain, {}, {}}, subject, why_not, vm.has_tpm);
+    Consider({vm.uuid, vm.name, vm.domain, {}, {}}, SubjectInPool(vm), why_not, vm.has_tpm);
   }
 
   void LookAt(const pool::Vm& vm) {
@@ -175,6 +167,8 @@ class Look {
     subject.kept.bytes = runs ? std::nullopt : vm.bytes;
     subject.context.secure_boot_at_last_start = vm.secure_boot_at_last_start;
     subject.context.target = vm.target;
+    subject.context.is_first_boot = !subject.kept.bytes;
+    subject.context.now = std::time(nullptr);
     if (runs) {
       ++found_.skipped;
       Add("skipped", vm.uuid, vm.name, "it runs: shut it down first");
@@ -184,9 +178,7 @@ class Look {
     Consider({vm.uuid, vm.name, {}, vm.target, {}}, subject, {}, true);
   }
 
-  void Consider(Pick pick, Subject& subject, const std::string& why_not, bool may_have_tpm) {
-    subject.context.is_first_boot = !subject.kept.bytes;
-    subject.context.now = std::time(nullptr);
+  void Consider(Pick pick, const Subject& subject, const std::string& why_not, bool may_have_tpm) {
     const auto verdict = JudgeInHelper(subject, keys_, stop_, log_);
     if (verdict && (!verdict->is_needed || !HasOneOf(verdict->findings, wishes_.filter))) {
       return;

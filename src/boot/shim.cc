@@ -6,25 +6,29 @@
 #include <utility>
 
 #include "varstored/base/reader.h"
+#include "varstored/efi/well_known_names.h"
 #include "varstored/health/key_content.h"
 
 namespace varstored::boot {
 namespace {
 
-constexpr efi::WellKnownVariable kSbatLevel = {efi::detail::NameOf<"SbatLevel">(), kShimGuid};
-constexpr efi::WellKnownVariable kMokList = {efi::detail::NameOf<"MokList">(), kShimGuid};
-constexpr efi::WellKnownVariable kMokListX = {efi::detail::NameOf<"MokListX">(), kShimGuid};
+constexpr efi::WellKnownVariable kSbatLevel = {efi::detail::NameOf<"SbatLevel">(),
+                                               efi::kShimLockGuid};
+constexpr efi::WellKnownVariable kMokList = {efi::detail::NameOf<"MokList">(), efi::kShimLockGuid};
+constexpr efi::WellKnownVariable kMokListX = {efi::detail::NameOf<"MokListX">(),
+                                              efi::kShimLockGuid};
 /// The name under which shim measures the certificate inside of it.
-constexpr efi::WellKnownVariable kShim = {efi::detail::NameOf<"Shim">(), kShimGuid};
+constexpr efi::WellKnownVariable kShim = {efi::detail::NameOf<"Shim">(), efi::kShimLockGuid};
 
 /// The copy of MokList and of the certificates inside of shim, in which shim looks.
-constexpr efi::WellKnownVariable kMokListRt = {efi::detail::NameOf<"MokListRT">(), kShimGuid};
+constexpr efi::WellKnownVariable kMokListRt = {efi::detail::NameOf<"MokListRT">(),
+                                               efi::kShimLockGuid};
 /// MokManager's, which most VMs have not. shim measures some of them where they are there.
 constexpr std::array kMeasuredToo = {
-    efi::WellKnownVariable{efi::detail::NameOf<"MokSBState">(), kShimGuid},
-    efi::WellKnownVariable{efi::detail::NameOf<"MokDBState">(), kShimGuid},
-    efi::WellKnownVariable{efi::detail::NameOf<"MokListTrusted">(), kShimGuid},
-    efi::WellKnownVariable{efi::detail::NameOf<"MokPolicy">(), kShimGuid}, kMokListX};
+    efi::WellKnownVariable{efi::detail::NameOf<"MokSBState">(), efi::kShimLockGuid},
+    efi::WellKnownVariable{efi::detail::NameOf<"MokDBState">(), efi::kShimLockGuid},
+    efi::WellKnownVariable{efi::detail::NameOf<"MokListTrusted">(), efi::kShimLockGuid},
+    efi::WellKnownVariable{efi::detail::NameOf<"MokPolicy">(), efi::kShimLockGuid}, kMokListX};
 
 constexpr std::size_t kMaxRows = 256;
 
@@ -80,7 +84,7 @@ void AllowVendor(base::ByteSpan section, Databases& databases) {
     return;
   }
   const base::ByteSpan allowed = section.subspan(offset, size);
-  databases.AllowCertificate(kShim, kShimGuid, allowed);
+  databases.AllowCertificate(kShim, efi::kShimLockGuid, allowed);
   databases.Allow(kShim, allowed);
 }
 

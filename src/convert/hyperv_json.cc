@@ -17,6 +17,7 @@
 #include "varstored/efi/signature_list.h"
 #include "varstored/efi/variable_name.h"
 #include "varstored/efi/well_known.h"
+#include "varstored/efi/well_known_names.h"
 
 // The form is that of OpenVMM (github.com/microsoft/openvmm):
 // vm/devices/firmware/hyperv_uefi_custom_vars_json/src/lib.rs; what becomes of it is in
@@ -30,8 +31,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kType = "Microsoft.Compute/disks";
 /// The owner of all signatures in such templates: MSFT_SECURE_BOOT_PRODUCTION_GUID.
 constexpr efi::Guid kOwner = *efi::ParseGuid("77fa9abd-0359-4d32-bd60-28f4e78f784b");
-/// SHIM_LOCK_GUID.
-constexpr efi::Guid kShimGuid = *efi::ParseGuid("605dab50-e046-4300-abb6-3dd810dd8b23");
 constexpr std::uint32_t kKept = efi::kNonVolatile | efi::kBootServiceAccess | efi::kRuntimeAccess;
 constexpr std::uint32_t kAuthenticated = kKept | efi::kTimeBasedAuthenticatedWriteAccess;
 constexpr std::size_t kSha256Bytes = 32;
@@ -48,8 +47,8 @@ constexpr std::array<Database, 6> kDatabases = {{
     {"KEK", efi::kGlobalVariableGuid, kAuthenticated, true},
     {"db", efi::kImageSecurityDatabaseGuid, kAuthenticated, true},
     {"dbx", efi::kImageSecurityDatabaseGuid, kAuthenticated, true},
-    {"MokList", kShimGuid, kKept, false},
-    {"MokListX", kShimGuid, kKept, false},
+    {"MokList", efi::kShimLockGuid, kKept, false},
+    {"MokListX", efi::kShimLockGuid, kKept, false},
 }};
 
 /// The member of an object; null when `value` is no object or does not have it.

@@ -10,6 +10,7 @@
 
 #include "varstored/efi/signature_list.h"
 #include "varstored/efi/well_known.h"
+#include "varstored/efi/well_known_names.h"
 #include "varstored/engine/variable_services.h"
 #include "varstored/health/key_content.h"
 
@@ -43,10 +44,9 @@ struct KnownFamily {
 
 constexpr std::array<KnownFamily, 2> kKnownFamilies = {{
     // Linux, drivers/firmware/efi/efi-pstore.c: dump-type0-1-1-1480000000-C.
-    {*efi::ParseGuid("cfc8fc79-be2e-4ddc-97f0-9f98bfe298a0"), "dump-type",
-     "crash records of Linux"},
+    {efi::kLinuxCrashGuid, "dump-type", "crash records of Linux"},
     // UEFI 2.10, 8.2.4.2: HwErrRec0001.
-    {*efi::ParseGuid("414e6bdd-e47b-47cc-b244-bb61020cf516"), "HwErrRec", "hardware error records"},
+    {efi::kHardwareErrorGuid, "HwErrRec", "hardware error records"},
 }};
 
 /// Fewer are no family.

@@ -1,9 +1,8 @@
 #include "varstored/pool/marker.h"
 
-#include <memory>
 #include <utility>
 
-#include "varstored/backend/xapi.h"
+#include "pool_helper.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/reader.h"
 #include "varstored/base/writer.h"
@@ -41,15 +40,9 @@ base::Result<base::Bytes> Answer(backend::Pool& pool, const std::string& questio
 }  // namespace
 
 base::Result<Marker> Marker::Start(const ToolstackOptions& options, sandbox::Stop& stop) {
-  auto helper = sandbox::Helper::Start(
-      {.keeps = sandbox::HelperKeeps::kConnecting, .stop = &stop},
-      [&options](int stop_fd, base::Log& /*lines*/) -> sandbox::Helper::Work {
-        const auto pool = std::make_shared<backend::Pool>(backend::PoolOptions{
-            .socket_path = options.socket.value_or(backend::XapiOptions().socket_path),
-            .patience = options.wait,
-            .stop_fd = stop_fd});
-        return [pool](base::ByteSpan question) { return Answer(*pool, base::ToString(question)); };
-      });
+  auto helper = StartPoolHelper(options, stop, [](backend::Pool& pool, base::ByteSpan question) {
+    return Answer(pool, base::ToString(question));
+  });
   return helper ? Marker(*std::move(helper)) : base::Result<Marker>(helper.failure());
 }
 

@@ -7,11 +7,10 @@
 #include <array>
 #include <csignal>
 #include <cstdint>
-#include <memory>
 #include <utility>
 #include <vector>
 
-#include "varstored/backend/xapi.h"
+#include "pool_helper.h"
 #include "varstored/base/bytes.h"
 #include "varstored/base/file.h"
 #include "varstored/base/reader.h"
@@ -33,17 +32,9 @@ constexpr std::array<int, 3> kSignals = {SIGINT, SIGTERM, SIGHUP};
 class PoolHelper {
  public:
   static base::Result<PoolHelper> Start(const ToolstackOptions& options, sandbox::Stop& stop) {
-    auto helper = sandbox::Helper::Start(
-        {.keeps = sandbox::HelperKeeps::kConnecting, .stop = &stop},
-        [&options](int stop_fd, base::Log& /*lines*/) -> sandbox::Helper::Work {
-          const auto pool = std::make_shared<backend::Pool>(backend::PoolOptions{
-              .socket_path = options.socket.value_or(backend::XapiOptions().socket_path),
-              .patience = options.wait,
-              .stop_fd = stop_fd});
-          return [pool](base::ByteSpan request) {
-            return request.empty() ? List(*pool) : Find(*pool, base::ToString(request));
-          };
-        });
+    auto helper = StartPoolHelper(options, stop, [](backend::Pool& pool, base::ByteSpan request) {
+      return request.empty() ? List(pool) : Find(pool, base::ToString(request));
+    });
     return helper ? PoolHelper(*std::move(helper)) : base::Result<PoolHelper>(helper.failure());
   }
 

@@ -81,9 +81,7 @@ class OfXapi(Metrics):
     def setUp(self):
         super().setUp()
         self.pool = pool.Pool(str(self.folder))
-        self.where = ("-s", str(self.folder / "socket"), "--wait", "0")
-        server = pool.peer.Server(self.where[1], self.pool)
-        self.addCleanup(server.close)
+        self.where = pool.peer.serve(self, self.pool, self.folder)
         self.file = self.folder / "varstored.prom"
 
     def test_the_numbers_are_those_of_json(self):

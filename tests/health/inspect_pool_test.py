@@ -108,9 +108,7 @@ class OfXapi(InspectPool):
     def setUp(self):
         super().setUp()
         self.pool = Pool(str(self.folder))
-        self.where = ("-s", str(self.folder / "socket"), "--wait", "0")
-        server = peer.Server(self.where[1], self.pool)
-        self.addCleanup(server.close)
+        self.where = peer.serve(self, self.pool, self.folder)
 
     def some(self):
         self.pool.add(CLEAN, "clean")

@@ -15,9 +15,6 @@
 /// (https://github.com/rhboot/shim, its notes on SBAT, cert.S, sbat_var.S and shim.c).
 namespace varstored::boot {
 
-/// SHIM_LOCK_GUID, the vendor of shim's variables.
-inline constexpr efi::Guid kShimGuid = *efi::ParseGuid("605dab50-e046-4300-abb6-3dd810dd8b23");
-
 /// A row of the section .sbat, or of a SbatLevel: a component, and its generation or the lowest one
 /// that may start.
 struct SbatRow {

@@ -380,6 +380,13 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         os.unlink(self.server_address)
 
 
+def serve(test, toolstack, folder):
+    """Serves a test until it is over, at `folder`/socket. The options of a tool that asks there once."""
+    server = Server(f"{folder}/socket", toolstack)
+    test.addCleanup(server.close)
+    return "-s", server.server_address, "--wait", "0"
+
+
 def main():
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--socket", required=True)
